@@ -1,0 +1,3 @@
+"""spred: L1 sparsity wherever there is a gradient."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,8 @@
+"""Pure functions on arrays, NumPy or torch alike: the mathematics of spred, and the reference for what is faster.
+
+partition    which coordinates share a gate and a norm
+factors      the identity: split, merge, pull back, the quadratic penalty
+penalties    L1, group L1, elastic net: value, prox, dual norm, KKT residual
+losses       squared, logistic, multinomial: value, gradient, curvature, dual
+certificate  KKT residual and duality gap
+"""

@@ -1,0 +1,55 @@
+"""What spred raises and warns with: one root for errors, one for warnings.
+
+Every message is one sentence that says what is wrong, where, and how to mend it. Errors about input are
+``ValueError`` too, so code written for scikit-learn catches them. Context (a file's name, say) is added once,
+by whoever knows it, with :func:`where`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from difflib import get_close_matches
+
+
+class SpredError(Exception):
+    """Root of every error that spred raises on purpose."""
+
+
+class InputError(SpredError, ValueError):
+    """An argument, an array or a table cannot be used as it is."""
+
+
+class FileError(InputError):
+    """A file is missing, broken or not what its name promises."""
+
+
+class StateError(SpredError, RuntimeError):
+    """A call came at the wrong time: a fold without factors, a load into another model."""
+
+
+class SpredWarning(UserWarning):
+    """Root of spred's own warnings: the work goes on, but the user should know."""
+
+
+@contextmanager
+def where(place: str) -> Iterator[None]:
+    """Put ``place`` in front of the message of any :class:`SpredError` raised inside.
+
+    >>> with where("golub.csv.gz"):
+    ...     raise InputError("column 'clas' not found")
+    Traceback (most recent call last):
+    spred.errors.InputError: golub.csv.gz: column 'clas' not found
+    """
+    try:
+        yield
+    except SpredError as err:
+        raise type(err)(f"{place}: {err}") from err
+
+
+def did_you_mean(name: str, known: object) -> str:
+    """Return ``"; did you mean 'class'?"`` for the known name nearest to ``name``, or an empty string."""
+    names = [str(k) for k in known]  # type: ignore[attr-defined]
+    lowered = {n.lower(): n for n in names}
+    near = get_close_matches(name.lower(), list(lowered), n=1, cutoff=0.6)
+    return f"; did you mean {lowered[near[0]]!r}?" if near else ""
