@@ -47,6 +47,7 @@ def certify(
     correlate: Callable[[Array], Array],
     free: Array | None,
     null_objective: float,
+    grad: Array | None = None,
 ) -> Certificate:
     """Return the :class:`Certificate` of coefficients ``v`` with linear predictor ``eta``.
 
@@ -60,9 +61,10 @@ def certify(
         correlate: ``θ ↦ Xᵀθ``, in the shape of ``v``.
         free: columns of the unpenalised coefficients, ``(n, q)``, or None.
         null_objective: objective of the null model; the unit of the gap.
+        grad: ``Xᵀ∇f(η)``, where the caller has it already.
     """
     theta = loss.gradient(eta, y, s)
-    grad = correlate(theta)
+    grad = correlate(theta) if grad is None else grad
     primal = float(loss.value(eta, y, s) + penalty.value(v))
     kkt = float(array_namespace(v).max(penalty.kkt_residual(v, grad))) if v.shape[0] else 0.0
     kkt = max(kkt, _largest(theta, free))

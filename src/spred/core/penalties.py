@@ -88,8 +88,10 @@ class Penalty:
         size = norms(v, self.partition)
         weights = self._weights_like(size)
         safe = xp.where(size > 0, size, xp.ones_like(size))
-        pull = weights * (self._l1 * (2.0 / self.depth) * safe ** (2.0 / self.depth - 2.0) + self._ridge)
-        on = norms(grad + self.partition.spread(pull, v) * v, self.partition)
+        unit = v / self.partition.spread(safe, v)
+        pull = weights * self._l1 * (2.0 / self.depth) * safe ** (2.0 / self.depth - 1.0)
+        ridge = self.partition.spread(weights * self._ridge, v) * v
+        on = norms(grad + self.partition.spread(pull, v) * unit + ridge, self.partition)
         off = xp.maximum(norms(grad, self.partition) - self._l1 * weights, xp.zeros_like(size))
         if self.depth > 2:
             off = xp.where(weights > 0, xp.zeros_like(size), off)

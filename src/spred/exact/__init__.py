@@ -1,0 +1,15 @@
+"""The exact engine for linear predictors: Newton on the support, working sets, paths, a certificate each.
+
+solution     Status, Solution, Path: what comes out
+design       the data matrix, centred and scaled without a copy
+problem      input checked and made ready
+quadratic    the penalised quadratic inside each Newton step
+working_set  the coordinates that Newton works on
+newton       one alpha from a warm start
+path         grids of alpha; solve and path
+"""
+
+from spred.exact.path import path, solve
+from spred.exact.solution import Path, Solution, Status
+
+__all__ = ["Path", "Solution", "Status", "path", "solve"]

@@ -1,0 +1,246 @@
+"""Newton's method on the support: one alpha, from a warm start, to a certified solution.
+
+Three loops, one inside the other:
+
+1. ``advance``: a working set from sequential screening; when Newton is done on it, one pass over *all* features finds
+   violators and, when there are none, makes the certificate.
+2. ``_newton``: Newton steps on the working set, with a line search; groups at zero enter where the factors have
+   negative curvature, ``‖g_g‖ > α ω_g`` (docs/math.md, §3).
+3. ``quadratic``: the penalised quadratic model of each step, solved exactly.
+
+Screening only orders the work: no solution leaves before the pass over all features agrees.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+
+from spred.core.certificate import Certificate, certify
+from spred.exact.problem import Problem
+from spred.exact.quadratic import minimise_groups, minimise_l1
+from spred.exact.solution import Status
+from spred.exact.working_set import WorkingSet
+
+
+@dataclass(frozen=True, eq=False)
+class State:
+    """A point to start from: coefficients ``(p, K)``, intercept ``(K,)``, linear predictor, gradient, its alpha."""
+
+    v: np.ndarray
+    b: np.ndarray
+    eta: np.ndarray
+    grad: np.ndarray
+    alpha: float
+
+
+@dataclass(frozen=True)
+class Limits:
+    """When to stop: relative duality gap, Newton steps for one alpha, a clock reading (``time.perf_counter``)."""
+
+    tol: float = 1e-9
+    max_iter: int = 300
+    deadline: float = np.inf
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """What :func:`advance` returns for one alpha."""
+
+    state: State
+    certificate: Certificate
+    status: Status
+    n_iter: int
+
+
+def null_state(problem: Problem, limits: Limits) -> State:
+    """Return the model in which only free coefficients (intercept, ``penalty_weights = 0``) are fitted."""
+    k, p = problem.n_outputs, problem.design.p
+    v, b = np.zeros((p, k)), np.zeros(k)
+    if problem.fit_intercept:
+        b = np.atleast_1d(np.asarray(problem.loss.null(problem.y, problem.s), dtype=float))
+    eta = problem.as_target(np.broadcast_to(b, (problem.design.n, k)).copy())
+    free = np.flatnonzero(problem.groups.weights == 0)
+    if free.size:
+        work = WorkingSet(problem, free, alpha=0.0)
+        x, eta, _ = _newton(problem, work, work.take(v, b), eta, 1e-14, limits)
+        v, b = work.put(x)
+    grad = _full_gradient(problem, eta)
+    return State(v, b, eta, grad, alpha=float(problem.penalty(1.0).dual_norm(grad)))
+
+
+def advance(
+    problem: Problem, alpha: float, start: State, null_objective: float, limits: Limits
+) -> Outcome:
+    """Minimise at ``alpha`` from ``start``, usually the solution at a slightly larger alpha."""
+    penalty = problem.penalty(alpha)
+    threshold = alpha * problem.l1_ratio * problem.groups.weights
+    state = start
+    chosen = _screen(problem, alpha, start)
+    kkt_tol = min(max(0.1 * np.sqrt(limits.tol), 1e-12), 1e-2)
+    n_iter = 0
+    while True:
+        work = WorkingSet(problem, chosen, alpha)
+        x, eta, steps = _newton(
+            problem, work, work.take(state.v, state.b), state.eta, kkt_tol * alpha, limits, limits.max_iter - n_iter
+        )
+        n_iter += steps
+        v, b = work.put(x)
+        grad = _full_gradient(problem, eta)
+        state = State(v, b, eta, grad, alpha)
+        late, spent = time.perf_counter() > limits.deadline, n_iter >= limits.max_iter
+        excess = problem.groups.norms(grad) - threshold * (1.0 + kkt_tol)
+        excess[chosen] = -np.inf
+        violators = np.flatnonzero(excess > 0)
+        if violators.size and not (late or spent):
+            chosen = _join(chosen, violators, excess)
+            continue
+        certificate = certify(
+            problem.loss,
+            penalty,
+            v,
+            eta,
+            problem.y,
+            problem.s,
+            correlate=lambda theta: _correlate(problem, theta),
+            grad=grad,
+            free=_free_columns(problem),
+            null_objective=null_objective,
+        )
+        if certificate.gap <= limits.tol:
+            return Outcome(state, certificate, Status.CONVERGED, n_iter)
+        if late or spent or kkt_tol < 1e-14:
+            return Outcome(state, certificate, Status.TIME if late else Status.ITERATIONS, n_iter)
+        kkt_tol *= 0.01
+
+
+def _screen(problem: Problem, alpha: float, start: State) -> np.ndarray:
+    """Groups to start with: the support, free ones, and those that the sequential strong rule keeps."""
+    weights = problem.groups.weights
+    inside = (problem.groups.norms(start.v) > 0) | (weights == 0)
+    excess = problem.groups.norms(start.grad) - problem.l1_ratio * weights * max(2 * alpha - start.alpha, 0.0)
+    excess[inside] = -np.inf
+    return _join(np.flatnonzero(inside), np.flatnonzero(excess > 0), excess)
+
+
+def _join(chosen: np.ndarray, candidates: np.ndarray, excess: np.ndarray) -> np.ndarray:
+    """Add the strongest candidates, at most as many as there are already (but a hundred at least)."""
+    room = max(100, len(chosen))
+    if candidates.size > room:
+        candidates = candidates[np.argpartition(-excess[candidates], room)[:room]]
+    return np.sort(np.concatenate([chosen, candidates]))
+
+
+def _newton(
+    problem: Problem,
+    work: WorkingSet,
+    x: np.ndarray,
+    eta: np.ndarray,
+    tol: float,
+    limits: Limits,
+    max_iter: int = 100,
+) -> tuple[np.ndarray, np.ndarray, int]:
+    """Newton steps on the working set until every KKT residual is at most ``tol``; return ``x, eta, steps``."""
+    loss, y, s = problem.loss, problem.y, problem.s
+    steps = 0
+    while steps < max_iter:
+        g = work.pull(problem.as_matrix(loss.gradient(eta, y, s))) + work.ridge * x
+        residual = work.residuals(x, g)
+        worst = residual.max(initial=0.0)
+        if worst <= tol or time.perf_counter() > limits.deadline:
+            break
+        steps += 1
+        active = _active(work, x, residual, tol)
+        index = np.flatnonzero(active[work.group_of])
+        hessian = work.hessian(index, np.empty(0) if loss.quadratic else loss.curvature(eta, y, s))
+        d = _model_step(work, active, index, hessian, x, g, 0.1 * tol if loss.quadratic else max(0.1 * tol, 0.01 * worst))
+        if not d.any():
+            break  # the residual left is rounding
+        change = problem.as_target(work.push(index, d))
+        x, eta, moved = _line_search(problem, work, x, eta, g, index, d, change)
+        if not moved:
+            break
+    return x, eta, steps
+
+
+def _active(work: WorkingSet, x: np.ndarray, residual: np.ndarray, tol: float) -> np.ndarray:
+    """Groups of the quadratic model: the support, free ones, and the strongest of those that want to leave zero."""
+    inside = (work.norms(x) > 0) | (work.lam == 0)
+    entering = np.flatnonzero(~inside & (residual > tol))
+    # A support beyond the number of samples has no unique solution; let it fill up, not flow over.
+    count, limit = int(inside.sum()), work.problem.design.n
+    room = max(min(max(20, count), limit - count), 1)
+    if entering.size > room:
+        entering = entering[np.argpartition(-residual[entering], room)[:room]]
+    inside[entering] = True
+    return inside
+
+
+def _model_step(
+    work: WorkingSet,
+    active: np.ndarray,
+    index: np.ndarray,
+    hessian: np.ndarray,
+    x: np.ndarray,
+    g: np.ndarray,
+    tol: float,
+) -> np.ndarray:
+    """Return the step to the minimum of the quadratic model in the coordinates ``index``."""
+    here = x[index]
+    c = hessian @ here - g[index]
+    tol = max(tol, 1e-15 * float(np.abs(c).max(initial=0.0)))
+    if work.singles:
+        return minimise_l1(hessian, c, work.lam[active], here, tol=tol) - here
+    sizes = work.sizes[active]
+    starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
+    return minimise_groups(hessian, c, work.lam[active], starts, here, tol=tol) - here
+
+
+def _line_search(
+    problem: Problem,
+    work: WorkingSet,
+    x: np.ndarray,
+    eta: np.ndarray,
+    g: np.ndarray,
+    index: np.ndarray,
+    d: np.ndarray,
+    change: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray, bool]:
+    """Halve the step until the objective falls by its share of what the model promised (Armijo)."""
+    full = x.copy()
+    full[index] += d
+    if problem.loss.quadratic:
+        return full, eta + change, True
+    loss, y, s = problem.loss, problem.y, problem.s
+    before = float(loss.value(eta, y, s)) + work.value(x)
+    linear = float((g - work.ridge * x)[index] @ d)
+    promised = linear + work.value(full) - work.value(x)
+    step = 1.0
+    while step > 1e-9:
+        trial = full if step == 1.0 else x + step * (full - x)
+        there = eta + step * change
+        after = float(loss.value(there, y, s)) + work.value(trial)
+        if after <= before + 1e-4 * step * promised + 1e-15 * abs(before):
+            return trial, there, True
+        step *= 0.5
+    return x, eta, False
+
+
+def _correlate(problem: Problem, theta: np.ndarray) -> np.ndarray:
+    return problem.design.correlate(problem.as_matrix(theta))
+
+
+def _full_gradient(problem: Problem, eta: np.ndarray) -> np.ndarray:
+    return _correlate(problem, problem.loss.gradient(eta, problem.y, problem.s))
+
+
+def _free_columns(problem: Problem) -> np.ndarray | None:
+    k = problem.n_outputs
+    free_groups = np.flatnonzero(problem.groups.weights == 0)
+    features = np.unique(problem.groups.members(free_groups)[0] // k) if free_groups.size else free_groups
+    parts = [problem.design.columns(features)] if features.size else []
+    if problem.fit_intercept:
+        parts.append(np.ones((problem.design.n, 1)))
+    return np.column_stack(parts) if parts else None

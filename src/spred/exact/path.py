@@ -1,0 +1,258 @@
+"""Whole paths: grids of alpha, warm starts, and the two public doors of the exact engine, ``solve`` and ``path``."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from spred.core.penalties import Penalty
+from spred.errors import InputError
+from spred.exact.newton import Limits, Outcome, State, advance, null_state
+from spred.exact.problem import Problem, make_problem
+from spred.exact.solution import Path, Solution, Status
+
+SATURATED = 0.999
+"""Share of the null objective explained at which a grid of our own making ends."""
+
+
+def solve(
+    X: ArrayLike,
+    y: ArrayLike,
+    *,
+    alpha: float,
+    loss: str = "squared",
+    l1_ratio: float = 1.0,
+    penalty_weights: ArrayLike | None = None,
+    feature_groups: ArrayLike | None = None,
+    rows: bool = True,
+    standardize: bool = False,
+    fit_intercept: bool = True,
+    sample_weight: ArrayLike | None = None,
+    tol: float = 1e-9,
+    max_iter: int = 300,
+    max_seconds: float = np.inf,
+) -> Solution:
+    """Minimise ``L(v, b) + α Σ_g ω_g (ρ‖v_g‖ + (1−ρ)/2 ‖v_g‖²)`` exactly, with a certificate.
+
+    ``L`` is the mean loss over samples (``1/(2n)‖y − Xv − b‖²`` for ``"squared"``).
+
+    Args:
+        X: ``(n, p)``, dense or scipy sparse.
+        y: ``(n,)``: numbers; 0 and 1 for ``"logistic"``; 0 … K − 1 for ``"multinomial"``.
+        alpha: penalty strength, positive, on the scale of scikit-learn's ``Lasso``.
+        loss: ``"squared"``, ``"logistic"`` or ``"multinomial"``.
+        l1_ratio: ρ in (0, 1]; below 1 is an elastic net.
+        penalty_weights: ω, one for each feature (each group in sorted order of its label, when there are
+            groups); 0 leaves it unpenalised.
+        feature_groups: a label for each feature; features with one label enter and leave together (group lasso,
+            ω = √size unless given).
+        rows: for several classes, whether a feature is in or out for all classes together; False penalises each
+            entry alone.
+        standardize: penalise coefficients of columns scaled to unit variance.
+        fit_intercept: add an unpenalised intercept.
+        sample_weight: ``(n,)``; a weight of 2 is the row twice.
+        tol: duality gap to reach, relative to the null objective.
+        max_iter: Newton steps at most.
+        max_seconds: wall time at most.
+
+    Returns:
+        A :class:`Solution`; its ``status`` says whether ``tol`` was reached.
+
+    Raises:
+        InputError: input that cannot be used, in one sentence.
+
+    Source: docs/math.md, §1 to §4; Ziyin and Wang, ICML 2023.
+
+    >>> import numpy as np
+    >>> X = np.array([[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0], [0.0, -1.0]])
+    >>> sol = solve(X, X @ [3.0, 0.2], alpha=0.5)
+    >>> sol.coef.round(6).tolist(), sol.status.value
+    ([2.0, 0.0], 'converged')
+    """
+    began = time.perf_counter()
+    _check_alphas([alpha])
+    problem = make_problem(
+        X,
+        y,
+        loss=loss,
+        l1_ratio=l1_ratio,
+        penalty_weights=penalty_weights,
+        feature_groups=feature_groups,
+        rows=rows,
+        standardize=standardize,
+        fit_intercept=fit_intercept,
+        sample_weight=sample_weight,
+    )
+    limits = Limits(tol, max_iter, began + max_seconds)
+    state, null_objective = _null(problem, limits)
+    # Halving alpha on the way down keeps every Newton model close to the truth.
+    halvings = int(np.ceil(np.log2(max(state.alpha / alpha, 1.0))))
+    rough = Limits(max(tol, 1e-3), max_iter, limits.deadline)
+    for waypoint in alpha * 2.0 ** np.arange(halvings - 1, 0, -1):
+        state = advance(problem, float(waypoint), state, null_objective, rough).state
+    outcome = advance(problem, alpha, state, null_objective, limits)
+    coef, intercept = _original(problem, outcome.state)
+    return Solution(
+        alpha=float(alpha),
+        coef=coef,
+        intercept=intercept if problem.loss.multi else float(intercept),
+        gap=outcome.certificate.gap,
+        kkt=outcome.certificate.kkt,
+        objective=outcome.certificate.primal,
+        status=outcome.status,
+        n_iter=outcome.n_iter,
+        seconds=time.perf_counter() - began,
+    )
+
+
+def path(
+    X: ArrayLike,
+    y: ArrayLike,
+    *,
+    loss: str = "squared",
+    alphas: ArrayLike | None = None,
+    n_alphas: int = 100,
+    eps: float = 1e-2,
+    l1_ratio: float = 1.0,
+    penalty_weights: ArrayLike | None = None,
+    feature_groups: ArrayLike | None = None,
+    rows: bool = True,
+    standardize: bool = False,
+    fit_intercept: bool = True,
+    sample_weight: ArrayLike | None = None,
+    tol: float = 1e-9,
+    max_iter: int = 300,
+    max_seconds: float = np.inf,
+) -> Path:
+    """Solve the problem of :func:`solve` along a falling grid of alphas, each from the last.
+
+    Args:
+        X: see :func:`solve`, as for all arguments not named here.
+        y: targets.
+        loss: a row of the table of losses.
+        alphas: the grid, any order; solved falling, never cut short. By default ``n_alphas`` values, evenly
+            spaced in the logarithm, from the smallest alpha with no feature down to ``eps`` times that, ended
+            early when the fit is saturated.
+        n_alphas: length of the automatic grid.
+        eps: its last value over its first.
+        l1_ratio: ρ.
+        penalty_weights: ω.
+        feature_groups: labels of the features.
+        rows: see :func:`solve`.
+        standardize: see :func:`solve`.
+        fit_intercept: see :func:`solve`.
+        sample_weight: see :func:`solve`.
+        tol: relative duality gap at every alpha.
+        max_iter: Newton steps at most for one alpha.
+        max_seconds: wall time at most for the whole path.
+
+    Returns:
+        A :class:`Path`.
+
+    Raises:
+        InputError: input that cannot be used, in one sentence.
+
+    >>> import numpy as np
+    >>> X = np.array([[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0], [0.0, -1.0]])
+    >>> path(X, X @ [3.0, 0.2], alphas=[2.0, 0.5, 0.05]).n_nonzero.tolist()
+    [0, 1, 2]
+    """
+    problem = make_problem(
+        X,
+        y,
+        loss=loss,
+        l1_ratio=l1_ratio,
+        penalty_weights=penalty_weights,
+        feature_groups=feature_groups,
+        rows=rows,
+        standardize=standardize,
+        fit_intercept=fit_intercept,
+        sample_weight=sample_weight,
+    )
+    limits = Limits(tol, max_iter, time.perf_counter() + max_seconds)
+    return path_of(problem, alphas=alphas, n_alphas=n_alphas, eps=eps, limits=limits)
+
+
+def path_of(
+    problem: Problem,
+    *,
+    alphas: ArrayLike | None = None,
+    n_alphas: int = 100,
+    eps: float = 1e-2,
+    limits: Limits | None = None,
+) -> Path:
+    """Return the path of a :class:`Problem`; what :func:`path` and the estimators call."""
+    began = time.perf_counter()
+    limits = limits or Limits()
+    state, null_objective = _null(problem, limits)
+    automatic = alphas is None
+    grid = _grid(state.alpha, n_alphas, eps) if automatic else _check_alphas(alphas)
+    outcomes: list[Outcome] = []
+    for alpha in grid:
+        outcome = advance(problem, float(alpha), state, null_objective, limits)
+        state = outcome.state
+        outcomes.append(outcome)
+        if automatic and _explained(problem, outcome, null_objective) > SATURATED:
+            break
+    return _stack(problem, grid[: len(outcomes)], outcomes, null_objective, time.perf_counter() - began)
+
+
+def _null(problem: Problem, limits: Limits) -> tuple[State, float]:
+    state = null_state(problem, limits)
+    objective = float(problem.loss.value(state.eta, problem.y, problem.s))
+    free = Penalty(0.0)
+    return state, objective + float(free.value(state.v))
+
+
+def _grid(top: float, n_alphas: int, eps: float) -> np.ndarray:
+    if n_alphas < 1:
+        raise InputError(f"n_alphas is {n_alphas}; give at least 1")
+    if not 0 < eps < 1:
+        raise InputError(f"eps is {eps}; give a number between 0 and 1")
+    if top <= 0:  # nothing to explain: every alpha gives the null model
+        top = 1.0
+    return np.geomspace(top, top * eps, n_alphas) if n_alphas > 1 else np.array([top])
+
+
+def _check_alphas(alphas: ArrayLike) -> np.ndarray:
+    grid = np.sort(np.atleast_1d(np.asarray(alphas, dtype=np.float64)))[::-1]
+    if grid.ndim != 1 or grid.size == 0:
+        raise InputError("alphas is empty; give at least one positive number")
+    if not (np.isfinite(grid).all() and grid[-1] > 0):
+        raise InputError(f"alpha is {grid[-1]}; give positive, finite numbers (alpha → 0 is an unpenalised model)")
+    return grid
+
+
+def _explained(problem: Problem, outcome: Outcome, null_objective: float) -> float:
+    if null_objective <= 0:
+        return 0.0
+    return 1.0 - float(problem.loss.value(outcome.state.eta, problem.y, problem.s)) / null_objective
+
+
+def _original(problem: Problem, state: State) -> tuple[np.ndarray, np.ndarray]:
+    """Coefficients ``(K, p)`` or ``(p,)`` and intercepts ``(K,)`` or a 0-d array, in the units of X as given."""
+    coef, intercept = problem.design.original_units(state.v, state.b)
+    return (coef.T, intercept) if problem.loss.multi else (coef[:, 0], intercept[0])
+
+
+def _stack(
+    problem: Problem, alphas: np.ndarray, outcomes: Sequence[Outcome], null_objective: float, seconds: float
+) -> Path:
+    models = [_original(problem, outcome.state) for outcome in outcomes]
+    certificates = [outcome.certificate for outcome in outcomes]
+    statuses: tuple[Status, ...] = tuple(outcome.status for outcome in outcomes)
+    return Path(
+        alphas=alphas,
+        coefs=np.stack([coef for coef, _ in models]),
+        intercepts=np.stack([intercept for _, intercept in models]),
+        gaps=np.array([c.gap for c in certificates]),
+        kkts=np.array([c.kkt for c in certificates]),
+        objectives=np.array([c.primal for c in certificates]),
+        deviance=np.array([_explained(problem, outcome, null_objective) for outcome in outcomes]),
+        statuses=statuses,
+        n_nonzero=np.array([int(outcome.state.v.any(axis=1).sum()) for outcome in outcomes]),
+        seconds=seconds,
+    )

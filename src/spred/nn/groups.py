@@ -1,0 +1,278 @@
+"""The public penalties: which tensors, which groups, how strong, how deep.
+
+``L1`` and ``GroupL1`` are records. They hold what the user chose; :func:`targets` checks the choice and turns it into
+one :class:`Target` per tensor, written in the words of ``core``: a partition and group weights. Both roads
+(:mod:`spred.nn.optimizer`, :mod:`spred.nn.modules`) start from targets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from math import isfinite
+from numbers import Real
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parameter import UninitializedParameter
+
+from spred.core.partition import SINGLES, Axes, Labels, Partition, sizes
+from spred.core.penalties import Penalty
+from spred.errors import InputError, did_you_mean
+
+WEIGHTED = (
+    nn.Linear,
+    nn.Bilinear,
+    nn.Conv1d,
+    nn.Conv2d,
+    nn.Conv3d,
+    nn.ConvTranspose1d,
+    nn.ConvTranspose2d,
+    nn.ConvTranspose3d,
+    nn.Embedding,
+    nn.EmbeddingBag,
+)
+"""Modules whose ``weight`` multiplies what flows through them."""
+
+GROUP_WEIGHTS = ("none", "sqrt")
+
+
+class L1:
+    """The penalty ``alpha · Σ_i |v_i|`` on every weight of ``params``.
+
+    Args:
+        params: a tensor, or tensors in any iterable; leaves with a floating dtype.
+        alpha: strength, ≥ 0, on the scale of a loss that is a mean over samples. It may be changed between steps.
+        depth: number of factors D. 2 is L1; 3 and 4 give ``alpha · Σ |v_i|^{2/D}``, sparser and not convex.
+
+    Raises:
+        InputError: no tensor, a tensor that cannot be trained as it is, a negative alpha, a depth below 2.
+
+    >>> L1(nn.Linear(3, 2).weight, alpha=1e-3)
+    L1(alpha=0.001, depth=2, 1 tensor)
+
+    Source: Ziyin and Wang, "spred: Solving L1 Penalty with SGD", ICML 2023, theorem 1.
+    """
+
+    def __init__(self, params: Tensor | Iterable[Tensor], alpha: float, *, depth: int = 2) -> None:
+        if isinstance(depth, bool) or not isinstance(depth, int) or depth < 2:
+            raise InputError(f"depth is {depth!r}; give a whole number, 2 or more")
+        self.params = (params,) if isinstance(params, Tensor) else tuple(params)
+        self.alpha = alpha
+        self.depth = depth
+        if not self.params:
+            raise InputError(f"{type(self).__name__} got no tensor; give one, or spred.weights(model)")
+        for position, tensor in enumerate(self.params):
+            _check_tensor(tensor, f"{type(self).__name__}, tensor {position}")
+
+    @property
+    def alpha(self) -> float:
+        """The strength; set it between steps to steer the sparsity."""
+        return self._alpha
+
+    @alpha.setter
+    def alpha(self, alpha: float) -> None:
+        if not isinstance(alpha, Real) or not (isfinite(alpha) and alpha >= 0):
+            raise InputError(f"alpha is {alpha!r}; give a finite number that is not negative")
+        self._alpha = float(alpha)
+
+    def partition(self, tensor: Tensor) -> Partition:
+        """Return the groups of one tensor: every coordinate alone."""
+        return SINGLES
+
+    def group_weights(self, tensor: Tensor, partition: Partition) -> Tensor | float:
+        """Return ω of one tensor, a number or an array in the gate shape."""
+        return 1.0
+
+    def __repr__(self) -> str:
+        count = f"{len(self.params)} tensor{'s' if len(self.params) > 1 else ''}"
+        return f"{type(self).__name__}(alpha={self.alpha:g}, depth={self.depth}, {count})"
+
+
+class GroupL1(L1):
+    """The penalty ``alpha · Σ_g ω_g ‖v_g‖₂``: whole groups of weights become zero together.
+
+    Args:
+        params: a tensor, or tensors in any iterable; each is cut into groups by the same rule.
+        alpha: strength, ≥ 0, as in :class:`L1`.
+        dim: one group for each index along this axis. In a linear weight 0 is a neuron (row), 1 an input (column);
+            in a convolution 0 is a filter, 1 an input channel. 0 by default.
+        groups: instead of ``dim``, an integer tensor of the shape of each weight: the group of every coordinate,
+            numbered from 0.
+        heads: number of attention heads. The indices along ``dim`` are cut into that many equal runs, one group
+            each. A weight three times as tall as wide, cut along 0, is taken as packed query, key and value, and
+            a head is its rows in all three.
+        weight: ω. ``"none"`` is 1, ``"sqrt"`` the root of the group's size, which treats groups of unlike sizes
+            alike.
+        depth: number of factors D; above 2 the penalty is ``alpha · Σ_g ω_g ‖v_g‖^{2/D}``.
+
+    Raises:
+        InputError: as :class:`L1`; an axis, labels or heads that do not fit a tensor.
+
+    >>> GroupL1([nn.Linear(3, 2).weight], alpha=1e-3, dim=1, weight="sqrt")
+    GroupL1(alpha=0.001, depth=2, 1 tensor)
+
+    Source: Ziyin and Wang, ICML 2023, theorem 2; Yuan and Lin, JRSS B 68 (2006) for the group lasso.
+    """
+
+    def __init__(
+        self,
+        params: Tensor | Iterable[Tensor],
+        alpha: float,
+        *,
+        dim: int | None = None,
+        groups: Tensor | None = None,
+        heads: int | None = None,
+        weight: str = "none",
+        depth: int = 2,
+    ) -> None:
+        super().__init__(params, alpha, depth=depth)
+        if groups is not None and (dim is not None or heads is not None):
+            raise InputError("groups= already names every group; leave out dim= and heads=")
+        if heads is not None and heads < 1:
+            raise InputError(f"heads is {heads}; give the number of attention heads")
+        if weight not in GROUP_WEIGHTS:
+            raise InputError(
+                f"weight is {weight!r}{did_you_mean(str(weight), GROUP_WEIGHTS)}; use one of {list(GROUP_WEIGHTS)}"
+            )
+        self.dim = 0 if dim is None else dim
+        self.groups = groups
+        self.heads = heads
+        self.weight = weight
+        for position, tensor in enumerate(self.params):
+            self._check_fit(tensor, f"GroupL1, tensor {position} of shape {tuple(tensor.shape)}")
+
+    def partition(self, tensor: Tensor) -> Partition:
+        """Return the groups of one tensor."""
+        if self.groups is not None:
+            return Labels(self.groups.to(tensor.device), int(self.groups.max()) + 1)
+        if self.heads is not None:
+            return Labels(_head_labels(tensor, self.dim, self.heads), self.heads)
+        return Axes((self.dim,))
+
+    def group_weights(self, tensor: Tensor, partition: Partition) -> Tensor | float:
+        """Return ω of one tensor: 1, or the root of each group's size."""
+        if self.weight == "none":
+            return 1.0
+        return sizes(tensor.detach().to(factor_dtype(tensor)), partition).sqrt()
+
+    def _check_fit(self, tensor: Tensor, place: str) -> None:
+        if self.groups is not None:
+            if self.groups.dtype not in (torch.int64, torch.int32) or self.groups.shape != tensor.shape:
+                raise InputError(
+                    f"{place}: groups has shape {tuple(self.groups.shape)} and dtype {self.groups.dtype}; "
+                    "give integer labels in the tensor's shape"
+                )
+            return
+        if not -tensor.ndim <= self.dim < tensor.ndim:
+            raise InputError(f"{place} has no axis {self.dim}; give a dim below {tensor.ndim}")
+        if self.heads is not None and _run_length(tensor, self.dim) % self.heads:
+            raise InputError(f"{place}: axis {self.dim} cannot be cut into {self.heads} equal heads")
+
+
+@dataclass(frozen=True, eq=False)
+class Target:
+    """One penalised tensor, in the words of ``core``: its penalty's record, its partition, its group weights."""
+
+    tensor: Tensor
+    penalty: L1
+    partition: Partition
+    weights: Tensor | float
+
+    def core(self) -> Penalty:
+        """Return Ω of this tensor at the present alpha."""
+        return Penalty(
+            self.penalty.alpha, weights=self.weights, partition=self.partition, depth=self.penalty.depth
+        )
+
+
+def weights(model: nn.Module) -> list[nn.Parameter]:
+    """Return the weights of a model that a sparsity penalty is meant for, each once.
+
+    These are the weights of linear, convolution and embedding modules and the projections of
+    ``nn.MultiheadAttention``, if they require a gradient: never biases or norms. A weight that another
+    parametrisation computes is not a parameter, and is left out.
+
+    >>> model = nn.Sequential(nn.Linear(4, 3), nn.BatchNorm1d(3), nn.Linear(3, 2))
+    >>> [tuple(w.shape) for w in weights(model)]
+    [(3, 4), (2, 3)]
+    """
+    found: dict[int, nn.Parameter] = {}
+    for module in model.modules():
+        names: tuple[str, ...] = ()
+        if isinstance(module, WEIGHTED):
+            names = ("weight",)
+        elif isinstance(module, nn.MultiheadAttention):
+            names = ("in_proj_weight", "q_proj_weight", "k_proj_weight", "v_proj_weight")
+        own = dict(module.named_parameters(recurse=False))
+        for name in names:
+            tensor = own.get(name)
+            if tensor is not None and tensor.requires_grad:
+                found[id(tensor)] = tensor
+    return list(found.values())
+
+
+def targets(penalties: L1 | Iterable[L1]) -> list[Target]:
+    """Return one :class:`Target` for each penalised tensor, in the order given.
+
+    Raises:
+        InputError: something that is not a penalty, or a tensor that is named twice.
+    """
+    listed = [penalties] if isinstance(penalties, L1) else list(penalties)
+    if not listed:
+        raise InputError("no penalty given; give spred.L1 or spred.GroupL1")
+    found: list[Target] = []
+    seen: set[int] = set()
+    for penalty in listed:
+        if not isinstance(penalty, L1):
+            raise InputError(f"a penalty is of type {type(penalty).__name__}; give spred.L1 or spred.GroupL1")
+        for position, tensor in enumerate(penalty.params):
+            if id(tensor) in seen:
+                raise InputError(
+                    f"{type(penalty).__name__}, tensor {position} of shape {tuple(tensor.shape)} is penalised "
+                    "twice; name each tensor once"
+                )
+            seen.add(id(tensor))
+            partition = penalty.partition(tensor)
+            found.append(Target(tensor, penalty, partition, penalty.group_weights(tensor, partition)))
+    return found
+
+
+def factor_dtype(tensor: Tensor) -> torch.dtype:
+    """Return the dtype of a tensor's factors: its own, and float32 for half and bfloat16."""
+    return torch.promote_types(tensor.dtype, torch.float32)
+
+
+@torch.no_grad()
+def zero_groups_(factors: Iterable[Tensor], dead: Tensor, partition: Partition) -> None:
+    """Set every factor of the groups where ``dead`` (bool, gate shape) holds to zero, in place."""
+    *gates, full = factors
+    for gate in gates:
+        gate.masked_fill_(dead, 0.0)
+    full.masked_fill_(partition.spread(dead, full), 0.0)
+
+
+def _check_tensor(tensor: Tensor, place: str) -> None:
+    if not isinstance(tensor, Tensor):
+        raise InputError(f"{place} is of type {type(tensor).__name__}; give tensors, as in [model.fc.weight]")
+    if isinstance(tensor, UninitializedParameter):
+        raise InputError(f"{place} has no shape yet; run one batch through the lazy module first")
+    place = f"{place} of shape {tuple(tensor.shape)}"
+    if not tensor.dtype.is_floating_point:
+        raise InputError(f"{place} has dtype {tensor.dtype}; only real floating tensors can be penalised")
+    if not tensor.is_leaf:
+        raise InputError(f"{place} is computed from others (not a leaf); penalise the parameter itself")
+
+
+def _run_length(tensor: Tensor, dim: int) -> int:
+    """Length of the axis that the heads share; a third of it for packed query, key and value."""
+    packed = tensor.ndim == 2 and dim % 2 == 0 and tensor.shape[0] == 3 * tensor.shape[1]
+    return tensor.shape[dim] // 3 if packed else tensor.shape[dim]
+
+
+def _head_labels(tensor: Tensor, dim: int, heads: int) -> Tensor:
+    length = _run_length(tensor, dim)
+    index = torch.arange(tensor.shape[dim], device=tensor.device) % length // (length // heads)
+    shape = [1] * tensor.ndim
+    shape[dim] = -1
+    return index.reshape(shape).expand(tensor.shape).contiguous()
