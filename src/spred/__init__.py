@@ -1,3 +1,54 @@
-"""spred: L1 sparsity wherever there is a gradient."""
+"""spred: L1 sparsity wherever there is a gradient.
+
+Public names are imported when first used, so ``import spred`` is quick and the linear models never load torch.
+
+Source of the idea: Liu Ziyin and Zihao Wang, "spred: Solving L1 Penalty with SGD", ICML 2023, arXiv 2210.01212.
+"""
+
+from importlib import import_module
+from typing import Any
 
 __version__ = "0.1.0"
+
+_HOMES = {
+    "Certificate": "spred.core.certificate",
+    "GroupL1": "spred.nn",
+    "L1": "spred.nn",
+    "ModelReport": "spred.nn",
+    "Path": "spred.exact",
+    "Solution": "spred.exact",
+    "SparseClassifier": "spred.estimators",
+    "SparseClassifierCV": "spred.estimators",
+    "SparseRegressor": "spred.estimators",
+    "SparseRegressorCV": "spred.estimators",
+    "SpredError": "spred.errors",
+    "SpredOptimizer": "spred.nn",
+    "SpredWarning": "spred.errors",
+    "Status": "spred.exact",
+    "finalize": "spred.nn",
+    "fold": "spred.nn",
+    "genes": "spred.genes",
+    "inspect": "spred.nn",
+    "nested_cv": "spred.estimators",
+    "parametrize": "spred.nn",
+    "path": "spred.exact",
+    "penalty": "spred.nn",
+    "solve": "spred.exact",
+    "weights": "spred.nn",
+}
+"""Where each public name lives."""
+
+__all__ = sorted([*_HOMES, "__version__"])
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'spred' has no attribute {name!r}")
+    home = import_module(_HOMES[name])
+    value = home if home.__name__ == f"spred.{name}" else getattr(home, name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,4 +1,4 @@
-"""Pure functions on arrays, NumPy or torch alike: the mathematics of spred, and the reference for what is faster.
+"""Pure functions on arrays, NumPy or torch alike: the mathematics, and the reference for what is faster.
 
 partition    which coordinates share a gate and a norm
 factors      the identity: split, merge, pull back, the quadratic penalty

@@ -1,9 +1,9 @@
 """How far a claimed solution is from the optimum: KKT residual and duality gap, made into one record.
 
-For ``P(v, b) = f(Xv + Zb) + Ω(v)`` with free columns ``Z`` (the intercept, unpenalised features) every ``θ`` with
-``Zᵀθ = 0`` gives the lower bound ``D(θ) = −f*(θ) − Ω*(−Xᵀθ)``; the gap is ``P − D``. We take ``θ = ∇f`` at the
-solution, project it on ``Zᵀθ = 0`` by one Newton step of the free coefficients (which keeps probabilities inside
-their domain), and scale it into the dual ball where Ω has no ridge (docs/math.md, §4).
+For ``P(v, b) = f(Xv + Zb) + Ω(v)`` with free columns ``Z`` (the intercept, unpenalised features) every ``θ``
+with ``Zᵀθ = 0`` gives the lower bound ``D(θ) = −f*(θ) − Ω*(−Xᵀθ)``; the gap is ``P − D``. We take ``θ = ∇f``
+at the solution, project it on ``Zᵀθ = 0`` by one Newton step of the free coefficients (near a solution this
+keeps probabilities inside their domain), and scale it into the dual ball (docs/math.md, §4).
 """
 
 from __future__ import annotations
@@ -74,16 +74,16 @@ def certify(
     dual = best_dual(loss, penalty, theta, grad, y, s)
     unit = null_objective if null_objective > 0 else 1.0
     gap = max(primal - dual, 0.0) / unit if isfinite(dual) else inf
-    return Certificate(gap=gap, kkt=kkt / penalty.alpha if penalty.alpha > 0 else kkt, primal=primal, dual=dual)
+    return Certificate(
+        gap=gap, kkt=kkt / penalty.alpha if penalty.alpha > 0 else kkt, primal=primal, dual=dual
+    )
 
 
 def best_dual(loss: Loss, penalty: Penalty, theta: Array, grad: Array, y: Array, s: Array) -> float:
-    """Return the larger of ``D(θ)`` and ``D(cθ)``, ``c ≤ 1`` the factor that puts ``Xᵀθ`` into the dual ball."""
+    """Return the larger of ``D(θ)`` and ``D(cθ)``, where ``c ≤ 1`` puts ``Xᵀθ`` into the dual ball."""
     norm = float(penalty.dual_norm(grad)) if grad.shape[0] else 0.0
     inside = 1.0 if norm <= penalty.alpha else penalty.alpha / norm
-    return max(
-        float(-loss.conjugate(c * theta, y, s) - penalty.conjugate(c * grad)) for c in {1.0, inside}
-    )
+    return max(float(-loss.conjugate(c * theta, y, s) - penalty.conjugate(c * grad)) for c in {1.0, inside})
 
 
 def free_newton_step(loss: Loss, theta: Array, eta: Array, y: Array, s: Array, free: Array) -> Array:
@@ -97,9 +97,8 @@ def free_newton_step(loss: Loss, theta: Array, eta: Array, y: Array, s: Array, f
         hessian = free.T @ (curvature[:, None] * free)
         step = xp.linalg.solve(hessian, -(free.T @ theta)[:, None])[:, 0]
         return curvature * (free @ step)
-    # K outputs: softmax ignores a shift common to all classes, so the system is singular; pinv takes the least one.
-    n, q = free.shape
-    k = theta.shape[1]
+    # Softmax ignores a shift common to all classes, so the system is singular; pinv takes the least step.
+    q, k = free.shape[1], theta.shape[1]
     blocks = xp.sum(
         curvature[:, None, :, None, :] * free[:, :, None, None, None] * free[:, None, None, :, None], axis=0
     )

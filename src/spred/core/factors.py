@@ -1,11 +1,12 @@
 """The identity in code: a weight as a product of factors, and plain L2 on the factors.
 
-``v = u ⊙ w`` with ``(α/2)(‖u‖² + ‖w‖²)`` has the minima of ``α‖v‖₁``; with one scalar ``u_g`` for each group it has
-those of ``α Σ ‖v_g‖₂``; with D factors and ``(α/D) Σ ‖f_k‖²`` those of ``α Σ ‖v_g‖^{2/D}`` (docs/math.md, §1 to §3;
-Ziyin and Wang, ICML 2023, theorems 1 and 2).
+``v = u ⊙ w`` with ``(α/2)(‖u‖² + ‖w‖²)`` has the minima of ``α‖v‖₁``; with one scalar ``u_g`` for each group
+it has those of ``α Σ ‖v_g‖₂``; with D factors and ``(α/D) Σ ‖f_k‖²`` those of ``α Σ ‖v_g‖^{2/D}``
+(docs/math.md, §1 to §3; Ziyin and Wang, ICML 2023, theorems 1 and 2).
 
-Factors are a tuple ``(gate, …, gate, full)``: D − 1 gates in the gate shape of the partition, and one factor in the
-shape of ``v``. All functions are pure and take NumPy arrays and torch tensors alike; torch's autograd passes through.
+Factors are a tuple ``(gate, …, gate, full)``: D − 1 gates in the gate shape of the partition, and one factor
+in the shape of ``v``. All functions are pure and take NumPy arrays and torch tensors alike; torch's autograd
+passes through.
 """
 
 from __future__ import annotations
@@ -51,10 +52,11 @@ def split(
         depth: D ≥ 2, the number of factors. 2 is L1 or group lasso; 3 and 4 are sparser and non-convex.
         partition: which coordinates share a gate.
         scale: typical group norm of ``v``; by default :func:`natural_scale`.
-        balanced: by default (False) every gate is the constant ``s = scale^{1/D}`` and the last factor carries the
-            values: the factors can change sign and leave zero. True shares each group's norm evenly, the split with
-            the smallest penalty; under SGD it stays balanced, so signs are frozen, and a group that is exactly zero
-            gets ``u = w = 0`` and never leaves zero (docs/math.md, §6). The default split leaves zero.
+        balanced: by default (False) every gate is the constant ``s = scale^{1/D}`` and the last factor
+            carries the values: the factors can change sign and leave zero. True shares each group's norm
+            evenly, the split with the smallest penalty; under SGD it stays balanced, so signs are frozen, and
+            a group that is exactly zero gets ``u = w = 0`` and never leaves zero (docs/math.md, §6). The
+            default split leaves zero.
 
     Returns:
         ``(gate, …, gate, full)``.
@@ -93,7 +95,7 @@ def merge(factors: Factors, partition: Partition = SINGLES) -> Array:
 def pull_back(grad: Array, factors: Factors, partition: Partition = SINGLES) -> Factors:
     """Return the gradient of each factor, given ``grad``, the gradient of the loss in the product ``v``.
 
-    For two factors of one coordinate: ``∂L/∂u = g·w`` and ``∂L/∂w = g·u``; a group's gate gets the sum over the group.
+    For one coordinate and two factors ``∂L/∂u = g·w``, ``∂L/∂w = g·u``; a gate gets the sum over its group.
     """
     *gates, full = factors
     on_product = partition.gather(grad * full)

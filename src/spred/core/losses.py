@@ -1,7 +1,7 @@
 """Data terms of linear predictors: value, gradient, curvature, dual. One row of :data:`LOSSES` each.
 
-``eta`` is the linear predictor, ``(n,)`` or ``(n, K)``; ``y`` the target in the same shape (one-hot for classes);
-``s`` the sample weights ``(n,)``, positive with sum 1, so that every loss is a mean:
+``eta`` is the linear predictor, ``(n,)`` or ``(n, K)``; ``y`` the target in the same shape (one-hot for
+classes); ``s`` the sample weights ``(n,)``, positive with sum 1, so that every loss is a mean:
 
 ===========  ==================================================  ==========================
 name         ``ℓ(η, y)``                                         target
@@ -11,9 +11,9 @@ logistic     ``log(1 + e^η) − y η``                              0 or 1
 multinomial  ``log Σ_k e^{η_k} − Σ_k y_k η_k``                   one-hot row
 ===========  ==================================================  ==========================
 
-Gradients are those of the weighted mean, so ``Xᵀ gradient`` is the gradient in the coefficients. ``conjugate`` is the
-Fenchel conjugate ``sup_η θ·η − Σ s_i ℓ(η_i, y_i)``, infinite outside its domain; it is what the duality gap is made
-of (docs/math.md, §4).
+Gradients are those of the weighted mean, so ``Xᵀ gradient`` is the gradient in the coefficients.
+``conjugate`` is the Fenchel conjugate ``sup_η θ·η − Σ s_i ℓ(η_i, y_i)``, infinite outside its domain; it is
+what the duality gap is made of (docs/math.md, §4).
 """
 
 from __future__ import annotations
@@ -59,10 +59,12 @@ def get_loss(name: str) -> Loss:
     try:
         return LOSSES[name]
     except KeyError:
-        raise InputError(f"no loss is called {name!r}{did_you_mean(name, LOSSES)}; use one of {sorted(LOSSES)}") from None
+        raise InputError(
+            f"no loss is called {name!r}{did_you_mean(name, LOSSES)}; use one of {sorted(LOSSES)}"
+        ) from None
 
 
-# --- squared --------------------------------------------------------------------------------------------------------
+# --- squared ------------------------------------------------------------------------------------------------
 
 
 def _squared_value(eta: Array, y: Array, s: Array) -> Array:
@@ -85,7 +87,7 @@ def _squared_null(y: Array, s: Array) -> Array:
     return array_namespace(y).sum(s * y)
 
 
-# --- logistic -------------------------------------------------------------------------------------------------------
+# --- logistic -----------------------------------------------------------------------------------------------
 
 
 def _logistic_value(eta: Array, y: Array, s: Array) -> Array:
@@ -119,7 +121,7 @@ def _logistic_null(y: Array, s: Array) -> Array:
     return xp.log(p) - xp.log1p(-p)
 
 
-# --- multinomial ----------------------------------------------------------------------------------------------------
+# --- multinomial --------------------------------------------------------------------------------------------
 
 
 def _multinomial_value(eta: Array, y: Array, s: Array) -> Array:

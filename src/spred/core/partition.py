@@ -1,8 +1,8 @@
 """Which coordinates of a tensor share one gate, one norm and one penalty.
 
 A partition answers two questions, and everything about groups in spred is written in these two words:
-``gather`` sums a tensor over each group, ``spread`` copies one number per group back to the group's coordinates.
-The result of ``gather`` has the *gate shape*; group weights and scalar gates have it too.
+``gather`` sums a tensor over each group, ``spread`` copies one number per group back to the group's
+coordinates. The result of ``gather`` has the *gate shape*; group weights and scalar gates have it too.
 
 ==========  =======================================  =========================
 partition   groups                                   gate shape for ``(a, b)``
@@ -51,7 +51,7 @@ class Singles:
 
 @dataclass(frozen=True)
 class Axes:
-    """One group for each index along the axes in ``keep``: rows ``(0,)``, columns ``(1,)``, filters ``(0,)``."""
+    """One group for each index along the axes in ``keep``: rows or filters ``(0,)``, columns ``(1,)``."""
 
     keep: tuple[int, ...]
 
@@ -70,7 +70,7 @@ class Axes:
 
 @dataclass(frozen=True, eq=False)
 class Labels:
-    """Any partition: ``labels`` has the tensor's shape and holds the group of each coordinate, 0 … n_groups − 1.
+    """Any partition: ``labels`` has the tensor's shape and holds each coordinate's group, 0 … n_groups − 1.
 
     Labels live where the tensor lives (an integer NumPy array, or an integer torch tensor on its device).
     """
@@ -84,7 +84,8 @@ class Labels:
         low, high = int(self.labels.min()), int(self.labels.max())
         if low < 0 or high >= self.n_groups:
             raise InputError(
-                f"group labels run from {low} to {high}, outside 0 … {self.n_groups - 1}; number the groups from 0"
+                f"group labels run from {low} to {high}, outside 0 … {self.n_groups - 1}; "
+                "number the groups from 0"
             )
 
     def gather(self, x: Array) -> Array:

@@ -4,8 +4,8 @@ One record covers L1, weighted and group L1 and the elastic net; the partition s
 
     Ω(v) = α Σ_g ω_g ( ρ ‖v_g‖₂ + (1 − ρ)/2 · ‖v_g‖₂² ),    ρ = l1_ratio
 
-(docs/math.md, §2 and §4). A group with ``ω_g = 0`` is free. Depth D ≥ 3 replaces ``‖v_g‖`` by ``‖v_g‖^{2/D}``; it
-exists for networks only, and only with ρ = 1.
+(docs/math.md, §2 and §4). A group with ``ω_g = 0`` is free. Depth D ≥ 3 replaces ``‖v_g‖`` by
+``‖v_g‖^{2/D}``; it exists for networks only, and only with ρ = 1.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from spred.errors import InputError
 
 @dataclass(frozen=True, eq=False)
 class Penalty:
-    """Parameters of Ω: ``alpha`` ≥ 0, ``l1_ratio`` in (0, 1], group ``weights`` (ω, gate shape), partition, depth."""
+    """Parameters of Ω: ``alpha`` ≥ 0, ``l1_ratio`` ρ in (0, 1], ``weights`` ω in the gate shape, groups."""
 
     alpha: float
     l1_ratio: float = 1.0
@@ -41,9 +41,7 @@ class Penalty:
         """Return Ω(v)."""
         size = norms(v, self.partition)
         sparse = size if self.depth == 2 else size ** (2.0 / self.depth)
-        return array_namespace(v).sum(
-            self.weights * (self._l1 * sparse + 0.5 * self._ridge * size * size)
-        )
+        return array_namespace(v).sum(self.weights * (self._l1 * sparse + 0.5 * self._ridge * size * size))
 
     def prox(self, v: Array, step: float = 1.0) -> Array:
         """Return ``argmin_z ½‖z − v‖² + step·Ω(z)``: soft thresholding of each group's norm (depth 2)."""
@@ -57,12 +55,14 @@ class Penalty:
         return self.partition.spread(shrunk, v) * v
 
     def dual_norm(self, z: Array) -> Array:
-        """Return ``max_g ‖z_g‖ / (ρ ω_g)`` over penalised groups: at most α if and only if z is dual feasible."""
+        """Return ``max_g ‖z_g‖ / (ρ ω_g)`` over penalised groups; at most α where z is dual feasible."""
         xp = array_namespace(z)
         size = norms(z, self.partition)
         weights = self._weights_like(size)
         penalised = weights > 0
-        ratio = xp.where(penalised, size / xp.where(penalised, weights, xp.ones_like(size)), xp.zeros_like(size))
+        ratio = xp.where(
+            penalised, size / xp.where(penalised, weights, xp.ones_like(size)), xp.zeros_like(size)
+        )
         return xp.max(ratio) / self.l1_ratio
 
     def conjugate(self, z: Array) -> Array:
@@ -81,8 +81,8 @@ class Penalty:
     def kkt_residual(self, v: Array, grad: Array) -> Array:
         """Return each group's distance from stationarity, in the gate shape (docs/math.md, §4).
 
-        ``‖g_g + α ω_g ((2/D)·‖v_g‖^{2/D−2} ρ v_g + (1−ρ) v_g)‖`` on the support, ``max(‖g_g‖ − α ρ ω_g, 0)`` off
-        it. For D ≥ 3 zero is always a strict local minimum, so there the residual off the support is 0.
+        ``‖g_g + α ω_g ((2/D)·‖v_g‖^{2/D−2} ρ v_g + (1−ρ) v_g)‖`` on the support, ``max(‖g_g‖ − α ρ ω_g, 0)``
+        off it. For D ≥ 3 zero is always a strict local minimum, so there the residual off the support is 0.
         """
         xp = array_namespace(v)
         size = norms(v, self.partition)
@@ -98,7 +98,7 @@ class Penalty:
         return xp.where(size > 0, on, off)
 
     def prox_residual(self, v: Array, grad: Array, step: float = 1.0) -> Array:
-        """Return ``|v − prox_{τα}(v − τ g)|/τ`` for each coordinate: zero where KKT holds, and continuous in v."""
+        """Return ``|v − prox_{τα}(v − τ g)|/τ`` by coordinate: zero where KKT holds, continuous in v."""
         return array_namespace(v).abs(v - self.prox(v - step * grad, step)) / step
 
     @property
@@ -114,12 +114,14 @@ class Penalty:
 
     def _need_depth_two(self, what: str) -> None:
         if self.depth != 2:
-            raise InputError(f"{what} is defined for depth 2, and the depth is {self.depth}; use kkt_residual")
+            raise InputError(
+                f"{what} is defined for depth 2, and the depth is {self.depth}; use kkt_residual"
+            )
 
 
 def alpha_max(grad_at_null: Array, penalty: Penalty) -> float:
     """Return the smallest alpha at which every penalised coefficient is zero.
 
-    ``grad_at_null`` is the gradient of the data term at ``v = 0`` with the free coefficients (the intercept) fitted.
+    ``grad_at_null`` is the gradient of the data term at ``v = 0``, with the free coefficients fitted.
     """
     return float(penalty.dual_norm(grad_at_null))

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from functools import cache
 
 import numpy as np
 from numpy.typing import ArrayLike
+from threadpoolctl import ThreadpoolController
 
-from spred.core.penalties import Penalty
 from spred.errors import InputError
 from spred.exact.newton import Limits, Outcome, State, advance, null_state
 from spred.exact.problem import Problem, make_problem
-from spred.exact.solution import Path, Solution, Status
+from spred.exact.solution import Path, Solution
+
+SMALL = 4_000_000
+"""Entries of ``X`` up to which one BLAS thread is faster than several."""
 
 SATURATED = 0.999
 """Share of the null objective explained at which a grid of our own making ends."""
@@ -72,7 +77,6 @@ def solve(
     >>> sol.coef.round(6).tolist(), sol.status.value
     ([2.0, 0.0], 'converged')
     """
-    began = time.perf_counter()
     _check_alphas([alpha])
     problem = make_problem(
         X,
@@ -86,26 +90,7 @@ def solve(
         fit_intercept=fit_intercept,
         sample_weight=sample_weight,
     )
-    limits = Limits(tol, max_iter, began + max_seconds)
-    state, null_objective = _null(problem, limits)
-    # Halving alpha on the way down keeps every Newton model close to the truth.
-    halvings = int(np.ceil(np.log2(max(state.alpha / alpha, 1.0))))
-    rough = Limits(max(tol, 1e-3), max_iter, limits.deadline)
-    for waypoint in alpha * 2.0 ** np.arange(halvings - 1, 0, -1):
-        state = advance(problem, float(waypoint), state, null_objective, rough).state
-    outcome = advance(problem, alpha, state, null_objective, limits)
-    coef, intercept = _original(problem, outcome.state)
-    return Solution(
-        alpha=float(alpha),
-        coef=coef,
-        intercept=intercept if problem.loss.multi else float(intercept),
-        gap=outcome.certificate.gap,
-        kkt=outcome.certificate.kkt,
-        objective=outcome.certificate.primal,
-        status=outcome.status,
-        n_iter=outcome.n_iter,
-        seconds=time.perf_counter() - began,
-    )
+    return solve_of(problem, float(alpha), Limits(tol, max_iter, time.perf_counter() + max_seconds))
 
 
 def path(
@@ -176,6 +161,30 @@ def path(
     return path_of(problem, alphas=alphas, n_alphas=n_alphas, eps=eps, limits=limits)
 
 
+def solve_of(problem: Problem, alpha: float, limits: Limits) -> Solution:
+    """Return the solution of a :class:`Problem`; what :func:`solve` and the estimators call."""
+    began = time.perf_counter()
+    _check_alphas([alpha])
+    with _blas_threads(problem):
+        state, null_objective = _null(problem, limits)
+        # Halving alpha on the way down keeps every Newton model close to the truth.
+        halvings = int(np.ceil(np.log2(max(state.alpha / alpha, 1.0))))
+        rough = Limits(max(limits.tol, 1e-3), limits.max_iter, limits.deadline)
+        for waypoint in alpha * 2.0 ** np.arange(halvings - 1, 0, -1):
+            state = advance(problem, float(waypoint), state, null_objective, rough).state
+        outcome = advance(problem, alpha, state, null_objective, limits)
+    coef, intercept = _original(problem, outcome.state)
+    return Solution(
+        alpha=alpha,
+        coef=coef,
+        intercept=intercept if problem.loss.multi else float(intercept),
+        certificate=outcome.certificate,
+        status=outcome.status,
+        n_iter=outcome.n_iter,
+        seconds=time.perf_counter() - began,
+    )
+
+
 def path_of(
     problem: Problem,
     *,
@@ -187,24 +196,35 @@ def path_of(
     """Return the path of a :class:`Problem`; what :func:`path` and the estimators call."""
     began = time.perf_counter()
     limits = limits or Limits()
-    state, null_objective = _null(problem, limits)
     automatic = alphas is None
-    grid = _grid(state.alpha, n_alphas, eps) if automatic else _check_alphas(alphas)
     outcomes: list[Outcome] = []
-    for alpha in grid:
-        outcome = advance(problem, float(alpha), state, null_objective, limits)
-        state = outcome.state
-        outcomes.append(outcome)
-        if automatic and _explained(problem, outcome, null_objective) > SATURATED:
-            break
+    with _blas_threads(problem):
+        state, null_objective = _null(problem, limits)
+        grid = _grid(state.alpha, n_alphas, eps) if automatic else _check_alphas(alphas)
+        for alpha in grid:
+            outcome = advance(problem, float(alpha), state, null_objective, limits)
+            state = outcome.state
+            outcomes.append(outcome)
+            if automatic and _explained(problem, outcome, null_objective) > SATURATED:
+                break
     return _stack(problem, grid[: len(outcomes)], outcomes, null_objective, time.perf_counter() - began)
+
+
+def _blas_threads(problem: Problem) -> AbstractContextManager[object]:
+    """One BLAS thread for small data: there, handing out the work costs more than the work."""
+    if problem.design.n * problem.design.p > SMALL:
+        return nullcontext()
+    return _threads().limit(limits=1, user_api="blas")
+
+
+@cache
+def _threads() -> ThreadpoolController:
+    return ThreadpoolController()
 
 
 def _null(problem: Problem, limits: Limits) -> tuple[State, float]:
     state = null_state(problem, limits)
-    objective = float(problem.loss.value(state.eta, problem.y, problem.s))
-    free = Penalty(0.0)
-    return state, objective + float(free.value(state.v))
+    return state, float(problem.loss.value(state.eta, problem.y, problem.s))
 
 
 def _grid(top: float, n_alphas: int, eps: float) -> np.ndarray:
@@ -222,7 +242,9 @@ def _check_alphas(alphas: ArrayLike) -> np.ndarray:
     if grid.ndim != 1 or grid.size == 0:
         raise InputError("alphas is empty; give at least one positive number")
     if not (np.isfinite(grid).all() and grid[-1] > 0):
-        raise InputError(f"alpha is {grid[-1]}; give positive, finite numbers (alpha → 0 is an unpenalised model)")
+        raise InputError(
+            f"alpha is {grid[-1]}; give positive, finite numbers (alpha → 0 is an unpenalised model)"
+        )
     return grid
 
 
@@ -233,26 +255,29 @@ def _explained(problem: Problem, outcome: Outcome, null_objective: float) -> flo
 
 
 def _original(problem: Problem, state: State) -> tuple[np.ndarray, np.ndarray]:
-    """Coefficients ``(K, p)`` or ``(p,)`` and intercepts ``(K,)`` or a 0-d array, in the units of X as given."""
+    """Coefficients ``(K, p)`` or ``(p,)`` and intercepts ``(K,)`` or a number, in the units of X as given.
+
+    Softmax does not see a shift common to all classes: free coefficients are given mean zero over the classes.
+    """
     coef, intercept = problem.design.original_units(state.v, state.b)
-    return (coef.T, intercept) if problem.loss.multi else (coef[:, 0], intercept[0])
+    if not problem.loss.multi:
+        return coef[:, 0], intercept[0]
+    free = (problem.groups.weights[problem.groups.labels] == 0).reshape(coef.shape).all(axis=1)
+    coef[free] -= coef[free].mean(axis=1, keepdims=True)
+    return coef.T, intercept - intercept.mean() if problem.fit_intercept else intercept
 
 
 def _stack(
     problem: Problem, alphas: np.ndarray, outcomes: Sequence[Outcome], null_objective: float, seconds: float
 ) -> Path:
     models = [_original(problem, outcome.state) for outcome in outcomes]
-    certificates = [outcome.certificate for outcome in outcomes]
-    statuses: tuple[Status, ...] = tuple(outcome.status for outcome in outcomes)
     return Path(
         alphas=alphas,
         coefs=np.stack([coef for coef, _ in models]),
         intercepts=np.stack([intercept for _, intercept in models]),
-        gaps=np.array([c.gap for c in certificates]),
-        kkts=np.array([c.kkt for c in certificates]),
-        objectives=np.array([c.primal for c in certificates]),
+        certificates=tuple(outcome.certificate for outcome in outcomes),
         deviance=np.array([_explained(problem, outcome, null_objective) for outcome in outcomes]),
-        statuses=statuses,
+        statuses=tuple(outcome.status for outcome in outcomes),
         n_nonzero=np.array([int(outcome.state.v.any(axis=1).sum()) for outcome in outcomes]),
         seconds=seconds,
     )

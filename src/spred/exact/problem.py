@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from scipy import sparse
@@ -117,14 +118,17 @@ def make_problem(
     standardize: bool = False,
     fit_intercept: bool = True,
     sample_weight: object = None,
+    names: object = None,
 ) -> Problem:
     """Check the input and build the :class:`Problem`; see :func:`spred.solve` for the arguments.
+
+    ``names`` are those of the columns, for messages; by default a data frame's own.
 
     Raises:
         InputError: with the first thing that is wrong.
     """
     kind = get_loss(loss)
-    matrix = _matrix(X)
+    matrix = _matrix(X, getattr(X, "columns", None) if names is None else names)
     n, p = matrix.shape
     s = _weights(sample_weight, n)
     target = _target(kind, y, n)
@@ -146,30 +150,32 @@ def make_problem(
     )
 
 
-def _matrix(X: object) -> np.ndarray | sparse.csc_array:
-    if sparse.issparse(X):
-        matrix = sparse.csc_array(X, dtype=np.float64)
-        bad = np.flatnonzero(~np.isfinite(matrix.data))
-        column = int(np.searchsorted(matrix.indptr, bad[0], side="right")) - 1 if bad.size else -1
-    else:
-        names = getattr(X, "columns", None)
-        try:
-            matrix = np.asarray(X, dtype=np.float64)
-        except (TypeError, ValueError) as err:
-            raise InputError(f"X cannot be read as numbers ({err}); encode text columns first") from err
-        if matrix.ndim != 2:
-            raise InputError(f"X has {matrix.ndim} dimension(s); give a table (n samples, p features)")
-        column = -1
-        if not np.isfinite(matrix.sum()):
-            finite = np.isfinite(matrix).all(axis=0)
-            column = int(np.argmin(finite)) if not finite.all() else -1
-        if column >= 0 and names is not None:
-            raise InputError(f"X has NaN or infinity in column {names[column]!r}; fill or drop it")
-    if column >= 0:
-        raise InputError(f"X has NaN or infinity in column {column}; fill or drop it")
+def _matrix(X: Any, names: Any) -> np.ndarray | sparse.csc_array:
+    try:
+        matrix = (
+            sparse.csc_array(X, dtype=np.float64) if sparse.issparse(X) else np.asarray(X, dtype=np.float64)
+        )
+    except (TypeError, ValueError) as err:
+        raise InputError(f"X cannot be read as numbers ({err}); encode text columns first") from err
+    if matrix.ndim != 2:
+        raise InputError(f"X has {matrix.ndim} dimension(s); give a table (n samples, p features)")
     if 0 in matrix.shape:
         raise InputError(f"X is empty, shape {matrix.shape}; give at least one sample and one feature")
+    if (column := _first_bad_column(matrix)) is not None:
+        name = column if names is None else repr(names[column])
+        raise InputError(f"X has NaN or infinity in column {name}; fill or drop it")
     return matrix
+
+
+def _first_bad_column(matrix: np.ndarray | sparse.csc_array) -> int | None:
+    """Return the first column with a value that is not finite; one cheap sum settles the usual case."""
+    if np.isfinite(matrix.sum()):
+        return None
+    if sparse.issparse(matrix):
+        bad = np.flatnonzero(~np.isfinite(matrix.data))
+        return int(np.searchsorted(matrix.indptr, bad[0], side="right")) - 1 if bad.size else None
+    finite = np.isfinite(matrix).all(axis=0)
+    return None if finite.all() else int(np.argmin(finite))
 
 
 def _weights(sample_weight: object, n: int) -> np.ndarray:
@@ -177,7 +183,9 @@ def _weights(sample_weight: object, n: int) -> np.ndarray:
         return np.full(n, 1.0 / n)
     s = np.asarray(sample_weight, dtype=np.float64)
     if s.shape != (n,):
-        raise InputError(f"sample_weight has shape {s.shape}, and X has {n} samples; give one weight for each")
+        raise InputError(
+            f"sample_weight has shape {s.shape}, and X has {n} samples; give one weight for each"
+        )
     if not (np.isfinite(s).all() and (s >= 0).all() and s.sum() > 0):
         raise InputError("sample_weight must be finite, not negative, and not all zero")
     return s / s.sum()
@@ -193,7 +201,9 @@ def _target(loss: Loss, y: object, n: int) -> np.ndarray:
     if target.shape[:1] != (n,) or target.ndim != 1:
         raise InputError(f"y has shape {target.shape}, and X has {n} samples; give one target for each")
     if not np.isfinite(target).all():
-        raise InputError(f"y has NaN or infinity at sample {int(np.argmin(np.isfinite(target)))}; drop that sample")
+        raise InputError(
+            f"y has NaN or infinity at sample {int(np.argmin(np.isfinite(target)))}; drop that sample"
+        )
     if loss.multi:
         codes = target.astype(int)
         if (codes != target).any() or codes.min() < 0:
@@ -209,7 +219,9 @@ def _check_classes(loss: Loss, target: np.ndarray) -> None:
         return
     table = target if loss.multi else np.column_stack([1.0 - target, target])
     if (absent := np.flatnonzero(table.sum(axis=0) == 0)).size:
-        raise InputError(f"class {absent[0]} has no sample (of positive weight); every class needs at least one")
+        raise InputError(
+            f"class {absent[0]} has no sample (of positive weight); every class needs at least one"
+        )
 
 
 def _groups(p: int, k: int, penalty_weights: object, feature_groups: object, rows: bool) -> Groups:
@@ -217,7 +229,9 @@ def _groups(p: int, k: int, penalty_weights: object, feature_groups: object, row
     if feature_groups is not None:
         labels = np.asarray(feature_groups)
         if labels.shape != (p,):
-            raise InputError(f"feature_groups has shape {labels.shape}, and X has {p} features; give one label each")
+            raise InputError(
+                f"feature_groups has shape {labels.shape}, and X has {p} features; give one label each"
+            )
         names, codes = np.unique(labels, return_inverse=True)
         flat = np.repeat(codes, k)
         default = np.sqrt(np.bincount(codes))
@@ -234,7 +248,9 @@ def _feature_weights(given: object, count: int, default: np.ndarray, what: str) 
         return default.astype(np.float64)
     weights = np.asarray(given, dtype=np.float64)
     if weights.shape != (count,):
-        raise InputError(f"penalty_weights has shape {weights.shape}, and there are {count} {what}s; give one each")
+        raise InputError(
+            f"penalty_weights has shape {weights.shape}, and there are {count} {what}s; give one each"
+        )
     if not (np.isfinite(weights).all() and (weights >= 0).all()):
         raise InputError("penalty_weights must be finite and not negative; 0 leaves a feature unpenalised")
     return weights

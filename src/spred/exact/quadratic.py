@@ -104,8 +104,9 @@ def minimise_groups(
 ) -> np.ndarray:
     """Solve the problem for groups of consecutive coordinates.
 
-    Each round first minimises exactly over every group that stands on the wrong side of "in or out", or far from rest,
-    one after the other; then it takes one Newton step on the groups that are in. Every move lowers the objective.
+    A semismooth Newton step on ``v = prox(v − ∇/L)``: the proximal map of each group says whether it is in or out and
+    how the norm bends, one linear system moves all groups that are in. Where that finds no descent, groups that are
+    not at rest are minimised exactly one after the other, which always does.
 
     Args:
         H: ``(k, k)``.
@@ -115,42 +116,43 @@ def minimise_groups(
         v: start, ``(k,)``.
         tol: largest KKT residual (norm over a group) allowed.
     """
-    model = _GroupModel(H, c, lam, starts)
-    v, r = v.copy(), H @ v - c
-    sweep_all = False
-    for _ in range(200):
+    model = _GroupModel(H, lam, starts)
+    v = v.copy()
+    r = H @ v - c
+    for _ in range(300):
         residual = model.residuals(v, r)
         if residual.max(initial=0.0) <= tol:
             break
-        astray = (model.lam > 0) & (residual > tol) & (sweep_all | model.astray(v, r, residual))
-        for g in np.flatnonzero(astray):
+        d = model.newton_direction(v, r)
+        change = H @ d
+        step = model.descent(v, r, d, change)
+        if step > 0:
+            v = v + step * d
+            r = r + step * change
+            continue
+        before = v.copy()
+        for g in np.flatnonzero((residual > tol) & (lam > 0)):
             model.minimise_block(int(g), v, r)
-        moved = model.newton_step(v, r)
-        if moved is None and sweep_all and not astray.any():
-            break  # neither move finds descent: the residual left is rounding
-        sweep_all = moved is None
-        v = v if moved is None else moved
         r = H @ v - c
+        if np.allclose(v, before, rtol=1e-15, atol=0.0):
+            break  # neither move finds descent: the residual left is rounding
     return v
 
 
 class _GroupModel:
     """The quadratic with its groups: what the two moves of :func:`minimise_groups` share."""
 
-    def __init__(self, H: np.ndarray, c: np.ndarray, lam: np.ndarray, starts: np.ndarray) -> None:
-        self.H, self.c, self.lam, self.starts = H, c, lam, starts
-        ends = np.append(starts[1:], len(c))
+    def __init__(self, H: np.ndarray, lam: np.ndarray, starts: np.ndarray) -> None:
+        self.H, self.lam, self.starts = H, lam, starts
+        ends = np.append(starts[1:], len(H))
         self.slices = [slice(a, b) for a, b in zip(starts.tolist(), ends.tolist(), strict=True)]
         self.group = np.repeat(np.arange(len(lam)), ends - starts)
-        self.same = self.group[:, None] == self.group
-        self.own = np.where(self.same, H, 0.0)
-        self.eigen: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+        # The Frobenius norm of a group's own block bounds its largest eigenvalue.
+        own = [float(np.linalg.norm(H[part, part])) for part in self.slices]
+        self.bound = np.maximum(np.array(own), 1e-300)
 
     def norms(self, x: np.ndarray) -> np.ndarray:
         return np.sqrt(np.add.reduceat(x * x, self.starts))
-
-    def objective(self, x: np.ndarray) -> float:
-        return float(0.5 * x @ (self.H @ x) - self.c @ x + self.lam @ self.norms(x))
 
     def residuals(self, v: np.ndarray, r: np.ndarray) -> np.ndarray:
         size = self.norms(v)
@@ -158,43 +160,56 @@ class _GroupModel:
         on = self.norms(r + self.lam[self.group] * unit)
         return np.where((size > 0) | (self.lam == 0), on, self.norms(r) - self.lam)
 
-    def astray(self, v: np.ndarray, r: np.ndarray, residual: np.ndarray) -> np.ndarray:
-        """Groups on the wrong side of in or out, or too far from rest for the Newton model to be trusted."""
-        wants_in = self.norms(self.own @ v - r) > self.lam
-        return (wants_in != (self.norms(v) > 0)) | (residual > 0.3 * self.lam)
+    def newton_direction(self, v: np.ndarray, r: np.ndarray) -> np.ndarray:
+        """Solve the linearised fixed point ``v = prox(z)``, ``z = v − r/L``.
+
+        With ``κ = λ/(L‖z‖)`` the prox of a group that is in has the inverse Jacobian
+        ``I + κ/(1−κ)·(I − zzᵀ/‖z‖²)``: the bend of the norm, measured where the prox lands and so never infinite.
+        """
+        group, bound = self.group, self.bound[self.group]
+        z = v - r / bound
+        size = self.norms(z)
+        inside = (size * self.bound > self.lam) | (self.lam == 0)
+        unit = z / np.where(size > 0, size, 1.0)[group]
+        kappa = np.where(inside, self.lam / (self.bound * np.where(size > 0, size, 1.0)), 0.0)[group]
+        index = np.flatnonzero(inside[group])
+        d = np.where(inside[group], 0.0, -v)
+        if not index.size:
+            return d
+        unit, kappa, bound = unit[index], kappa[index], bound[index]
+        miss = v[index] - (1.0 - kappa) * z[index]
+        local = group[index]
+        radial = np.bincount(local, weights=miss * unit, minlength=len(self.lam))[local] * unit
+        right = -bound * ((miss - radial) / (1.0 - kappa) + radial)
+        leaving = np.flatnonzero(d)
+        right -= self.H[np.ix_(index, leaving)] @ d[leaving]
+        bend = bound * kappa / (1.0 - kappa)
+        hessian = self.H[np.ix_(index, index)]
+        row, column = np.nonzero(local[:, None] == local)
+        hessian[row, column] -= bend[row] * unit[row] * unit[column]
+        hessian[np.diag_indices_from(hessian)] += bend
+        d[index] = _solve_damped(hessian, right)
+        return d
+
+    def descent(self, v: np.ndarray, r: np.ndarray, d: np.ndarray, change: np.ndarray) -> float:
+        """Return the first step 1, ½, ¼ … along ``d`` that lowers the objective, or 0; ``change = Hd``."""
+        slope, bend = float(r @ d), float(d @ change)
+        size = self.norms(v)
+        for halvings in range(6):
+            step = 0.5**halvings
+            if step * slope + 0.5 * step * step * bend + self.lam @ (self.norms(v + step * d) - size) < 0:
+                return step
+        return 0.0
 
     def minimise_block(self, g: int, v: np.ndarray, r: np.ndarray) -> None:
         """Minimise over group ``g`` with all others held; updates ``v`` and ``r = Hv − c`` in place."""
         part = self.slices[g]
-        if g not in self.eigen:
-            self.eigen[g] = np.linalg.eigh(self.H[part, part])
-        values, vectors = self.eigen[g]
+        values, vectors = np.linalg.eigh(self.H[part, part])
         pull = vectors.T @ (self.H[part, part] @ v[part] - r[part])
         size = _secular(np.maximum(values, 0.0), pull, float(self.lam[g]))
         fresh = vectors @ (pull * size / (values * size + self.lam[g])) if size > 0 else np.zeros(len(pull))
         r += self.H[:, part] @ (fresh - v[part])
         v[part] = fresh
-
-    def newton_step(self, v: np.ndarray, r: np.ndarray) -> np.ndarray | None:
-        """Newton step on the groups that are in, halved until the objective falls; None where it does not."""
-        size = self.norms(v)
-        index = np.flatnonzero(((size > 0) | (self.lam == 0))[self.group])
-        if not index.size:
-            return None
-        size = np.where(size > 0, size, 1.0)
-        unit = (v / size[self.group])[index]
-        bend = (self.lam / size)[self.group[index]]
-        hessian = self.H[np.ix_(index, index)]
-        hessian = hessian - np.where(self.same[np.ix_(index, index)], bend[:, None] * unit[:, None] * unit, 0.0)
-        hessian[np.diag_indices_from(hessian)] += bend
-        d = np.zeros_like(v)
-        d[index] = -_solve_damped(hessian, r[index] + self.lam[self.group[index]] * unit)
-        value = self.objective(v)
-        for halvings in range(12):
-            trial = v + 0.5**halvings * d
-            if self.objective(trial) < value:
-                return trial
-        return None
 
 
 def _secular(d: np.ndarray, a: np.ndarray, lam: float) -> float:

@@ -7,6 +7,8 @@ from enum import Enum
 
 import numpy as np
 
+from spred.core.certificate import Certificate
+
 
 class Status(Enum):
     """Why the engine stopped."""
@@ -24,9 +26,7 @@ class Solution:
         alpha: penalty strength.
         coef: ``(p,)``, or ``(K, p)`` for several classes.
         intercept: a number, or ``(K,)``.
-        gap: duality gap over the null objective.
-        kkt: largest KKT residual over alpha.
-        objective: ``L + Ω``.
+        certificate: duality gap, KKT residual, primal and dual objective.
         status: why the engine stopped.
         n_iter: Newton steps.
         seconds: wall time.
@@ -35,12 +35,20 @@ class Solution:
     alpha: float
     coef: np.ndarray
     intercept: float | np.ndarray
-    gap: float
-    kkt: float
-    objective: float
+    certificate: Certificate
     status: Status
     n_iter: int
     seconds: float
+
+    @property
+    def gap(self) -> float:
+        """Duality gap over the null objective."""
+        return self.certificate.gap
+
+    @property
+    def kkt(self) -> float:
+        """Largest KKT residual over alpha."""
+        return self.certificate.kkt
 
     @property
     def support(self) -> np.ndarray:
@@ -56,9 +64,7 @@ class Path:
         alphas: ``(A,)``, falling.
         coefs: ``(A, p)`` or ``(A, K, p)``, in the units of the columns as given.
         intercepts: ``(A,)`` or ``(A, K)``.
-        gaps: ``(A,)``, relative duality gaps.
-        kkts: ``(A,)``, relative KKT residuals.
-        objectives: ``(A,)``.
+        certificates: one for each alpha.
         deviance: ``(A,)``, share of the null objective that the data term explains, 0 … 1.
         statuses: one :class:`Status` for each alpha.
         n_nonzero: ``(A,)``, features with a nonzero coefficient.
@@ -68,13 +74,26 @@ class Path:
     alphas: np.ndarray
     coefs: np.ndarray
     intercepts: np.ndarray
-    gaps: np.ndarray
-    kkts: np.ndarray
-    objectives: np.ndarray
+    certificates: tuple[Certificate, ...]
     deviance: np.ndarray
     statuses: tuple[Status, ...]
     n_nonzero: np.ndarray
     seconds: float
+
+    @property
+    def gaps(self) -> np.ndarray:
+        """Relative duality gaps, ``(A,)``."""
+        return np.array([certificate.gap for certificate in self.certificates])
+
+    @property
+    def kkts(self) -> np.ndarray:
+        """Relative KKT residuals, ``(A,)``."""
+        return np.array([certificate.kkt for certificate in self.certificates])
+
+    @property
+    def objectives(self) -> np.ndarray:
+        """Penalised objectives, ``(A,)``."""
+        return np.array([certificate.primal for certificate in self.certificates])
 
     @property
     def converged(self) -> bool:

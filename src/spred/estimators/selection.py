@@ -1,0 +1,155 @@
+"""Choosing on a path: folds that respect classes and groups, the cross-validation curve, the rules.
+
+A rule turns a curve into one alpha: ``"min"`` takes the lowest held-out deviance, ``"1se"`` the largest alpha within
+one standard error of it, an integer k the lowest among alphas with at most k features.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.model_selection import (
+    BaseCrossValidator,
+    GroupKFold,
+    KFold,
+    StratifiedGroupKFold,
+    StratifiedKFold,
+    check_cv,
+)
+
+from spred.errors import InputError, did_you_mean
+
+Split = tuple[np.ndarray, np.ndarray]
+Rule = str | int
+
+RULES = ("1se", "min")
+
+
+@dataclass(frozen=True, eq=False)
+class Curve:
+    """Held-out deviance along a path.
+
+    Attributes:
+        alphas: ``(A,)``, falling.
+        folds: ``(A, F)``, mean deviance of each fold's held-out samples (squared error, or −2 log-likelihood).
+        mean: ``(A,)``, over folds.
+        se: ``(A,)``, standard error of that mean.
+        n_nonzero: ``(A,)``, features in the model of all samples.
+        index_min: where the mean is lowest.
+        index_1se: first alpha whose mean is within one standard error of the lowest.
+        index: what the rule chose.
+    """
+
+    alphas: np.ndarray
+    folds: np.ndarray
+    mean: np.ndarray
+    se: np.ndarray
+    n_nonzero: np.ndarray
+    index_min: int
+    index_1se: int
+    index: int
+
+
+def make_curve(alphas: np.ndarray, folds: np.ndarray, n_nonzero: np.ndarray, rule: Rule) -> Curve:
+    """Average the folds' deviances ``(A, F)`` and apply the rule.
+
+    Raises:
+        InputError: an unknown rule, or a k below every model on the path.
+    """
+    check_rule(rule)
+    n_folds = folds.shape[1]
+    mean = folds.mean(axis=1)
+    se = folds.std(axis=1, ddof=1) / np.sqrt(n_folds) if n_folds > 1 else np.zeros(len(mean))
+    best = int(np.argmin(mean))
+    simplest = int(np.flatnonzero(mean <= mean[best] + se[best])[0])
+    index = {"min": best, "1se": simplest}[rule] if isinstance(rule, str) else _at_most(rule, mean, n_nonzero)
+    return Curve(alphas, folds, mean, se, n_nonzero, best, simplest, index)
+
+
+def _at_most(k: int, mean: np.ndarray, n_nonzero: np.ndarray) -> int:
+    allowed = np.flatnonzero(n_nonzero <= k)
+    if not allowed.size:
+        raise InputError(f"no alpha of the path has at most {k} features; add larger alphas")
+    return int(allowed[np.argmin(mean[allowed])])
+
+
+def check_rule(rule: Rule) -> None:
+    """Raise an InputError unless ``rule`` is ``"1se"``, ``"min"`` or a positive integer."""
+    if isinstance(rule, str):
+        if rule not in RULES:
+            raise InputError(
+                f"no rule is called {rule!r}{did_you_mean(rule, RULES)}; use '1se', 'min' or an integer"
+            )
+    elif isinstance(rule, bool) or not isinstance(rule, (int, np.integer)) or rule < 1:
+        raise InputError(f"rule is {rule!r}; use '1se', 'min' or the largest number of features, at least 1")
+
+
+def make_folds(
+    y: np.ndarray,
+    *,
+    classes: bool,
+    groups: np.ndarray | None = None,
+    cv: int | BaseCrossValidator | Iterable[Split] = 5,
+    random_state: int | None = 0,
+) -> list[Split]:
+    """Return (train, test) index pairs.
+
+    An integer ``cv`` is shuffled with ``random_state``, stratified for classes, and keeps groups whole. It is lowered
+    to what the data allow: the smallest class (or the groups in which it occurs) must reach every fold, and every
+    training part must hold all classes. A splitter or a list of pairs is taken as it is.
+
+    Raises:
+        InputError: fewer than two folds are possible, or a training part lacks a class.
+    """
+    if groups is not None and len(groups) != len(y):
+        raise InputError(
+            f"groups has {len(groups)} entries, and there are {len(y)} samples; give one for each"
+        )
+    if isinstance(cv, (int, np.integer)):
+        return _integer_folds(y, classes, groups, int(cv), random_state)
+    splits = list(check_cv(cv, y, classifier=classes).split(np.zeros(len(y)), y, groups))
+    if classes and not _all_classes(y, splits):
+        raise InputError("a training fold lacks a class; use fewer folds or a stratified splitter")
+    return splits
+
+
+def _integer_folds(
+    y: np.ndarray, classes: bool, groups: np.ndarray | None, cv: int, random_state: int | None
+) -> list[Split]:
+    if cv < 2:
+        raise InputError(f"cv is {cv}; cross-validation needs at least 2 folds")
+    for n_folds in range(min(cv, _most_folds(y, classes, groups)), 1, -1):
+        splits = list(_splitter(n_folds, classes, groups, random_state).split(np.zeros(len(y)), y, groups))
+        whole = all(len(train) and len(test) for train, test in splits)
+        if whole and (not classes or _all_classes(y, splits)):
+            return splits
+    what = "group" if groups is not None else "sample"
+    where = " in the smallest class" if classes else ""
+    raise InputError(f"too few {what}s{where} for two folds; give more samples or merge classes")
+
+
+def _most_folds(y: np.ndarray, classes: bool, groups: np.ndarray | None) -> int:
+    if not classes:
+        return len(y) if groups is None else len(np.unique(groups))
+    if groups is None:
+        return int(np.unique(y, return_counts=True)[1].min())
+    return min(len(np.unique(groups[y == label])) for label in np.unique(y))
+
+
+def _splitter(
+    n_folds: int, classes: bool, groups: np.ndarray | None, random_state: int | None
+) -> BaseCrossValidator:
+    kind = {
+        (True, False): StratifiedKFold,
+        (True, True): StratifiedGroupKFold,
+        (False, False): KFold,
+        (False, True): GroupKFold,
+    }[classes, groups is not None]
+    return kind(n_folds, shuffle=True, random_state=random_state)
+
+
+def _all_classes(y: np.ndarray, splits: Sequence[Split]) -> bool:
+    n_classes = len(np.unique(y))
+    return all(len(np.unique(y[train])) == n_classes for train, _ in splits)
