@@ -83,7 +83,7 @@ class SparseLinear(SelectorMixin, BaseEstimator):
 
     def _get_support_mask(self) -> np.ndarray:
         check_is_fitted(self)
-        return np.atleast_2d(self.coef_).any(axis=0)
+        return np.asarray(np.atleast_2d(self.coef_).any(axis=0))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -98,7 +98,7 @@ class Regression(RegressorMixin):
 
     def _read(
         self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    ) -> tuple[Any, np.ndarray, np.ndarray | None]:
         X, y = self._validated(X, y, y_numeric=True)
         weight = None if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
         return X, np.asarray(y, dtype=np.float64), weight
@@ -127,14 +127,12 @@ class Classification(ClassifierMixin):
 
     def _read(
         self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    ) -> tuple[Any, np.ndarray, np.ndarray | None]:
         X, y = self._validated(X, y)
         check_classification_targets(y)
         self.classes_, codes = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
-            raise InputError(
-                f"y has one class only ({self.classes_[0]!r}); give samples of at least two classes"
-            )
+            raise InputError(f"y has one class only ({self.classes_[0]!r}); give samples of at least two classes")
         weight = None if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
         if self.class_weight is not None:
             each = compute_class_weight(self.class_weight, classes=self.classes_, y=y, sample_weight=weight)

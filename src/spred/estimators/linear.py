@@ -25,8 +25,8 @@ class _OneAlpha(SparseLinear):
 
     def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Fit to ``X`` (n, p), dense, sparse or a data frame, and ``y`` (n,); a weight of 2 is the row twice."""
-        X, target, weight = self._read(X, y, sample_weight)
-        problem = self._problem(X, target, weight, self._loss_name())
+        data, target, weight = self._read(X, y, sample_weight)
+        problem = self._problem(data, target, weight, self._loss_name())
         solution = solve_of(problem, float(self.alpha), Limits(self.tol, self.max_iter))
         self._keep(solution.coef, solution.intercept, solution.certificate, solution.status)
         self.n_iter_ = max(solution.n_iter, 1)
@@ -162,9 +162,9 @@ class _CrossValidated(SparseLinear):
     ) -> Self:
         """Fit to ``X`` (n, p) and ``y`` (n,); samples with one label in ``groups`` stay in one fold."""
         check_rule(self.rule)
-        X, target, weight = self._read(X, y, sample_weight)
+        data, target, weight = self._read(X, y, sample_weight)
         loss = self._loss_name()
-        problem = self._problem(X, target, weight, loss)
+        problem = self._problem(data, target, weight, loss)
         folds = make_folds(
             target,
             classes=self._classification,
@@ -172,20 +172,16 @@ class _CrossValidated(SparseLinear):
             cv=self.cv,
             random_state=self.random_state,
         )
-        path = path_of(
-            problem, alphas=self.alphas, n_alphas=self.n_alphas, eps=self.eps, limits=Limits(self.tol)
-        )
+        path = path_of(problem, alphas=self.alphas, n_alphas=self.n_alphas, eps=self.eps, limits=Limits(self.tol))
         weight = np.ones(len(target)) if weight is None else weight
         deviances = Parallel(n_jobs=self.n_jobs)(
-            delayed(_held_out)(self, X, target, weight, split, path.alphas, loss) for split in folds
+            delayed(_held_out)(self, data, target, weight, split, path.alphas, loss) for split in folds
         )
         self.path_ = path
         self.curve_ = make_curve(path.alphas, np.column_stack(deviances), path.n_nonzero, self.rule)
         chosen = self.curve_.index
         self.alpha_ = float(path.alphas[chosen])
-        self._keep(
-            path.coefs[chosen], path.intercepts[chosen], path.certificates[chosen], path.statuses[chosen]
-        )
+        self._keep(path.coefs[chosen], path.intercepts[chosen], path.certificates[chosen], path.statuses[chosen])
         return self
 
 

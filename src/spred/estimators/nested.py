@@ -90,12 +90,9 @@ def nested_cv(
     """
     target = np.asarray(y)
     labels = None if groups is None else np.asarray(groups)
-    splits = make_folds(
-        target, classes=is_classifier(estimator), groups=labels, cv=cv, random_state=random_state
-    )
+    splits = make_folds(target, classes=is_classifier(estimator), groups=labels, cv=cv, random_state=random_state)
     tasks = (
-        delayed(_one_fold)(clone(estimator), X, target, labels, index, split)
-        for index, split in enumerate(splits)
+        delayed(_one_fold)(clone(estimator), X, target, labels, index, split) for index, split in enumerate(splits)
     )
     folds = []
     for fold in Parallel(n_jobs=n_jobs, return_as="generator")(tasks):
@@ -105,9 +102,7 @@ def nested_cv(
     return NestedCV(tuple(folds), target)
 
 
-def _one_fold(
-    estimator: Any, X: Any, y: np.ndarray, groups: np.ndarray | None, index: int, split: Split
-) -> Fold:
+def _one_fold(estimator: Any, X: Any, y: np.ndarray, groups: np.ndarray | None, index: int, split: Split) -> Fold:
     train, test = split
     rows = X.iloc if hasattr(X, "iloc") else X if hasattr(X, "shape") else np.asarray(X)
     extra = {} if groups is None else _group_argument(estimator, groups[train])

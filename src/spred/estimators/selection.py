@@ -79,9 +79,7 @@ def check_rule(rule: Rule) -> None:
     """Raise an InputError unless ``rule`` is ``"1se"``, ``"min"`` or a positive integer."""
     if isinstance(rule, str):
         if rule not in RULES:
-            raise InputError(
-                f"no rule is called {rule!r}{did_you_mean(rule, RULES)}; use '1se', 'min' or an integer"
-            )
+            raise InputError(f"no rule is called {rule!r}{did_you_mean(rule, RULES)}; use '1se', 'min' or an integer")
     elif isinstance(rule, bool) or not isinstance(rule, (int, np.integer)) or rule < 1:
         raise InputError(f"rule is {rule!r}; use '1se', 'min' or the largest number of features, at least 1")
 
@@ -104,9 +102,7 @@ def make_folds(
         InputError: fewer than two folds are possible, or a training part lacks a class.
     """
     if groups is not None and len(groups) != len(y):
-        raise InputError(
-            f"groups has {len(groups)} entries, and there are {len(y)} samples; give one for each"
-        )
+        raise InputError(f"groups has {len(groups)} entries, and there are {len(y)} samples; give one for each")
     if isinstance(cv, (int, np.integer)):
         return _integer_folds(y, classes, groups, int(cv), random_state)
     splits = list(check_cv(cv, y, classifier=classes).split(np.zeros(len(y)), y, groups))
@@ -138,9 +134,7 @@ def _most_folds(y: np.ndarray, classes: bool, groups: np.ndarray | None) -> int:
     return min(len(np.unique(groups[y == label])) for label in np.unique(y))
 
 
-def _splitter(
-    n_folds: int, classes: bool, groups: np.ndarray | None, random_state: int | None
-) -> BaseCrossValidator:
+def _splitter(n_folds: int, classes: bool, groups: np.ndarray | None, random_state: int | None) -> BaseCrossValidator:
     kind = {
         (True, False): StratifiedKFold,
         (True, True): StratifiedGroupKFold,

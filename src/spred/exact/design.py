@@ -7,6 +7,8 @@ sparse ``X`` stays sparse.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from scipy import sparse
 
@@ -22,8 +24,8 @@ class Design:
     """
 
     def __init__(self, X: np.ndarray | sparse.spmatrix, s: np.ndarray, *, center: bool, scale: bool) -> None:
-        self.sparse = sparse.issparse(X)
-        self.X = sparse.csc_array(X) if self.sparse else np.asfortranarray(X)
+        self.sparse = bool(sparse.issparse(X))
+        self.X: Any = sparse.csc_array(X) if self.sparse else np.asfortranarray(X)
         self.n, self.p = self.X.shape
         mean = np.asarray(self.X.T @ s).ravel()
         self.mean = mean if center else np.zeros(self.p)

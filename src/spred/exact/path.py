@@ -196,16 +196,15 @@ def path_of(
     """Return the path of a :class:`Problem`; what :func:`path` and the estimators call."""
     began = time.perf_counter()
     limits = limits or Limits()
-    automatic = alphas is None
     outcomes: list[Outcome] = []
     with _blas_threads(problem):
         state, null_objective = _null(problem, limits)
-        grid = _grid(state.alpha, n_alphas, eps) if automatic else _check_alphas(alphas)
+        grid = _grid(state.alpha, n_alphas, eps) if alphas is None else _check_alphas(alphas)
         for alpha in grid:
             outcome = advance(problem, float(alpha), state, null_objective, limits)
             state = outcome.state
             outcomes.append(outcome)
-            if automatic and _explained(problem, outcome, null_objective) > SATURATED:
+            if alphas is None and _explained(problem, outcome, null_objective) > SATURATED:
                 break
     return _stack(problem, grid[: len(outcomes)], outcomes, null_objective, time.perf_counter() - began)
 
@@ -242,9 +241,7 @@ def _check_alphas(alphas: ArrayLike) -> np.ndarray:
     if grid.ndim != 1 or grid.size == 0:
         raise InputError("alphas is empty; give at least one positive number")
     if not (np.isfinite(grid).all() and grid[-1] > 0):
-        raise InputError(
-            f"alpha is {grid[-1]}; give positive, finite numbers (alpha → 0 is an unpenalised model)"
-        )
+        raise InputError(f"alpha is {grid[-1]}; give positive, finite numbers (alpha → 0 is an unpenalised model)")
     return grid
 
 

@@ -152,9 +152,7 @@ def make_problem(
 
 def _matrix(X: Any, names: Any) -> np.ndarray | sparse.csc_array:
     try:
-        matrix = (
-            sparse.csc_array(X, dtype=np.float64) if sparse.issparse(X) else np.asarray(X, dtype=np.float64)
-        )
+        matrix = sparse.csc_array(X, dtype=np.float64) if sparse.issparse(X) else np.asarray(X, dtype=np.float64)
     except (TypeError, ValueError) as err:
         raise InputError(f"X cannot be read as numbers ({err}); encode text columns first") from err
     if matrix.ndim != 2:
@@ -167,7 +165,7 @@ def _matrix(X: Any, names: Any) -> np.ndarray | sparse.csc_array:
     return matrix
 
 
-def _first_bad_column(matrix: np.ndarray | sparse.csc_array) -> int | None:
+def _first_bad_column(matrix: Any) -> int | None:
     """Return the first column with a value that is not finite; one cheap sum settles the usual case."""
     if np.isfinite(matrix.sum()):
         return None
@@ -183,9 +181,7 @@ def _weights(sample_weight: object, n: int) -> np.ndarray:
         return np.full(n, 1.0 / n)
     s = np.asarray(sample_weight, dtype=np.float64)
     if s.shape != (n,):
-        raise InputError(
-            f"sample_weight has shape {s.shape}, and X has {n} samples; give one weight for each"
-        )
+        raise InputError(f"sample_weight has shape {s.shape}, and X has {n} samples; give one weight for each")
     if not (np.isfinite(s).all() and (s >= 0).all() and s.sum() > 0):
         raise InputError("sample_weight must be finite, not negative, and not all zero")
     return s / s.sum()
@@ -201,9 +197,7 @@ def _target(loss: Loss, y: object, n: int) -> np.ndarray:
     if target.shape[:1] != (n,) or target.ndim != 1:
         raise InputError(f"y has shape {target.shape}, and X has {n} samples; give one target for each")
     if not np.isfinite(target).all():
-        raise InputError(
-            f"y has NaN or infinity at sample {int(np.argmin(np.isfinite(target)))}; drop that sample"
-        )
+        raise InputError(f"y has NaN or infinity at sample {int(np.argmin(np.isfinite(target)))}; drop that sample")
     if loss.multi:
         codes = target.astype(int)
         if (codes != target).any() or codes.min() < 0:
@@ -219,9 +213,7 @@ def _check_classes(loss: Loss, target: np.ndarray) -> None:
         return
     table = target if loss.multi else np.column_stack([1.0 - target, target])
     if (absent := np.flatnonzero(table.sum(axis=0) == 0)).size:
-        raise InputError(
-            f"class {absent[0]} has no sample (of positive weight); every class needs at least one"
-        )
+        raise InputError(f"class {absent[0]} has no sample (of positive weight); every class needs at least one")
 
 
 def _groups(p: int, k: int, penalty_weights: object, feature_groups: object, rows: bool) -> Groups:
@@ -229,9 +221,7 @@ def _groups(p: int, k: int, penalty_weights: object, feature_groups: object, row
     if feature_groups is not None:
         labels = np.asarray(feature_groups)
         if labels.shape != (p,):
-            raise InputError(
-                f"feature_groups has shape {labels.shape}, and X has {p} features; give one label each"
-            )
+            raise InputError(f"feature_groups has shape {labels.shape}, and X has {p} features; give one label each")
         names, codes = np.unique(labels, return_inverse=True)
         flat = np.repeat(codes, k)
         default = np.sqrt(np.bincount(codes))
@@ -248,9 +238,7 @@ def _feature_weights(given: object, count: int, default: np.ndarray, what: str) 
         return default.astype(np.float64)
     weights = np.asarray(given, dtype=np.float64)
     if weights.shape != (count,):
-        raise InputError(
-            f"penalty_weights has shape {weights.shape}, and there are {count} {what}s; give one each"
-        )
+        raise InputError(f"penalty_weights has shape {weights.shape}, and there are {count} {what}s; give one each")
     if not (np.isfinite(weights).all() and (weights >= 0).all()):
         raise InputError("penalty_weights must be finite and not negative; 0 leaves a feature unpenalised")
     return weights

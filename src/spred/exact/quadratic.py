@@ -12,7 +12,6 @@ from __future__ import annotations
 import numpy as np
 from scipy.linalg.lapack import dpotrf, dpotrs
 
-
 FLAT = 1e-10
 """Curvature relative to the mean diagonal below which a direction counts as flat."""
 
@@ -73,9 +72,7 @@ def _l1_direction(
     return direction
 
 
-def _follow(
-    H: np.ndarray, r: np.ndarray, lam: np.ndarray, v: np.ndarray, d: np.ndarray
-) -> tuple[float, np.ndarray]:
+def _follow(H: np.ndarray, r: np.ndarray, lam: np.ndarray, v: np.ndarray, d: np.ndarray) -> tuple[float, np.ndarray]:
     """Minimise the objective along ``v + t d``, t ≥ 0; return t and the coordinates that are zero there."""
     none = np.empty(0, dtype=int)
     bend = float(d @ H @ d)

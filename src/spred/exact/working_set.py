@@ -92,9 +92,7 @@ class WorkingSet:
         kept = np.flatnonzero(own)
         if kept.size:
             features = used[kept]
-            out[np.ix_(kept, kept)] = self.problem.gram.get(
-                self.features[features], self.columns[:, features]
-            )
+            out[np.ix_(kept, kept)] = self.problem.gram.get(self.features[features], self.columns[:, features])
         return out
 
     def _curved(self, index: np.ndarray, curvature: np.ndarray) -> np.ndarray:
