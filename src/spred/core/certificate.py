@@ -74,16 +74,17 @@ def certify(
     dual = best_dual(loss, penalty, theta, grad, y, s)
     unit = null_objective if null_objective > 0 else 1.0
     gap = max(primal - dual, 0.0) / unit if isfinite(dual) else inf
-    return Certificate(
-        gap=gap, kkt=kkt / penalty.alpha if penalty.alpha > 0 else kkt, primal=primal, dual=dual
-    )
+    return Certificate(gap=gap, kkt=kkt / penalty.alpha if penalty.alpha > 0 else kkt, primal=primal, dual=dual)
 
 
 def best_dual(loss: Loss, penalty: Penalty, theta: Array, grad: Array, y: Array, s: Array) -> float:
-    """Return the larger of ``D(θ)`` and ``D(cθ)``, where ``c ≤ 1`` puts ``Xᵀθ`` into the dual ball."""
+    """Return the largest of ``D(θ)``, ``D(cθ)`` with ``c ≤ 1`` that puts ``Xᵀθ`` into the dual ball, and ``D(0)``.
+
+    ``D(0) = −f*(0)`` is finite whatever θ is; it keeps the gap a number far from any solution.
+    """
     norm = float(penalty.dual_norm(grad)) if grad.shape[0] else 0.0
     inside = 1.0 if norm <= penalty.alpha else penalty.alpha / norm
-    return max(float(-loss.conjugate(c * theta, y, s) - penalty.conjugate(c * grad)) for c in {1.0, inside})
+    return max(float(-loss.conjugate(c * theta, y, s) - penalty.conjugate(c * grad)) for c in {1.0, inside, 0.0})
 
 
 def free_newton_step(loss: Loss, theta: Array, eta: Array, y: Array, s: Array, free: Array) -> Array:

@@ -120,9 +120,7 @@ def quadratic_penalty(
     return (alpha / len(factors)) * array_namespace(full).sum(weights * squares)
 
 
-def decay(
-    factors: Factors, alpha: float, weights: Array | float = 1.0, partition: Partition = SINGLES
-) -> Factors:
+def decay(factors: Factors, alpha: float, weights: Array | float = 1.0, partition: Partition = SINGLES) -> Factors:
     """Return the gradient of :func:`quadratic_penalty` in each factor, ``(2α/D)·ω·f_k``."""
     *gates, full = factors
     rate = (2.0 * alpha / len(factors)) * weights

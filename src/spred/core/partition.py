@@ -84,8 +84,7 @@ class Labels:
         low, high = int(self.labels.min()), int(self.labels.max())
         if low < 0 or high >= self.n_groups:
             raise InputError(
-                f"group labels run from {low} to {high}, outside 0 … {self.n_groups - 1}; "
-                "number the groups from 0"
+                f"group labels run from {low} to {high}, outside 0 … {self.n_groups - 1}; number the groups from 0"
             )
 
     def gather(self, x: Array) -> Array:

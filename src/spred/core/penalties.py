@@ -60,9 +60,7 @@ class Penalty:
         size = norms(z, self.partition)
         weights = self._weights_like(size)
         penalised = weights > 0
-        ratio = xp.where(
-            penalised, size / xp.where(penalised, weights, xp.ones_like(size)), xp.zeros_like(size)
-        )
+        ratio = xp.where(penalised, size / xp.where(penalised, weights, xp.ones_like(size)), xp.zeros_like(size))
         return xp.max(ratio) / self.l1_ratio
 
     def conjugate(self, z: Array) -> Array:
@@ -114,9 +112,7 @@ class Penalty:
 
     def _need_depth_two(self, what: str) -> None:
         if self.depth != 2:
-            raise InputError(
-                f"{what} is defined for depth 2, and the depth is {self.depth}; use kkt_residual"
-            )
+            raise InputError(f"{what} is defined for depth 2, and the depth is {self.depth}; use kkt_residual")
 
 
 def alpha_max(grad_at_null: Array, penalty: Penalty) -> float:

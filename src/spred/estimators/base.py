@@ -132,7 +132,7 @@ class Classification(ClassifierMixin):
         check_classification_targets(y)
         self.classes_, codes = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
-            raise InputError(f"y has one class only ({self.classes_[0]!r}); give samples of at least two classes")
+            raise InputError(f"y has one class only ({str(self.classes_[0])!r}); give samples of at least two classes")
         weight = None if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
         if self.class_weight is not None:
             each = compute_class_weight(self.class_weight, classes=self.classes_, y=y, sample_weight=weight)

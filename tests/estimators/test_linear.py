@@ -1,0 +1,176 @@
+"""The estimators keep scikit-learn's contract and the engine's exactness."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from problems import PROBLEMS
+from scipy import sparse
+from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import Lasso
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+import spred
+from spred.errors import InputError
+
+QUICK = {"n_alphas": 10, "cv": 3}
+ALL = [
+    spred.SparseRegressor(),
+    spred.SparseClassifier(),
+    spred.SparseRegressorCV(**QUICK),
+    spred.SparseClassifierCV(**QUICK),
+]
+
+
+@parametrize_with_checks(ALL)
+def test_scikit_learn_contract(estimator: object, check: object) -> None:
+    check(estimator)  # every check asserts inside
+
+
+def three_classes() -> tuple[np.ndarray, np.ndarray]:
+    problem = PROBLEMS["multinomial-wide"]
+    return problem.X, np.array(["kidney", "liver", "colon"])[problem.y.astype(int)]
+
+
+def test_the_regressor_is_the_lasso_in_original_units() -> None:
+    problem = PROBLEMS["squared-wide"]
+    X = problem.X * np.linspace(1, 50, problem.X.shape[1]) + 10.0
+    ours = spred.SparseRegressor(alpha=0.1).fit(X, problem.y)
+    theirs = make_pipeline(StandardScaler(), Lasso(alpha=0.1, tol=1e-14, max_iter=100_000)).fit(X, problem.y)
+    np.testing.assert_allclose(ours.predict(X), theirs.predict(X), atol=1e-7)
+    np.testing.assert_array_equal(ours.get_support(), theirs[-1].coef_ != 0)
+    assert ours.certificate_.gap <= 1e-9
+
+
+def test_string_classes_probabilities_and_decisions_agree() -> None:
+    X, y = three_classes()
+    model = spred.SparseClassifier(alpha=0.05).fit(X, y)
+    probabilities = model.predict_proba(X)
+    assert model.classes_.tolist() == ["colon", "kidney", "liver"]
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1.0)
+    np.testing.assert_array_equal(model.classes_[probabilities.argmax(axis=1)], model.predict(X))
+    np.testing.assert_allclose(np.exp(model.predict_log_proba(X)), probabilities)
+    np.testing.assert_array_equal(model.get_support(), model.coef_.any(axis=0))
+    np.testing.assert_allclose(model.coef_.sum(axis=0), 0.0, atol=1e-7)
+    assert model.intercept_.sum() == pytest.approx(0.0, abs=1e-12)
+
+
+def test_two_classes_have_one_row() -> None:
+    problem = PROBLEMS["logistic-wide"]
+    model = spred.SparseClassifier(alpha=0.05).fit(problem.X, np.where(problem.y > 0, "yes", "no"))
+    assert model.coef_.shape == (1, problem.X.shape[1])
+    np.testing.assert_array_equal(model.predict(problem.X) == "yes", model.decision_function(problem.X) > 0)
+
+
+def test_balanced_classes_weigh_the_same() -> None:
+    problem = PROBLEMS["logistic-tall"]
+    y = problem.y.astype(int)
+    few = np.concatenate([np.flatnonzero(y == 0)[:6], np.flatnonzero(y == 1)])
+    X, y = problem.X[few], y[few]
+    balanced = spred.SparseClassifier(alpha=0.05, class_weight="balanced").fit(X, y)
+    by_hand = spred.SparseClassifier(alpha=0.05).fit(X, y, sample_weight=(len(y) / 2 / np.bincount(y))[y])
+    np.testing.assert_allclose(balanced.coef_, by_hand.coef_, atol=1e-9)
+    plain = spred.SparseClassifier(alpha=0.05).fit(X, y)
+    assert not np.allclose(balanced.coef_, plain.coef_, atol=1e-3)
+
+
+def test_names_go_in_and_come_out() -> None:
+    problem = PROBLEMS["squared-tall"]
+    names = [f"gene {j}" for j in range(problem.X.shape[1])]
+    table = pd.DataFrame(problem.X, columns=names)
+    model = spred.SparseRegressor(alpha=0.3).set_output(transform="pandas").fit(table, problem.y)
+    chosen = model.transform(table)
+    assert chosen.columns.tolist() == [n for n, used in zip(names, model.get_support(), strict=True) if used]
+    assert 0 < chosen.shape[1] < len(names)
+    table.iloc[3, 2] = np.nan
+    with pytest.raises(InputError, match="'gene 2'"):
+        model.fit(table, problem.y)
+
+
+def test_sparse_input_is_predicted_as_dense() -> None:
+    problem = PROBLEMS["logistic-sparse"]
+    model = spred.SparseClassifier(alpha=0.02).fit(problem.X, problem.y)
+    np.testing.assert_allclose(
+        model.predict_proba(sparse.csr_array(problem.X)), model.predict_proba(problem.X.toarray())
+    )
+
+
+def test_feature_groups_and_free_features_reach_the_engine() -> None:
+    problem = PROBLEMS["squared-wide"]
+    groups = np.arange(problem.X.shape[1]) // 3
+    grouped = spred.SparseRegressor(alpha=0.1, feature_groups=groups).fit(problem.X, problem.y)
+    assert all(len(set(grouped.get_support()[groups == g])) == 1 for g in np.unique(groups))
+    free = np.r_[0.0, np.ones(problem.X.shape[1] - 1)]
+    huge = spred.SparseRegressor(alpha=1e6, penalty_weights=free).fit(problem.X, problem.y)
+    assert huge.get_support(indices=True).tolist() == [0]
+
+
+def test_an_unfinished_fit_warns() -> None:
+    problem = PROBLEMS["logistic-wide"]
+    with pytest.warns(ConvergenceWarning, match="stopped by iterations at a relative duality gap"):
+        spred.SparseClassifier(alpha=1e-4, max_iter=1).fit(problem.X, problem.y)
+
+
+def test_one_class_is_refused_by_name() -> None:
+    with pytest.raises(InputError, match=r"one class only \('tumour'\)"):
+        spred.SparseClassifier().fit(np.eye(3), ["tumour"] * 3)
+
+
+def test_it_works_inside_a_grid_search() -> None:
+    problem = PROBLEMS["squared-tall"]
+    search = GridSearchCV(spred.SparseRegressor(), {"alpha": [0.01, 1.0]}, cv=3).fit(problem.X, problem.y)
+    assert search.best_params_["alpha"] == 0.01
+
+
+@pytest.mark.parametrize("rule", ["1se", "min", 3])
+def test_the_rule_chooses_on_the_path(rule: str | int) -> None:
+    X, y = three_classes()
+    model = spred.SparseClassifierCV(rule=rule, **QUICK).fit(X, y)
+    chosen = model.curve_.index
+    assert model.alpha_ == model.path_.alphas[chosen]
+    np.testing.assert_array_equal(model.coef_, model.path_.coefs[chosen])
+    assert model.certificate_ == model.path_.certificates[chosen]
+    assert model.certificate_.gap <= 1e-9
+    if rule == 3:
+        assert model.get_support().sum() <= 3
+
+
+def test_the_fold_curve_is_what_fitting_by_hand_gives() -> None:
+    problem = PROBLEMS["squared-wide"]
+    half = np.arange(len(problem.y)) < 20
+    split = [(np.flatnonzero(half), np.flatnonzero(~half)), (np.flatnonzero(~half), np.flatnonzero(half))]
+    model = spred.SparseRegressorCV(cv=split, n_alphas=5, cv_tol=1e-10).fit(problem.X, problem.y)
+    for f, (train, test) in enumerate(split):
+        for a, alpha in enumerate(model.path_.alphas):
+            by_hand = spred.SparseRegressor(alpha=alpha).fit(problem.X[train], problem.y[train])
+            error = np.mean((problem.y[test] - by_hand.predict(problem.X[test])) ** 2)
+            assert model.curve_.folds[a, f] == pytest.approx(error, rel=1e-5)
+
+
+def test_cross_validation_repeats_with_the_seed_and_in_parallel() -> None:
+    X, y = three_classes()
+    one = spred.SparseClassifierCV(**QUICK, random_state=1).fit(X, y)
+    again = clone(one).fit(X, y)
+    parallel = clone(one).set_params(n_jobs=2).fit(X, y)
+    other = clone(one).set_params(random_state=2).fit(X, y)
+    np.testing.assert_array_equal(one.curve_.folds, again.curve_.folds)
+    np.testing.assert_allclose(one.curve_.folds, parallel.curve_.folds, rtol=1e-9)
+    assert not np.allclose(one.curve_.folds, other.curve_.folds)
+
+
+def test_a_given_grid_is_kept_whole() -> None:
+    problem = PROBLEMS["squared-tall"]
+    model = spred.SparseRegressorCV(alphas=[1e-6, 0.1, 1e-8], cv=3).fit(problem.X, problem.y)
+    assert model.path_.alphas.tolist() == [0.1, 1e-6, 1e-8]
+
+
+def test_an_unknown_rule_is_refused() -> None:
+    problem = PROBLEMS["squared-tall"]
+    for rule in ("1sd", 0, 2.5, True):
+        with pytest.raises(InputError, match="rule"):
+            spred.SparseRegressorCV(rule=rule).fit(problem.X, problem.y)

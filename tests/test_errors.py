@@ -1,0 +1,54 @@
+"""Errors: one root, one sentence, context added once."""
+
+from __future__ import annotations
+
+import pytest
+
+from spred import errors
+from spred.errors import FileError, InputError, SpredError, SpredWarning, StateError, did_you_mean, where
+
+
+def test_every_error_has_one_root() -> None:
+    for name, kind in vars(errors).items():
+        if isinstance(kind, type) and issubclass(kind, Exception):
+            assert issubclass(kind, SpredWarning if name.endswith("Warning") else SpredError)
+
+
+def test_builtin_handlers_catch_ours() -> None:
+    assert issubclass(InputError, ValueError)
+    assert issubclass(FileError, ValueError)
+    assert issubclass(StateError, RuntimeError)
+    assert issubclass(SpredWarning, UserWarning)
+
+
+@pytest.mark.parametrize("kind", [InputError, FileError, StateError])
+def test_where_puts_the_place_in_front_and_keeps_the_kind(kind: type[SpredError]) -> None:
+    with (
+        pytest.raises(kind, match=r"^a\.csv: sheet 2: no such column$") as caught,
+        where("a.csv"),
+        where("sheet 2"),
+    ):
+        raise kind("no such column")
+    assert type(caught.value) is kind
+    assert isinstance(caught.value.__cause__, kind)
+
+
+def test_where_leaves_other_errors_and_good_work_alone() -> None:
+    with pytest.raises(KeyError), where("a.csv"):
+        raise KeyError("x")
+    with where("a.csv"):
+        done = True
+    assert done
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("clas", "; did you mean 'Class'?"),
+        ("CLASS", "; did you mean 'Class'?"),
+        ("2", ""),
+        ("temperature", ""),
+    ],
+)
+def test_did_you_mean_names_the_nearest_or_nothing(name: str, hint: str) -> None:
+    assert did_you_mean(name, ["Class", "sample", 7]) == hint
