@@ -1,21 +1,22 @@
 """The public penalties: which tensors, which groups, how strong, how deep.
 
-``L1`` and ``GroupL1`` are records. They hold what the user chose; :func:`targets` checks the choice and turns it into
-one :class:`Target` per tensor, written in the words of ``core``: a partition and group weights. Both roads
-(:mod:`spred.nn.optimizer`, :mod:`spred.nn.modules`) start from targets.
+``L1`` and ``GroupL1`` are records. They hold what the user chose; :func:`targets` checks the choice and turns
+it into one :class:`Target` per tensor, written in the words of ``core``: a partition and group weights. Both
+roads (:mod:`spred.nn.optimizer`, :mod:`spred.nn.modules`) start from targets.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from math import isfinite
+from math import isfinite, log2
 from numbers import Real
 
 import torch
 from torch import Tensor, nn
 from torch.nn.parameter import UninitializedParameter
 
+from spred.core.factors import Factors, natural_scale, split
 from spred.core.partition import SINGLES, Axes, Labels, Partition, sizes
 from spred.core.penalties import Penalty
 from spred.errors import InputError, did_you_mean
@@ -42,7 +43,8 @@ class L1:
 
     Args:
         params: a tensor, or tensors in any iterable; leaves with a floating dtype.
-        alpha: strength, ≥ 0, on the scale of a loss that is a mean over samples. It may be changed between steps.
+        alpha: strength, ≥ 0, on the scale of a loss that is a mean over samples. It may be changed between
+            steps.
         depth: number of factors D. 2 is L1; 3 and 4 give ``alpha · Σ |v_i|^{2/D}``, sparser and not convex.
 
     Raises:
@@ -53,6 +55,8 @@ class L1:
 
     Source: Ziyin and Wang, "spred: Solving L1 Penalty with SGD", ICML 2023, theorem 1.
     """
+
+    _alpha: float
 
     def __init__(self, params: Tensor | Iterable[Tensor], alpha: float, *, depth: int = 2) -> None:
         if isinstance(depth, bool) or not isinstance(depth, int) or depth < 2:
@@ -95,15 +99,15 @@ class GroupL1(L1):
     Args:
         params: a tensor, or tensors in any iterable; each is cut into groups by the same rule.
         alpha: strength, ≥ 0, as in :class:`L1`.
-        dim: one group for each index along this axis. In a linear weight 0 is a neuron (row), 1 an input (column);
-            in a convolution 0 is a filter, 1 an input channel. 0 by default.
-        groups: instead of ``dim``, an integer tensor of the shape of each weight: the group of every coordinate,
-            numbered from 0.
-        heads: number of attention heads. The indices along ``dim`` are cut into that many equal runs, one group
-            each. A weight three times as tall as wide, cut along 0, is taken as packed query, key and value, and
-            a head is its rows in all three.
-        weight: ω. ``"none"`` is 1, ``"sqrt"`` the root of the group's size, which treats groups of unlike sizes
-            alike.
+        dim: one group for each index along this axis. In a linear weight 0 is a neuron (row), 1 an input
+            (column); in a convolution 0 is a filter, 1 an input channel. 0 by default.
+        groups: instead of ``dim``, an integer tensor of the shape of each weight: the group of every
+            coordinate, numbered from 0.
+        heads: number of attention heads. The indices along ``dim`` are cut into that many equal runs, one
+            group each. A weight three times as tall as wide, cut along 0, is taken as packed query, key and
+            value, and a head is its rows in all three.
+        weight: ω. ``"none"`` is 1, ``"sqrt"`` the root of the group's size, which treats groups of unlike
+            sizes alike.
         depth: number of factors D; above 2 the penalty is ``alpha · Σ_g ω_g ‖v_g‖^{2/D}``.
 
     Raises:
@@ -172,7 +176,7 @@ class GroupL1(L1):
 
 @dataclass(frozen=True, eq=False)
 class Target:
-    """One penalised tensor, in the words of ``core``: its penalty's record, its partition, its group weights."""
+    """One penalised tensor: its penalty, and in the words of ``core`` its partition and group weights."""
 
     tensor: Tensor
     penalty: L1
@@ -181,9 +185,7 @@ class Target:
 
     def core(self) -> Penalty:
         """Return Ω of this tensor at the present alpha."""
-        return Penalty(
-            self.penalty.alpha, weights=self.weights, partition=self.partition, depth=self.penalty.depth
-        )
+        return Penalty(self.penalty.alpha, weights=self.weights, partition=self.partition, depth=self.penalty.depth)
 
 
 def weights(model: nn.Module) -> list[nn.Parameter]:
@@ -229,8 +231,8 @@ def targets(penalties: L1 | Iterable[L1]) -> list[Target]:
         for position, tensor in enumerate(penalty.params):
             if id(tensor) in seen:
                 raise InputError(
-                    f"{type(penalty).__name__}, tensor {position} of shape {tuple(tensor.shape)} is penalised "
-                    "twice; name each tensor once"
+                    f"{type(penalty).__name__}, tensor {position} of shape {tuple(tensor.shape)} is "
+                    "penalised twice; name each tensor once"
                 )
             seen.add(id(tensor))
             partition = penalty.partition(tensor)
@@ -241,6 +243,17 @@ def targets(penalties: L1 | Iterable[L1]) -> list[Target]:
 def factor_dtype(tensor: Tensor) -> torch.dtype:
     """Return the dtype of a tensor's factors: its own, and float32 for half and bfloat16."""
     return torch.promote_types(tensor.dtype, torch.float32)
+
+
+def split_exactly(value: Tensor, depth: int, partition: Partition, *, balanced: bool) -> Factors:
+    """Split with gates that are powers of two near the natural ones: then ``merge`` gives every bit back.
+
+    So a tensor that gets no gradient does not move, not even by rounding. (Not so with ``balanced``, and at
+    depth 3 in float64 up to rounding.)
+    """
+    scale = min(natural_scale(value, partition), 2.0**100)  # a diverged tensor has no finite scale
+    power = 2.0 ** (depth * round(log2(scale) / depth))
+    return split(value, depth=depth, partition=partition, scale=power, balanced=balanced)
 
 
 @torch.no_grad()
@@ -266,7 +279,7 @@ def _check_tensor(tensor: Tensor, place: str) -> None:
 
 def _run_length(tensor: Tensor, dim: int) -> int:
     """Length of the axis that the heads share; a third of it for packed query, key and value."""
-    packed = tensor.ndim == 2 and dim % 2 == 0 and tensor.shape[0] == 3 * tensor.shape[1]
+    packed = tensor.ndim == 2 and dim in (0, -2) and tensor.shape[0] == 3 * tensor.shape[1]
     return tensor.shape[dim] // 3 if packed else tensor.shape[dim]
 
 

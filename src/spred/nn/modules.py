@@ -1,8 +1,9 @@
-"""The same by autograd: a weight becomes the product of its factors, and the loss gets their quadratic penalty.
+"""The same by autograd: a weight becomes the product of its factors, and the loss gets their quadratic
+penalty.
 
-This is the road to read: ``parametrize`` puts torch's own parametrisation on each penalised tensor, ``penalty`` is what
-one adds to the loss, ``fold`` leaves a plain model. It needs no special optimiser, and it is the oracle that
-:class:`spred.nn.optimizer.SpredOptimizer` is tested against.
+This is the road to read: ``parametrize`` puts torch's own parametrisation on each penalised tensor,
+``penalty`` is what one adds to the loss, ``fold`` leaves a plain model. It needs no special optimiser, and it
+is the oracle that :class:`spred.nn.optimizer.SpredOptimizer` is tested against.
 """
 
 from __future__ import annotations
@@ -13,10 +14,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize as torch_parametrize
 
-from spred.core.factors import merge, quadratic_penalty, split
+from spred.core.factors import merge, quadratic_penalty
 from spred.core.penalties import Penalty
 from spred.errors import InputError, StateError
-from spred.nn.groups import L1, Target, factor_dtype, targets
+from spred.nn.groups import L1, Target, factor_dtype, split_exactly, targets
 
 
 class Product(nn.Module):
@@ -34,19 +35,15 @@ class Product(nn.Module):
 
     def right_inverse(self, value: Tensor) -> tuple[Tensor, ...]:
         """Return factors of ``value``."""
-        return split(
-            value.to(factor_dtype(value)),
-            depth=self.penalty.depth,
-            partition=self.penalty.partition,
-            balanced=self.balanced,
-        )
+        precise = value.to(factor_dtype(value))
+        return split_exactly(precise, self.penalty.depth, self.penalty.partition, balanced=self.balanced)
 
 
 def parametrize(model: nn.Module, penalties: L1 | Iterable[L1], *, balanced: bool = False) -> nn.Module:
     """Write the penalised tensors of ``model`` as products of factors, in place.
 
-    Train ``loss + spred.penalty(model)`` afterwards with an optimiser made *after* this call, and without weight
-    decay: it minimises ``L(v) + Σ Ω(v)``. End with :func:`fold`. Move the model to its device first.
+    Train ``loss + spred.penalty(model)`` afterwards with an optimiser made *after* this call, and without
+    weight decay: it minimises ``L(v) + Σ Ω(v)``. End with :func:`fold`. Move the model to its device first.
 
     Args:
         model: the model that holds the tensors.
@@ -59,8 +56,11 @@ def parametrize(model: nn.Module, penalties: L1 | Iterable[L1], *, balanced: boo
     Raises:
         InputError: a tensor that is not in the model, or that several modules share.
 
-    >>> model = parametrize(nn.Linear(3, 1), L1([layer.weight], alpha=0.1)) if (layer := nn.Linear(3, 1)) is None else (
-    ...     nn.Linear(3, 1))
+    >>> layer = nn.Linear(3, 1)
+    >>> _ = parametrize(layer, L1(layer.weight, alpha=0.1))
+    >>> loss = layer(torch.ones(2, 3)).square().mean() + penalty(layer)
+    >>> sorted(name for name, _ in fold(layer).named_parameters())
+    ['bias', 'weight']
     """
     listed = targets(penalties)
     homes = [_home(model, target) for target in listed]
@@ -99,12 +99,18 @@ def fold(model: nn.Module) -> nn.Module:
 
 
 def products(model: nn.Module) -> Iterator[tuple[nn.Module, str, Product]]:
-    """Yield module, attribute and :class:`Product` of every tensor that :func:`parametrize` wrote as a product."""
+    """Yield module, attribute and :class:`Product` of every tensor that :func:`parametrize` wrote as one."""
     for module in list(model.modules()):
-        if torch_parametrize.is_parametrized(module):
-            for name, chain in module.parametrizations.items():  # type: ignore[union-attr, operator]
-                if isinstance(chain[0], Product):
-                    yield module, name, chain[0]
+        for name, product in own_products(module):
+            yield module, name, product
+
+
+def own_products(module: nn.Module) -> list[tuple[str, Product]]:
+    """Return attribute and :class:`Product` of the tensors of one module, its children left out."""
+    if not torch_parametrize.is_parametrized(module):
+        return []
+    chains = module.parametrizations.items()  # type: ignore[union-attr, operator]
+    return [(name, chain[0]) for name, chain in chains if isinstance(chain[0], Product)]
 
 
 def factors_of(module: nn.Module, name: str, product: Product) -> tuple[Tensor, ...]:

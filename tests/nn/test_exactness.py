@@ -1,0 +1,108 @@
+"""Both roads reach the exact Lasso, group lasso and logistic solutions in full batch, and their support."""
+
+import numpy as np
+import pytest
+import torch
+from sklearn.linear_model import Lasso, LogisticRegression
+from torch import nn
+
+from spred.nn.finalize import finalize
+from spred.nn.groups import L1, GroupL1
+from spred.nn.inspect import inspect
+from spred.nn.modules import fold, parametrize, penalty
+from spred.nn.optimizer import SpredOptimizer
+
+ALPHA = {"lasso": 0.15, "logistic": 0.03, "group lasso": 0.3}
+
+
+def problem(kind):
+    """A design of 60 × 20, a target, the mean loss in torch."""
+    rng = np.random.default_rng(3)
+    X = rng.normal(size=(60, 20))
+    signal = X[:, :4] @ np.array([2.0, -1.5, 1.0, 0.5])
+    if kind == "logistic":
+        y = (signal + rng.logistic(size=60) > 0).astype(float)
+        return X, y, nn.functional.binary_cross_entropy_with_logits
+    return X, signal + 0.3 * rng.normal(size=60), lambda out, y: 0.5 * (out - y).square().mean()
+
+
+def reference(kind, X, y):
+    """Coefficients by solvers that share no code with spred; for groups of five, proximal gradient."""
+    alpha = ALPHA[kind]
+    if kind == "lasso":
+        return Lasso(alpha=alpha, fit_intercept=False, tol=1e-14, max_iter=100_000).fit(X, y).coef_
+    if kind == "logistic":
+        model = LogisticRegression(
+            l1_ratio=1,
+            C=1 / (alpha * len(y)),
+            solver="saga",
+            fit_intercept=False,
+            tol=1e-12,
+            max_iter=100_000,
+        )
+        return model.fit(X, y).coef_[0]
+    v, step = np.zeros(20), len(y) / np.linalg.norm(X, 2) ** 2
+    for _ in range(5000):
+        z = (v - step * X.T @ (X @ v - y) / len(y)).reshape(4, 5)
+        norms = np.linalg.norm(z, axis=1, keepdims=True)
+        v = (z * np.maximum(1 - step * alpha / norms, 0)).ravel()
+    return v
+
+
+def objective(kind, X, y, coef):
+    out = X @ coef
+    if kind == "logistic":
+        return np.mean(np.logaddexp(0, out) - y * out) + ALPHA[kind] * np.abs(coef).sum()
+    sizes = np.linalg.norm(coef.reshape(4, 5), axis=1) if kind == "group lasso" else np.abs(coef)
+    return 0.5 * np.mean((y - out) ** 2) + ALPHA[kind] * sizes.sum()
+
+
+def lbfgs(params):
+    return torch.optim.LBFGS(
+        params, max_iter=1000, tolerance_grad=1e-11, tolerance_change=1e-15, line_search_fn="strong_wolfe"
+    )
+
+
+def sgd(params):
+    return torch.optim.SGD(params, lr=0.2, momentum=0.9)
+
+
+@pytest.mark.parametrize("road", ["optimizer", "parametrize"])
+@pytest.mark.parametrize(("optimiser", "n_steps"), [(lbfgs, 2), (sgd, 3000)])
+@pytest.mark.parametrize("kind", ALPHA)
+def test_full_batch_reaches_the_exact_solution(kind, optimiser, n_steps, road):
+    X, y, loss_fn = problem(kind)
+    inputs, targets = torch.from_numpy(X), torch.from_numpy(y)[:, None]
+    torch.manual_seed(0)
+    model = nn.Linear(20, 1, bias=False).double()
+    omega = (
+        GroupL1(model.weight, ALPHA[kind], groups=torch.arange(20)[None] // 5)
+        if kind == "group lasso"
+        else L1(model.weight, ALPHA[kind])
+    )
+    if road == "parametrize":
+        parametrize(model, omega)
+        opt, spred_opt = optimiser(model.parameters()), None
+    else:
+        opt = spred_opt = SpredOptimizer(optimiser(model.parameters()), omega)
+
+    def closure():
+        opt.zero_grad()
+        loss = loss_fn(model(inputs), targets) + (penalty(model) if road == "parametrize" else 0.0)
+        loss.backward()
+        return loss
+
+    for _ in range(n_steps):
+        opt.step(closure)
+
+    loader = [(inputs, targets)]
+    assert inspect(model, spred_opt, loader, loss_fn).rows[0].residual < 1e-3
+    finalize(model, spred_opt, loader, loss_fn)
+    if road == "parametrize":
+        fold(model)
+    coef = model.weight.detach().numpy()[0]
+    expected = reference(kind, X, y)
+    assert 0 < np.count_nonzero(expected) < 20
+    assert np.array_equal(coef != 0, expected != 0)
+    best = objective(kind, X, y, expected)
+    assert abs(objective(kind, X, y, coef) - best) <= 1e-6 * best
