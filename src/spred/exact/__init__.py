@@ -3,6 +3,7 @@
 solution     Status, Solution, Path: what comes out
 design       the data matrix, centred and scaled without a copy
 problem      input checked and made ready
+simplex      classes in one coordinate less
 quadratic    the penalised quadratic inside each Newton step
 working_set  the coordinates that Newton works on
 newton       one alpha from a warm start

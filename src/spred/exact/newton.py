@@ -161,7 +161,7 @@ def _newton(
         index = np.flatnonzero(active[work.group_of])
         hessian = work.hessian(index, np.empty(0) if loss.quadratic else loss.curvature(eta, y, s))
         d = _model_step(
-            work, active, index, hessian, x, g, 0.1 * tol if loss.quadratic else max(0.1 * tol, 0.01 * worst)
+            work, active, index, hessian, x, g, 0.1 * tol if loss.quadratic else max(0.1 * tol, 0.05 * worst)
         )
         if not d.any():
             break  # the residual left is rounding
@@ -173,9 +173,15 @@ def _newton(
 
 
 def _active(work: WorkingSet, x: np.ndarray, residual: np.ndarray, tol: float) -> np.ndarray:
-    """Groups of the quadratic model: the support, free ones, and the strongest of those that want to leave zero."""
+    """Groups of the quadratic model: the support, free ones, and the strongest of those that want to leave zero.
+
+    While the support is further from rest than they are, none enters: most would leave again once it has settled.
+    """
     inside = (work.norms(x) > 0) | (work.lam == 0)
+    unrest = residual[inside].max(initial=0.0)
     entering = np.flatnonzero(~inside & (residual > tol))
+    if unrest > max(tol, residual[entering].max(initial=0.0)):
+        return inside
     # A support beyond the number of samples has no unique solution; let it fill up, not flow over.
     count, limit = int(inside.sum()), work.problem.design.n
     room = max(min(max(20, count), limit - count), 1)

@@ -259,6 +259,8 @@ def _original(problem: Problem, state: State) -> tuple[np.ndarray, np.ndarray]:
     coef, intercept = problem.design.original_units(state.v, state.b)
     if not problem.loss.multi:
         return coef[:, 0], intercept[0]
+    if problem.basis is not None:  # contrasts sum to zero by themselves
+        return problem.basis @ coef.T, problem.basis @ intercept
     free = (problem.groups.weights[problem.groups.labels] == 0).reshape(coef.shape).all(axis=1)
     coef[free] -= coef[free].mean(axis=1, keepdims=True)
     return coef.T, intercept - intercept.mean() if problem.fit_intercept else intercept

@@ -18,6 +18,7 @@ from spred.core.partition import SINGLES, Axes, Labels, Partition
 from spred.core.penalties import Penalty
 from spred.errors import InputError
 from spred.exact.design import Design, GramCache
+from spred.exact.simplex import contrasts, in_contrasts
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +68,18 @@ class Groups:
 
 @dataclass(frozen=True, eq=False)
 class Problem:
-    """``min_{v,b} L(v, b) + Ω(v)`` but for alpha: everything that a whole path shares."""
+    """``min_{v,b} L(v, b) + Ω(v)`` but for alpha: everything that a whole path shares.
+
+    Attributes:
+        loss: the data term, as a function of what the coefficients make.
+        design: the data matrix.
+        y: target in the shape that the loss wants.
+        s: sample weights, sum 1.
+        groups: what the penalty sees.
+        l1_ratio: ρ.
+        fit_intercept: whether there is one.
+        basis: contrasts ``(K, K − 1)`` that the classes are written in, where they are (see ``simplex``).
+    """
 
     loss: Loss
     design: Design
@@ -76,10 +88,13 @@ class Problem:
     groups: Groups
     l1_ratio: float
     fit_intercept: bool
+    basis: np.ndarray | None = None
 
     @property
     def n_outputs(self) -> int:
-        """K."""
+        """Columns of the coefficients: 1, the number of classes, or one less in contrasts."""
+        if self.basis is not None:
+            return self.basis.shape[1]
         return self.y.shape[1] if self.loss.multi else 1
 
     @cached_property
@@ -136,7 +151,12 @@ def make_problem(
     if not keep.all():
         matrix, target, s = matrix[keep], target[keep], s[keep]
     _check_classes(kind, target)
-    k = target.shape[1] if kind.multi else 1
+    k, basis = 1, None
+    if kind.multi:
+        k = target.shape[1]
+        if rows or feature_groups is not None:
+            basis = contrasts(k)
+            kind, k = in_contrasts(kind, basis), k - 1
     if not 0 < l1_ratio <= 1:
         raise InputError(f"l1_ratio is {l1_ratio}; give a number above 0 and at most 1")
     return Problem(
@@ -147,6 +167,7 @@ def make_problem(
         groups=_groups(p, k, penalty_weights, feature_groups, rows),
         l1_ratio=float(l1_ratio),
         fit_intercept=fit_intercept,
+        basis=basis,
     )
 
 

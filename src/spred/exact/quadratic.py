@@ -120,7 +120,7 @@ def minimise_groups(
         residual = model.residuals(v, r)
         if residual.max(initial=0.0) <= tol:
             break
-        d = model.newton_direction(v, r)
+        d = model.newton_direction(v, r, closed := model.closed(v, residual))
         change = H @ d
         step = model.descent(v, r, d, change)
         if step > 0:
@@ -128,7 +128,7 @@ def minimise_groups(
             r = r + step * change
             continue
         before = v.copy()
-        for g in np.flatnonzero((residual > tol) & (lam > 0)):
+        for g in np.flatnonzero((residual > tol) & (lam > 0) & ~closed):
             model.minimise_block(int(g), v, r)
         r = H @ v - c
         if np.allclose(v, before, rtol=1e-15, atol=0.0):
@@ -147,6 +147,7 @@ class _GroupModel:
         # The Frobenius norm of a group's own block bounds its largest eigenvalue.
         own = [float(np.linalg.norm(H[part, part])) for part in self.slices]
         self.bound = np.maximum(np.array(own), 1e-300)
+        self.pairs = np.nonzero(self.group[:, None] == self.group)
 
     def norms(self, x: np.ndarray) -> np.ndarray:
         return np.sqrt(np.add.reduceat(x * x, self.starts))
@@ -157,7 +158,13 @@ class _GroupModel:
         on = self.norms(r + self.lam[self.group] * unit)
         return np.where((size > 0) | (self.lam == 0), on, self.norms(r) - self.lam)
 
-    def newton_direction(self, v: np.ndarray, r: np.ndarray) -> np.ndarray:
+    def closed(self, v: np.ndarray, residual: np.ndarray) -> np.ndarray:
+        """Groups at zero that stay there this round: new ones enter when those inside are nearer to rest."""
+        zero = (self.norms(v) == 0) & (self.lam > 0)
+        outside, inside = np.where(zero, residual, 0.0).max(), np.where(zero, 0.0, residual).max()
+        return zero & (inside > 0.5 * outside)
+
+    def newton_direction(self, v: np.ndarray, r: np.ndarray, closed: np.ndarray) -> np.ndarray:
         """Solve the linearised fixed point ``v = prox(z)``, ``z = v − r/L``.
 
         With ``κ = λ/(L‖z‖)`` the prox of a group that is in has the inverse Jacobian
@@ -166,7 +173,7 @@ class _GroupModel:
         group, bound = self.group, self.bound[self.group]
         z = v - r / bound
         size = self.norms(z)
-        inside = (size * self.bound > self.lam) | (self.lam == 0)
+        inside = ((size * self.bound > self.lam) | (self.lam == 0)) & ~closed
         unit = z / np.where(size > 0, size, 1.0)[group]
         kappa = np.where(inside, self.lam / (self.bound * np.where(size > 0, size, 1.0)), 0.0)[group]
         index = np.flatnonzero(inside[group])
@@ -181,8 +188,9 @@ class _GroupModel:
         leaving = np.flatnonzero(d)
         right -= self.H[np.ix_(index, leaving)] @ d[leaving]
         bend = bound * kappa / (1.0 - kappa)
-        hessian = self.H[np.ix_(index, index)]
-        row, column = np.nonzero(local[:, None] == local)
+        whole = len(index) == len(self.H)  # the usual case near the end, and a copy is quicker than a selection
+        hessian = self.H.copy() if whole else self.H[np.ix_(index, index)]
+        row, column = self.pairs if whole else np.nonzero(local[:, None] == local)
         hessian[row, column] -= bend[row] * unit[row] * unit[column]
         hessian[np.diag_indices_from(hessian)] += bend
         d[index] = _solve_damped(hessian, right)
