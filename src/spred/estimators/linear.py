@@ -10,11 +10,11 @@ from joblib import Parallel, delayed
 from numpy.typing import ArrayLike
 from sklearn.model_selection import BaseCrossValidator
 
+from spred.core.losses import get_loss
 from spred.estimators.base import Classification, Regression, SparseLinear
 from spred.estimators.selection import Curve, Rule, Split, check_rule, make_curve, make_folds
 from spred.exact.newton import Limits
 from spred.exact.path import path_of, solve_of
-from spred.exact.problem import Problem
 from spred.exact.solution import Path
 
 
@@ -200,21 +200,14 @@ def _held_out(
     path = path_of(inside, alphas=alphas, limits=Limits(estimator.cv_tol))
     kept = test[weight[test] > 0]
     share = weight[kept] / weight[kept].sum()
-    truth = _as_target(inside, target[kept])
+    deviance = get_loss(loss).value
+    truth = np.eye(inside.y.shape[1])[target[kept].astype(int)] if inside.loss.multi else target[kept]
     return np.array(
         [
-            2.0 * float(inside.loss.value(_predict(X[kept], coef, intercept), truth, share))
+            2.0 * float(deviance(np.asarray(X[kept] @ coef.T) + intercept, truth, share))
             for coef, intercept in zip(path.coefs, path.intercepts, strict=True)
         ]
     )
-
-
-def _as_target(problem: Problem, codes: np.ndarray) -> np.ndarray:
-    return np.eye(problem.n_outputs)[codes.astype(int)] if problem.loss.multi else codes
-
-
-def _predict(X: np.ndarray, coef: np.ndarray, intercept: np.ndarray) -> np.ndarray:
-    return np.asarray(X @ coef.T) + intercept
 
 
 class SparseRegressorCV(Regression, _CrossValidated):

@@ -30,54 +30,58 @@ def minimise_l1(H: np.ndarray, c: np.ndarray, lam: np.ndarray, v: np.ndarray, *,
         tol: largest KKT residual allowed.
     """
     v = v.copy()
-    free = lam == 0
+    r = H @ v - c
+    system = _System(H)
     for _ in range(10 * len(v) + 20):
-        r = H @ v - c
-        support = (v != 0) | free
-        residual = np.where(support, np.abs(r + lam * np.sign(v)), np.abs(r) - lam)
+        inside = (v != 0) | (lam == 0)
+        residual = np.where(inside, np.abs(r + lam * np.sign(v)), np.abs(r) - lam)
         if residual.max(initial=0.0) <= tol:
             break
-        direction = _l1_direction(H, r, lam, v, support, residual > tol)
-        step, stops = _follow(H, r, lam, v, direction)
+        direction = _l1_direction(system, r, lam, v, inside, residual > tol)
+        change = H @ direction
+        step, stops = _follow(r, lam, v, direction, _bend(H, direction, change))
         if step == 0.0:
             break
         v = v + step * direction
         v[stops] = 0.0
+        r = H @ v - c
     return v
 
 
 def _l1_direction(
-    H: np.ndarray, r: np.ndarray, lam: np.ndarray, v: np.ndarray, support: np.ndarray, unsettled: np.ndarray
+    system: _System, r: np.ndarray, lam: np.ndarray, v: np.ndarray, inside: np.ndarray, unsettled: np.ndarray
 ) -> np.ndarray:
     """Newton direction on the support and the coordinates that leave zero along the sign of their descent."""
     sign = np.where(v != 0, np.sign(v), -np.sign(r)) * (lam > 0)
     # New coordinates enter only when those inside are at rest; mixed, the two chase each other.
-    entering = np.zeros_like(support) if (unsettled & support).any() else unsettled & ~support
+    entering = np.zeros_like(inside) if (unsettled & inside).any() else unsettled & ~inside
     worst = int(np.argmax(np.where(entering, np.abs(r) - lam, -1.0)))
-    chosen = support | entering
+    chosen = inside | entering
     while True:
-        index = np.flatnonzero(chosen)
-        d = _solve_or_slide(H[np.ix_(index, index)], -(r + lam * sign)[index])
+        direction = system.step(-(r + lam * sign), chosen)
         # A coordinate that would leave zero against its own descent direction stays at zero this time.
-        wrong = ~support[index] & (d * sign[index] <= 0)
+        wrong = chosen & ~inside & (direction * sign <= 0)
         if not wrong.any():
-            break
-        chosen[index[wrong]] = False
+            return direction
+        alone = (chosen & ~inside).sum() == 1 and chosen[worst] and not inside[worst]
+        chosen &= ~wrong
         if not (chosen & entering).any():
-            if (~support[index]).sum() == 1:
-                break  # the worst alone: its sign is right but for rounding
+            if alone:
+                return direction  # the worst alone: its sign is right but for rounding
             chosen[worst] = True
-    direction = np.zeros_like(v)
-    direction[index] = d
-    return direction
 
 
-def _follow(H: np.ndarray, r: np.ndarray, lam: np.ndarray, v: np.ndarray, d: np.ndarray) -> tuple[float, np.ndarray]:
+def _bend(H: np.ndarray, d: np.ndarray, change: np.ndarray) -> float:
+    """Curvature ``dᵀHd`` along ``d``, with ``change = Hd``; 0 where the data cannot see ``d`` and rounding is left."""
+    bend = float(d @ change)
+    return bend if bend > FLAT * float(np.mean(np.diagonal(H))) * float(d @ d) else 0.0
+
+
+def _follow(
+    r: np.ndarray, lam: np.ndarray, v: np.ndarray, d: np.ndarray, bend: float
+) -> tuple[float, np.ndarray]:
     """Minimise the objective along ``v + t d``, t ≥ 0; return t and the coordinates that are zero there."""
     none = np.empty(0, dtype=int)
-    bend = float(d @ H @ d)
-    if bend < FLAT * float(np.mean(np.diagonal(H))) * float(d @ d):
-        bend = 0.0  # a direction that the data cannot see; what is left is rounding
     slope = float(r @ d + lam @ np.where(v != 0, d * np.sign(v), np.abs(d)))
     if slope >= 0:
         return 0.0, none
@@ -94,6 +98,45 @@ def _follow(H: np.ndarray, r: np.ndarray, lam: np.ndarray, v: np.ndarray, d: np.
     if bend <= 0:
         return 1.0, none
     return -(slope + float(jumps[piece])) / bend, none
+
+
+class _System:
+    """Newton steps for many subsets of the same coordinates, from one factorisation.
+
+    With ``R`` the coordinates that stay at zero, the step on the others is ``x − Z μ`` with ``Hx = b``, ``HZ = E_R``
+    and ``Z_RR μ = x_R``: a few solves with the factor of the whole ``H`` in the place of a factorisation for each subset.
+    Where ``H`` is singular, subsets are factorised one by one.
+    """
+
+    def __init__(self, H: np.ndarray) -> None:
+        self.H = H
+        self.lower, info = dpotrf(H, lower=1)
+        self.regular = info == 0 and _regular(self.lower)
+        self.known = np.zeros(len(H), dtype=bool)
+        self.inverse = np.empty_like(H, order="F") if self.regular else H
+
+    def step(self, b: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+        """Return the solution of ``H_SS d_S = b_S`` for the ``chosen`` coordinates S, zero elsewhere."""
+        rest = np.flatnonzero(~chosen)
+        if not self.regular or 2 * len(rest) > len(b):
+            index = np.flatnonzero(chosen)
+            d = np.zeros_like(b)
+            d[index] = _solve_or_slide(self.H[np.ix_(index, index)], b[index])
+            return d
+        d = dpotrs(self.lower, np.where(chosen, b, 0.0), lower=1)[0]
+        if rest.size:
+            self._invert(rest[~self.known[rest]])
+            columns = self.inverse[:, rest]
+            d -= columns @ np.linalg.solve(columns[rest], d[rest])
+            d[rest] = 0.0
+        return d
+
+    def _invert(self, columns: np.ndarray) -> None:
+        if columns.size:
+            unit = np.zeros((len(self.H), len(columns)), order="F")
+            unit[columns, np.arange(len(columns))] = 1.0
+            self.inverse[:, columns] = dpotrs(self.lower, unit, lower=1)[0]
+            self.known[columns] = True
 
 
 def minimise_groups(
@@ -245,8 +288,7 @@ def _solve_or_slide(A: np.ndarray, b: np.ndarray) -> np.ndarray:
     falling penalty, until a coordinate reaches zero.
     """
     lower, info = dpotrf(A, lower=1)
-    pivots = np.diagonal(lower)
-    if info == 0 and pivots.min() ** 2 > FLAT * pivots.max() ** 2:
+    if info == 0 and _regular(lower):
         return dpotrs(lower, b, lower=1)[0]
     values, vectors = np.linalg.eigh(A)
     flat = values < FLAT * max(float(values[-1]), 1e-300)
@@ -254,6 +296,11 @@ def _solve_or_slide(A: np.ndarray, b: np.ndarray) -> np.ndarray:
     if np.linalg.norm(along[flat]) > 1e-7 * np.linalg.norm(along):
         return vectors[:, flat] @ along[flat]
     return vectors[:, ~flat] @ (along[~flat] / values[~flat])
+
+
+def _regular(lower: np.ndarray) -> bool:
+    pivots = np.diagonal(lower) ** 2
+    return bool(pivots.min(initial=np.inf) > FLAT * pivots.max(initial=0.0))
 
 
 def _solve_damped(A: np.ndarray, b: np.ndarray) -> np.ndarray:

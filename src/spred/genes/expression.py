@@ -1,8 +1,8 @@
 """The two records of the genes application: a table as a file holds it, and an expression study's input.
 
-Readers return a :class:`Table`: numbers, names and a sample table, with no opinion about what is to be predicted.
-:func:`choose` turns it into an :class:`Expression`: one target, one group, the samples that can be used. Whatever
-is decided on the way is told in ``notes``, one sentence each.
+Readers return a :class:`Table`: numbers, names and a sample table, with no opinion about what is to be
+predicted. :func:`choose` turns it into an :class:`Expression`: one target, one group, the samples that can be
+used. Whatever is decided on the way is told in ``notes``, one sentence each.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Task = Literal["auto", "classification", "regression"]
 MANY_NUMBERS = 10  # a numeric target with more distinct values than this is a quantity, not a class
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Table:
     """What a reader found in a file.
 
@@ -44,7 +44,7 @@ class Table:
     notes: list[str] = field(default_factory=list)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Expression:
     """Expression data with the one thing to predict: the input of :func:`spred.genes.run_study`.
 
@@ -85,7 +85,13 @@ class Expression:
 
 
 def choose(
-    table: Table, *, name: str, target: str | None, group: str | None, log2: bool | Literal["auto"], task: Task
+    table: Table,
+    *,
+    name: str,
+    target: str | None,
+    group: str | None,
+    log2: bool | Literal["auto"],
+    task: Task,
 ) -> Expression:
     """Choose what is predicted from what: a :class:`Table` becomes an :class:`Expression`.
 
@@ -98,23 +104,18 @@ def choose(
     target_name = find_target(table.annotations, target, group)
     if group is not None:
         find_column(table.annotations, group)
-    table = drop_unlabelled(table, target_name)
-    table = drop_empty_genes(table)
-    table, infinite = number_repeats(table), np.argwhere(np.isinf(table.values))
-    if len(infinite):
-        row, column = infinite[0]
-        raise InputError(
-            f"sample {table.samples[row]!r}, gene {table.genes[column]!r}: the value is infinite; "
-            "leave the cell empty where nothing was measured"
-        )
+        if group == target_name:
+            raise InputError(f"column {group!r} is both the target and the group; name two columns")
+    table = number_repeats(drop_empty_genes(drop_unlabelled(table, target_name)))
+    refuse_infinite(table)
     found_task, y = make_target(table.annotations[target_name], task)
     apply_log2 = needs_log2(table.values) if log2 == "auto" else bool(log2)
     notes = [*table.notes, log2_note(log2, apply_log2)]
+    if task == "auto" and found_task == "regression":
+        notes.append(f"Column {target_name!r} holds more than {MANY_NUMBERS} distinct numbers: a regression.")
     missing = int(np.isnan(table.values).sum())
     if missing:
-        notes.append(
-            f"{missing} missing values are replaced by the gene's median over the training samples of each fold."
-        )
+        notes.append(f"{count(missing, 'missing cell')}, replaced by the gene's median over the training samples.")
     return Expression(
         name=name,
         values=table.values,
@@ -193,22 +194,32 @@ def drop_empty_genes(table: Table) -> Table:
 
 
 def number_repeats(table: Table) -> Table:
-    """Make the gene names unique: the second ``GDI2`` becomes ``GDI2.2``, unless the file has that name too."""
+    """Make gene names unique: the second ``GDI2`` becomes ``GDI2.2``, unless the file has that name too."""
     counts = Counter(table.genes)
     if len(counts) == len(table.genes):
         return table
     names: list[str] = []
     seen: set[str] = set()
     for gene in table.genes:
-        name = gene
-        number = 2
+        name, number = gene, 2
         while name in seen or (name != gene and name in counts):
             name, number = f"{gene}.{number}", number + 1
         seen.add(name)
         names.append(name)
     repeated = [g for g, c in counts.items() if c > 1]
-    note = f"{count(len(repeated), 'gene name')} occurring more than once were numbered: {some(repeated)}."
+    note = f"Gene names that occur more than once were numbered: {some(repeated)}."
     return replace(table, genes=names, notes=[*table.notes, note])
+
+
+def refuse_infinite(table: Table) -> None:
+    """Raise an error with the place of the first infinite value, if there is one."""
+    places = np.argwhere(np.isinf(table.values))
+    if len(places):
+        row, column = places[0]
+        raise InputError(
+            f"sample {table.samples[row]!r}, gene {table.genes[column]!r}: the value is infinite; "
+            "leave the cell empty where nothing was measured"
+        )
 
 
 def make_target(column: pd.Series, task: Task) -> tuple[Literal["classification", "regression"], np.ndarray]:
@@ -224,9 +235,7 @@ def make_target(column: pd.Series, task: Task) -> tuple[Literal["classification"
         return "regression", numbers.to_numpy(dtype=np.float64)
     labels = column.map(label)
     if labels.nunique() < 2:
-        raise InputError(
-            f"column {column.name!r} holds one class only ({labels.iloc[0]!r}); at least two are needed to tell apart"
-        )
+        raise InputError(f"column {column.name!r} holds one class only ({labels.iloc[0]!r}); at least two are needed")
     return "classification", labels.to_numpy(dtype=object)
 
 

@@ -1,7 +1,8 @@
 """What happens to the values between the file and the model, as steps of a scikit-learn pipeline.
 
-The steps run inside every fold, so nothing is learned from held-out samples. Only the question whether the numbers
-are raw intensities is answered once, on the whole table: it is about their unit and never looks at the target.
+The steps run inside every fold, so nothing is learned from held-out samples. Only the question whether the
+numbers are raw intensities is answered once, on the whole table: it is about their unit and never looks at
+the target.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ def needs_log2(values: np.ndarray) -> bool:
 
 
 def log2_intensity(values: np.ndarray) -> np.ndarray:
-    """Return ``log2(1 + max(value, 0))``: the log2 of an intensity, finite where background took it below zero.
+    """Return ``log2(1 + max(value, 0))``: log2 of an intensity, finite where background took it below zero.
 
     >>> log2_intensity(np.array([-5.0, 0.0, 1.0, 1023.0]))
     array([ 0.,  0.,  1., 10.])
@@ -45,9 +46,10 @@ def log2_intensity(values: np.ndarray) -> np.ndarray:
 
 
 def pipeline(estimator: BaseEstimator, *, log2: bool) -> Pipeline:
-    """Put the estimator behind the preprocessing: log2 if asked for, then the training fold's median for gaps.
+    """Put the estimator behind the preprocessing: log2 if asked for, then the training median for gaps.
 
-    Centring and scaling belong to spred's estimators, which also give genes without variance the coefficient 0.
+    Centring and scaling belong to spred's estimators, which also give genes without variance the coefficient
+    0.
     """
     from sklearn.impute import SimpleImputer
     from sklearn.pipeline import Pipeline

@@ -1,7 +1,8 @@
 """From a file to a :class:`Table`: one function a format, one row of ``READERS`` a suffix.
 
-A new format is a new function ``(path, request) -> Table`` and a new row. Every reader leaves numbers as they are,
-keeps what is text as an annotation, and says in ``notes`` what it decided. Nothing here unpickles a user's file.
+A new format is a new function ``(path, request) -> Table`` and a new row. Every reader leaves numbers as they
+are, keeps what is text as an annotation, and says in ``notes`` what it decided. Nothing here unpickles a
+user's file.
 """
 
 from __future__ import annotations
@@ -49,8 +50,8 @@ def read(
         FileError: the file is missing, broken, or of another format than its name says.
         InputError: the table or the choice of columns cannot be used; the sentence says where.
 
-    >>> read("golub.csv.gz", target="class").values.shape  # doctest: +SKIP
-    (72, 7129)
+    >>> read("demo:tissue").values.shape
+    (189, 500)
     """
     sheet = None
     if labels is not None:
@@ -109,7 +110,7 @@ def title(path: str | Path) -> str:
 
 
 def join(table: Table, labels: pd.DataFrame) -> Table:
-    """Add the columns of a labels file to the sample table, by sample name; its columns win over the file's."""
+    """Add the columns of a labels file to the sample table, by sample name; they win over the file's own."""
     if not set(table.samples) & set(labels.index):
         raise InputError(
             f"none of the samples ({some(table.samples, 3)}) is in the labels file, "
@@ -145,7 +146,7 @@ def read_parquet(path: Path, request: Request) -> Table:
 
 
 def read_mat(path: Path, request: Request) -> Table:
-    """Read a MATLAB file: the largest matrix holds samples × genes, vectors of that length are annotations."""
+    """Read a MATLAB file: the largest matrix is samples × genes, vectors as long are annotations."""
     from scipy.io import loadmat
     from scipy.io.matlab import MatReadError
     from scipy.sparse import issparse

@@ -1,8 +1,8 @@
 """GEO DataSets in SOFT format (``GDS507.soft.gz``): one sample table column per subset type.
 
-A DataSet file lists its subsets ("RCC", of the type "disease state", with these samples), then one table with a row
-a probe. A subset type that covers the samples is a column, and each array is one sample, however many types there
-are. The header is read line by line, the table is parsed as it streams in.
+A DataSet file lists its subsets ("RCC", of the type "disease state", with these samples), then one table with
+a row a probe. A subset type that covers the samples is a column, and each array is one sample, however many
+types there are. The header is read line by line, the table is parsed as it streams in.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def read_subsets(lines: TextIO) -> dict[str, dict[str, str]]:
             for sample in members:
                 column[sample] = f"{column[sample]} / {level}" if sample in column else level
     raise FileError(
-        "no DataSet table in this SOFT file: it is a GEO series or platform (spred reads DataSets, GDS…), or cut short"
+        "no DataSet table in this SOFT file: it is cut short, or a GEO series or platform; spred reads DataSets (GDS…)"
     )
 
 
@@ -73,6 +73,7 @@ def read_rows(lines: TextIO, header: list[str], columns: list[int]) -> pd.DataFr
         lines,
         sep="\t",
         header=None,
+        index_col=False,
         names=list(range(len(header))),
         usecols=[*names, *columns],
         dtype=dict.fromkeys(names, str),

@@ -1,6 +1,7 @@
 """Tables that a person made: which way round they stand, which columns are names, annotations and numbers.
 
-Text is read here too, because what a column means decides how it is parsed: ``001`` is a patient, not the number 1.
+Text is read here too, because what a column means decides how it is parsed: ``001`` is a patient, not the
+number 1.
 """
 
 from __future__ import annotations
@@ -19,7 +20,18 @@ import pandas as pd
 from spred.errors import FileError, InputError, did_you_mean
 from spred.genes.expression import Table, count, some
 
-SAMPLE_HEADERS = {"", "sample", "samples", "sample_id", "sampleid", "id", "name", "rownames", "index", "geo_accession"}
+SAMPLE_HEADERS = {
+    "",
+    "sample",
+    "samples",
+    "sample_id",
+    "sampleid",
+    "id",
+    "name",
+    "rownames",
+    "index",
+    "geo_accession",
+}
 SYMBOL_HEADERS = {"symbol", "gene_symbol", "gene symbol", "identifier", "gene_name", "gene name"}
 
 
@@ -48,7 +60,13 @@ def delimited(path: Path, *, text: set[str] | None) -> tuple[list[str], pd.DataF
         as_text = {i: str for i, name in enumerate(header) if i == 0 or name in text}
     try:
         frame = pd.read_csv(
-            path, sep=separator, header=None, skiprows=1, dtype=as_text, encoding="utf-8-sig", low_memory=False
+            path,
+            sep=separator,
+            header=None,
+            skiprows=1,
+            dtype=as_text,
+            encoding="utf-8-sig",
+            low_memory=False,
         )
     except pd.errors.EmptyDataError as err:
         raise InputError("the table is empty: there is nothing below its header") from err
@@ -60,12 +78,12 @@ def delimited(path: Path, *, text: set[str] | None) -> tuple[list[str], pd.DataF
 
 
 def read_header(path: Path) -> tuple[str, list[str]]:
-    """Return the separator and the header; a header that lacks the cell above the row names gets an empty one."""
+    """Return the separator and the header; if it lacks the cell above the row names, it is given one."""
     with open_text(path) as lines:
         first, second = lines.readline(), lines.readline()
     if not first.strip():
         raise InputError("the table is empty")
-    separator = max("\t,;", key=first.count)
+    separator = "\t" if "\t" in first else max(",;", key=first.count)
     header, row = (next(csv.reader([line.rstrip("\r\n")], delimiter=separator), []) for line in (first, second))
     if len(row) == len(header) + 1:
         header = ["", *header]
@@ -112,14 +130,13 @@ def samples_in_rows(header: list[str], frame: pd.DataFrame, request: Request) ->
     known = [] if request.labels is None else list(request.labels.columns)
     for column in sorted(request.columns):
         if column not in header and column not in known:
-            raise InputError(f"column {column!r} not found{did_you_mean(column, header + known)}")
+            hint = did_you_mean(column, header + known) or "; if genes are in rows, give the labels in a second file"
+            raise InputError(f"column {column!r} not found{hint}")
     for column in request.columns:
         if header.count(column) > 1:
             raise InputError(f"column {column!r} occurs {header.count(column)} times; rename all but one")
     first_is_name = header[0] not in request.columns and (
-        header[0].lower() in SAMPLE_HEADERS
-        or request.labels is not None
-        or (is_text(frame[0]) and frame[0].is_unique)
+        header[0].lower() in SAMPLE_HEADERS or request.labels is not None or (is_text(frame[0]) and frame[0].is_unique)
     )
     samples = sample_names(frame[0]) if first_is_name else [str(i + 1) for i in range(len(frame))]
     rest = range(1 if first_is_name else 0, len(header))
@@ -196,4 +213,4 @@ def numbers(frame: pd.DataFrame, rows: Sequence[str], columns: Sequence[str]) ->
     if text:
         frame = frame.copy()
         frame[text] = frame[text].apply(pd.to_numeric)
-    return frame.to_numpy(dtype=np.float64, na_value=np.nan)
+    return np.ascontiguousarray(frame.to_numpy(dtype=np.float64, na_value=np.nan))

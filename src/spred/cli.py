@@ -1,0 +1,187 @@
+"""The command ``spred``: parse, call, print, exit code. Nothing is computed here.
+
+Exit codes: 0 done, 1 failure (one sentence on stderr), 2 wrong use, 130 stopped by the user. Heavy modules
+are imported inside the commands, so that ``--help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+from rich.console import Console
+
+from spred import __version__
+from spred.errors import SpredError
+
+if TYPE_CHECKING:
+    from spred.genes import Study
+
+app = typer.Typer(
+    name="spred",
+    help="Sparse models with L1: gene lists from expression data, smaller networks.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+MOST_PRINTED = 20  # genes listed in the terminal
+
+
+def main() -> None:
+    """Run the command line; the entry point of the console script."""
+    with sentences():
+        app(prog_name="spred")
+
+
+def show_version(asked: bool) -> None:
+    """Print the version and leave."""
+    if asked:
+        typer.echo(f"spred {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=show_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Sparse models with L1: gene lists from expression data, smaller networks."""
+
+
+def parse_rule(rule: str) -> str | int:
+    """Read ``--rule``: 1se, min, or a number of genes."""
+    if rule in ("1se", "min"):
+        return rule
+    if rule.isdecimal() and int(rule) > 0:
+        return int(rule)
+    raise typer.BadParameter("give 1se, min, or the largest number of genes, such as 20", param_hint="--rule")
+
+
+Data = Annotated[
+    str,
+    typer.Argument(metavar="DATA", help="CSV, TSV (.gz), parquet, .mat or GEO DataSet .soft(.gz); or demo:tissue."),
+]
+Out = Annotated[Path, typer.Option(help="Folder for the results; an earlier result there is replaced.")]
+Target = Annotated[str | None, typer.Option(help="Column to predict. May be left out if there is only one.")]
+Labels = Annotated[Path | None, typer.Option(help="Second file: sample names and their labels.")]
+Group = Annotated[str | None, typer.Option(help="Column of patients, say: one group is never split across folds.")]
+Log2 = Annotated[bool | None, typer.Option("--log2/--no-log2", help="Scale of the values. [default: by their range]")]
+TaskName = Annotated[
+    Literal["auto", "classification", "regression"],
+    typer.Option(help="Predict a class or a number; auto: a number if there are many distinct ones."),
+]
+Rule = Annotated[str, typer.Option(help="How the penalty is chosen: 1se, min, or at most so many genes.")]
+Alphas = Annotated[int, typer.Option(min=2, help="Penalties on the path.")]
+Folds = Annotated[int, typer.Option(min=2, help="Outer and inner folds.")]
+Balanced = Annotated[bool, typer.Option("--balanced/--unbalanced", help="Weigh every class alike, or every sample.")]
+Seed = Annotated[int, typer.Option(min=0, help="Seed of the splits.")]
+Jobs = Annotated[int, typer.Option(help="Folds fitted at the same time; -1 uses every core.")]
+
+
+@app.command()
+def genes(
+    context: typer.Context,
+    data: Data,
+    out: Out,
+    target: Target = None,
+    labels: Labels = None,
+    group: Group = None,
+    log2: Log2 = None,
+    task: TaskName = "auto",
+    rule: Rule = "1se",
+    alphas: Alphas = 50,
+    folds: Folds = 5,
+    balanced: Balanced = True,
+    seed: Seed = 0,
+    jobs: Jobs = 1,
+) -> None:
+    """Select genes that predict a column, with an honest score and a report."""
+    chosen_rule = parse_rule(rule)
+    arguments = {name: str(v) if isinstance(v, Path) else v for name, v in context.params.items()}
+    with sentences():
+        from spred.genes import read, run_study, write_study
+        from spred.output.folder import check_folder
+        from spred.output.progress import progress
+
+        screen = Console(soft_wrap=True)
+        check_folder(out)
+        expression = read(
+            data, target=target, group=group, labels=labels, log2="auto" if log2 is None else log2, task=task
+        )
+        print_notes(screen, expression.notes)
+        with progress(Console(stderr=True), "outer folds") as advance:
+            study = run_study(
+                expression,
+                rule=chosen_rule,
+                n_alphas=alphas,
+                folds=folds,
+                seed=seed,
+                class_weight="balanced" if balanced else None,
+                n_jobs=jobs,
+                on_fold=advance,
+            )
+        print_notes(screen, study.notes[len(expression.notes) :])
+        folder = write_study(study, out, arguments=arguments)
+        print_study(screen, study)
+        say(screen, f"Report: {folder / 'report.html'}")
+
+
+def print_notes(screen: Console, notes: Iterable[str]) -> None:
+    """Print what was decided, a line each."""
+    for note in notes:
+        say(screen, note)
+
+
+def print_study(screen: Console, study: Study) -> None:
+    """Print the selected genes, the score beside guessing, and the certificate."""
+    from spred.genes import words
+
+    say(screen, "")
+    for gene in study.genes.head(MOST_PRINTED).to_dict("records"):
+        name = f"{gene['gene']:<20} {gene.get('symbol', ''):<12}"
+        say(screen, f"  {name} chosen in {gene['frequency']:4.0%} of folds   strength {gene['strength']:.3f}")
+    if len(study.genes) > MOST_PRINTED:
+        say(screen, f"  and {len(study.genes) - MOST_PRINTED} more in genes.csv")
+    say(screen, "")
+    say(screen, words.summary(study))
+    for card in words.cards(study):
+        say(screen, f"  {card.value:>14}  {card.label}")
+
+
+def say(screen: Console, text: str) -> None:
+    """Print a line as it is: names of genes are not markup."""
+    screen.print(text, markup=False, highlight=False, emoji=False)
+
+
+@contextmanager
+def sentences() -> Iterator[None]:
+    """Turn what goes wrong into a sentence on stderr and an exit code; SPRED_DEBUG=1 shows the traceback."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        typer.echo("Stopped; nothing was written.", err=True)
+        sys.exit(130)
+    except Exception as err:
+        if os.environ.get("SPRED_DEBUG"):
+            raise
+        typer.echo(f"Error: {sentence(err)}", err=True)
+        sys.exit(1)
+
+
+def sentence(err: Exception) -> str:
+    """Say what went wrong: in spred's own words, in the system's, or that it is a mistake of ours."""
+    if isinstance(err, SpredError):
+        return str(err)
+    if isinstance(err, OSError):
+        place = f"{err.filename}: " if err.filename else ""
+        return f"{place}{err.strerror or err}"
+    kind = f"{type(err).__name__}: {err}".splitlines()[0]
+    return f"a mistake in spred ({kind}); run again with SPRED_DEBUG=1 to see where, and please report it"

@@ -1,0 +1,12 @@
+"""Expression data from the lab's file to a named gene list with an honest score (floor 5).
+
+The way through: :func:`read` makes an :class:`Expression`, :func:`run_study` scores and selects,
+:func:`write_study` leaves the tables and the report in a folder. ``spred genes`` does these three in a row.
+"""
+
+from spred.genes.expression import Expression
+from spred.genes.readers import read
+from spred.genes.report import write_study
+from spred.genes.study import Study, run_study
+
+__all__ = ["Expression", "Study", "read", "run_study", "write_study"]

@@ -1,0 +1,1 @@
+"""What both applications leave behind and show while they work: folders, progress, pages, figures."""

@@ -1,0 +1,38 @@
+"""Progress of long work: a bar with the time left when a person looks on, plain lines when not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from time import perf_counter
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+Advance = Callable[[int, int], None]
+
+
+@contextmanager
+def progress(console: Console, what: str) -> Iterator[Advance]:
+    """Give a function ``advance(done, total)`` that shows how far the work is.
+
+    >>> with progress(Console(stderr=True), "folds") as advance:
+    ...     advance(1, 5)
+    """
+    if not console.is_terminal:
+        yield lines(console, what)
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def lines(console: Console, what: str) -> Advance:
+    """Return the plain form of progress: one line a step, with the seconds since the start."""
+    start = perf_counter()
+
+    def advance(done: int, total: int) -> None:
+        console.print(f"{what}: {done} of {total} ({perf_counter() - start:.1f} s)", markup=False, highlight=False)
+
+    return advance

@@ -1,0 +1,73 @@
+"""Which columns are names, annotations and numbers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from spred.errors import InputError
+from spred.genes.tables import Request, from_frame, is_text, numbers, read_header
+
+
+def table(text: str, **request: str) -> tuple[list[str], pd.DataFrame, Request]:
+    """Split a little table written in words."""
+    rows = [line.split() for line in text.strip().splitlines()]
+    frame = pd.DataFrame(rows[1:], columns=range(len(rows[0])))
+    for i in frame.columns[1:]:
+        frame[i] = pd.to_numeric(frame[i], errors="coerce") if frame[i].str.match(r"[-\d.]+$").all() else frame[i]
+    return rows[0], frame, Request(**request)
+
+
+def test_a_first_column_of_distinct_words_is_the_name() -> None:
+    found = from_frame(*table("tumour_id class TP53\nA x 1\nB y 2", target="class"))
+    assert found.samples == ["A", "B"]
+    assert found.genes == ["TP53"]
+
+
+def test_a_first_column_that_repeats_is_an_annotation() -> None:
+    found = from_frame(*table("sex class TP53\nf x 1\nf y 2", target="class"))
+    assert found.samples == ["1", "2"]
+    assert list(found.annotations.columns) == ["sex", "class"]
+    assert any("'sex'" in note for note in found.notes)
+
+
+def test_a_first_column_of_numbers_is_a_gene_unless_it_is_called_a_name() -> None:
+    assert from_frame(*table("TP53 class MYC\n1 x 5\n2 y 6", target="class")).genes == ["TP53", "MYC"]
+    assert from_frame(*table("id class MYC\n1 x 5\n2 y 6", target="class")).genes == ["MYC"]
+
+
+def test_a_target_of_numbers_is_no_gene() -> None:
+    found = from_frame(*table("sample status TP53\nA 0 1.5\nB 1 2.5", target="status"))
+    assert found.genes == ["TP53"]
+    assert found.annotations["status"].tolist() == [0, 1]
+
+
+def test_a_column_asked_for_that_occurs_twice() -> None:
+    with pytest.raises(InputError, match="'class' occurs 2 times"):
+        from_frame(*table("sample class class TP53\nA x x 1\nB y y 2", target="class"))
+
+
+def test_a_table_without_numbers() -> None:
+    with pytest.raises(InputError, match="no column of numbers"):
+        from_frame(*table("sample class sex\nA x f\nB y m", target="class"))
+
+
+def test_words_numbers_and_gaps() -> None:
+    assert is_text(pd.Series(["a", "b", None]))
+    assert is_text(pd.Series([True, False]))
+    assert not is_text(pd.Series([1.0, 2.0]))
+    assert not is_text(pd.Series(["1", "2", "x"]))
+    assert not is_text(pd.Series([None, None], dtype=object))
+
+
+def test_gaps_are_nan() -> None:
+    found = numbers(pd.DataFrame({0: ["1", None], 1: [2.0, 3.0]}), ["a", "b"], ["x", "y"])
+    np.testing.assert_array_equal(found, [[1, 2], [np.nan, 3]])
+
+
+def test_quotes_in_a_header(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text('"sample","HLA-A,B"\n"s1",3\n')
+    assert read_header(tmp_path / "a.csv") == (",", ["sample", "HLA-A,B"])

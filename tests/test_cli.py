@@ -1,0 +1,216 @@
+"""The command line: exit codes, one sentence for what is wrong, whole results or none."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from typer.testing import CliRunner, Result
+
+import spred
+from spred import cli
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    rng = np.random.default_rng(0)
+    y = np.arange(30) % 2
+    values = 8 + rng.normal(size=(30, 12))
+    values[:, 0] += 3 * y
+    frame = pd.DataFrame(values, columns=[f"[red]G{j}" for j in range(12)])
+    frame.insert(0, "sample", [f"s{i}" for i in range(30)])
+    frame.insert(1, "disease state", np.where(y, "tumour", "normal"))
+    path = tmp_path_factory.mktemp("data") / "small.csv"
+    frame.to_csv(path, index=False)
+    return path
+
+
+def call(*arguments: object) -> Result:
+    return CliRunner().invoke(cli.app, [str(a) for a in arguments])
+
+
+def study(data: Path, out: Path, *more: object) -> Result:
+    return call("genes", data, "--target", "disease state", "--out", out, "--alphas", 8, "--folds", 3, *more)
+
+
+def failed(result: Result, sentence: str) -> None:
+    """The command failed with one sentence on stderr after its progress, and showed no traceback."""
+    assert result.exit_code == 1
+    assert sentence in result.stderr
+    *before, last = result.stderr.splitlines()
+    assert last.startswith("Error: ")
+    assert all(line.startswith("outer folds") for line in before)
+    assert "Traceback" not in result.output
+
+
+def test_a_study_from_file_to_report(data: Path, tmp_path: Path) -> None:
+    result = study(data, tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    assert "[red]G0" in result.stdout
+    assert "balanced accuracy, held out" in result.stdout
+    assert "by guessing" in result.stdout
+    assert "AUC, held out" in result.stdout
+    assert "relative duality gap" in result.stdout
+    assert f"Report: {tmp_path / 'out' / 'report.html'}" in result.stdout
+    assert "their range is that of a logarithmic scale" in result.stdout
+    assert "outer folds: 3 of 3" in result.stderr
+    metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    assert metrics["balanced_accuracy"]["mean"] > 0.8
+    arguments = json.loads((tmp_path / "out" / "run.json").read_text())["arguments"]
+    assert arguments["target"] == "disease state"
+    assert arguments["alphas"] == 8
+
+
+def test_options_reach_the_study(data: Path, tmp_path: Path) -> None:
+    result = study(data, tmp_path / "out", "--log2", "--rule", 1, "--seed", 3, "--unbalanced")
+    assert result.exit_code == 0, result.output
+    assert "as asked for" in result.stdout
+    assert len(pd.read_csv(tmp_path / "out" / "genes.csv")) <= 1
+    settings = json.loads((tmp_path / "out" / "run.json").read_text())["settings"]
+    assert settings == {"rule": 1, "n_alphas": 8, "folds": 3, "seed": 3, "class_weight": None}
+
+
+def test_a_second_run_replaces_the_first(data: Path, tmp_path: Path) -> None:
+    assert study(data, tmp_path / "out").exit_code == 0
+    first = (tmp_path / "out" / "genes.csv").read_text()
+    assert study(data, tmp_path / "out").exit_code == 0
+    assert (tmp_path / "out" / "genes.csv").read_text() == first
+    assert [p.name for p in tmp_path.iterdir()] == ["out"]
+
+
+def test_labels_in_a_second_file(data: Path, tmp_path: Path) -> None:
+    frame = pd.read_csv(data)
+    frame.drop(columns="disease state").set_index("sample").T.to_csv(tmp_path / "g.csv")
+    frame[["sample", "disease state"]].to_csv(tmp_path / "l.csv", index=False)
+    result = call("genes", tmp_path / "g.csv", "--labels", tmp_path / "l.csv", "--out", tmp_path / "out", "--folds", 3)
+    assert result.exit_code == 0, result.output
+
+
+def test_a_wrong_column_is_one_sentence(data: Path, tmp_path: Path) -> None:
+    result = call("genes", data, "--target", "disease", "--out", tmp_path / "out")
+    failed(result, "column 'disease' not found; did you mean 'disease state'?")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_missing_file_is_one_sentence(data: Path, tmp_path: Path) -> None:
+    failed(study(data.with_name("smal.csv"), tmp_path / "out"), "no such file; did you mean 'small.csv'?")
+
+
+def test_one_class_only_is_one_sentence(data: Path, tmp_path: Path) -> None:
+    pd.read_csv(data).assign(**{"disease state": "tumour"}).to_csv(tmp_path / "a.csv", index=False)
+    failed(study(tmp_path / "a.csv", tmp_path / "out"), "one class only ('tumour')")
+
+
+def test_a_folder_of_the_user_is_refused_before_the_work(data: Path, tmp_path: Path) -> None:
+    (tmp_path / "thesis.doc").write_text("years")
+    result = study(data, tmp_path)
+    failed(result, "spred has not written (thesis.doc)")
+    assert "outer folds" not in result.stderr
+
+
+def test_wrong_use_is_exit_code_2(data: Path, tmp_path: Path) -> None:
+    for arguments in (
+        ["genes"],
+        ["genes", data],
+        ["genes", data, "--out", tmp_path / "o", "--rule", "2se"],
+        ["genes", data, "--out", tmp_path / "o", "--rule", "0"],
+        ["genes", data, "--out", tmp_path / "o", "--folds", "1"],
+        ["genes", data, "--out", tmp_path / "o", "--task", "survival"],
+        ["gene"],
+        ["--nothing"],
+    ):
+        result = call(*arguments)
+        assert result.exit_code == 2, arguments
+        assert "Traceback" not in result.output
+    assert not (tmp_path / "o").exists()
+
+
+def test_a_mistake_of_ours_is_one_sentence_too(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*arguments: object, **options: object) -> None:
+        raise ZeroDivisionError("by\nnought")
+
+    monkeypatch.setattr("spred.genes.run_study", broken)
+    failed(study(data, tmp_path / "out"), "a mistake in spred (ZeroDivisionError: by); run again with SPRED_DEBUG=1")
+    monkeypatch.setenv("SPRED_DEBUG", "1")
+    assert isinstance(study(data, tmp_path / "out").exception, ZeroDivisionError)
+
+
+def test_a_full_disk_is_one_sentence(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*arguments: object, **options: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("spred.genes.report.write_json", full)
+    failed(study(data, tmp_path / "out"), "No space left on device")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_stop_by_the_user_is_130_and_leaves_nothing(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(*arguments: object, **options: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("spred.genes.report.page", stopped)
+    result = study(data, tmp_path / "out")
+    assert result.exit_code == 130
+    assert result.stderr.strip().endswith("Stopped; nothing was written.")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_version_and_help() -> None:
+    assert call("--version").stdout.strip() == f"spred {spred.__version__}"
+    assert "genes" in call("--help").stdout
+    text = call("genes", "--help").stdout
+    for option in (
+        "--target",
+        "--out",
+        "--labels",
+        "--group",
+        "--log2",
+        "--rule",
+        "--alphas",
+        "--folds",
+        "--seed",
+        "--jobs",
+    ):
+        assert option in text
+
+
+def spred_process(
+    *arguments: str, code: str = "from spred.cli import main; main()"
+) -> subprocess.CompletedProcess[str]:
+    env = {key: value for key, value in os.environ.items() if key != "SPRED_DEBUG"}
+    return subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, env=env)
+
+
+def test_help_answers_at_once() -> None:
+    def seconds() -> float:
+        start = time.perf_counter()
+        assert spred_process("genes", "--help").returncode == 0
+        return time.perf_counter() - start
+
+    assert min(seconds() for _ in range(3)) < 1.0
+
+
+def test_a_study_never_loads_torch(data: Path, tmp_path: Path) -> None:
+    code = "import sys\nfrom spred.cli import main\ntry: main()\nfinally: print('torch' in sys.modules)"
+    result = spred_process(
+        "genes", str(data), "--out", str(tmp_path / "out"), "--alphas", "5", "--folds", "2", code=code
+    )
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.splitlines()[-1] == "False"
+
+
+def test_exit_codes_leave_the_process(tmp_path: Path) -> None:
+    assert spred_process("--version").returncode == 0
+    assert spred_process("nothing").returncode == 2
+    missing = spred_process("genes", "missing.csv", "--out", str(tmp_path / "out"))
+    assert missing.returncode == 1
+    assert missing.stderr == "Error: missing.csv: no such file\n"
