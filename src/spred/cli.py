@@ -101,7 +101,7 @@ def genes(
     folds: Folds = 5,
     balanced: Balanced = True,
     seed: Seed = 0,
-    jobs: Jobs = 1,
+    jobs: Jobs = -1,
 ) -> None:
     """Select genes that predict a column, with an honest score and a report."""
     chosen_rule = parse_rule(rule)

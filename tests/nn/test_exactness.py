@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 import torch
-from sklearn.linear_model import Lasso, LogisticRegression
 from torch import nn
 
+import spred
 from spred.nn.finalize import finalize
 from spred.nn.groups import L1, GroupL1
 from spred.nn.inspect import inspect
@@ -27,26 +27,12 @@ def problem(kind):
 
 
 def reference(kind, X, y):
-    """Coefficients by solvers that share no code with spred; for groups of five, proximal gradient."""
-    alpha = ALPHA[kind]
-    if kind == "lasso":
-        return Lasso(alpha=alpha, fit_intercept=False, tol=1e-14, max_iter=100_000).fit(X, y).coef_
-    if kind == "logistic":
-        model = LogisticRegression(
-            l1_ratio=1,
-            C=1 / (alpha * len(y)),
-            solver="saga",
-            fit_intercept=False,
-            tol=1e-12,
-            max_iter=100_000,
-        )
-        return model.fit(X, y).coef_[0]
-    v, step = np.zeros(20), len(y) / np.linalg.norm(X, 2) ** 2
-    for _ in range(5000):
-        z = (v - step * X.T @ (X @ v - y) / len(y)).reshape(4, 5)
-        norms = np.linalg.norm(z, axis=1, keepdims=True)
-        v = (z * np.maximum(1 - step * alpha / norms, 0)).ravel()
-    return v
+    """Coefficients of the exact engine, with its certificate; groups of five weigh 1 each."""
+    groups = {"feature_groups": np.arange(20) // 5, "penalty_weights": np.ones(4)} if kind == "group lasso" else {}
+    loss = "logistic" if kind == "logistic" else "squared"
+    solution = spred.solve(X, y, loss=loss, alpha=ALPHA[kind], fit_intercept=False, tol=1e-12, **groups)
+    assert solution.gap <= 1e-12
+    return solution.coef
 
 
 def objective(kind, X, y, coef):

@@ -16,8 +16,8 @@ from spred.exact.newton import Limits, Outcome, State, advance, null_state
 from spred.exact.problem import Problem, make_problem
 from spred.exact.solution import Path, Solution
 
-SMALL = 4_000_000
-"""Entries of ``X`` up to which one BLAS thread is faster than several."""
+SMALL = 100_000_000
+"""Entries of ``X`` up to which one BLAS thread is faster: NumPy and SciPy bring a thread pool each, at odds."""
 
 SATURATED = 0.999
 """Share of the null objective explained at which a grid of our own making ends."""
@@ -210,7 +210,7 @@ def path_of(
 
 
 def _blas_threads(problem: Problem) -> AbstractContextManager[object]:
-    """One BLAS thread for small data: there, handing out the work costs more than the work."""
+    """One BLAS thread unless the data are large."""
     if problem.design.n * problem.design.p > SMALL:
         return nullcontext()
     return _threads().limit(limits=1, user_api="blas")

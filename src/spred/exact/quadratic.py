@@ -77,9 +77,7 @@ def _bend(H: np.ndarray, d: np.ndarray, change: np.ndarray) -> float:
     return bend if bend > FLAT * float(np.mean(np.diagonal(H))) * float(d @ d) else 0.0
 
 
-def _follow(
-    r: np.ndarray, lam: np.ndarray, v: np.ndarray, d: np.ndarray, bend: float
-) -> tuple[float, np.ndarray]:
+def _follow(r: np.ndarray, lam: np.ndarray, v: np.ndarray, d: np.ndarray, bend: float) -> tuple[float, np.ndarray]:
     """Minimise the objective along ``v + t d``, t ≥ 0; return t and the coordinates that are zero there."""
     none = np.empty(0, dtype=int)
     slope = float(r @ d + lam @ np.where(v != 0, d * np.sign(v), np.abs(d)))
@@ -104,8 +102,8 @@ class _System:
     """Newton steps for many subsets of the same coordinates, from one factorisation.
 
     With ``R`` the coordinates that stay at zero, the step on the others is ``x − Z μ`` with ``Hx = b``, ``HZ = E_R``
-    and ``Z_RR μ = x_R``: a few solves with the factor of the whole ``H`` in the place of a factorisation for each subset.
-    Where ``H`` is singular, subsets are factorised one by one.
+    and ``Z_RR μ = x_R``: a few solves with the factor of the whole ``H`` in the place of a factorisation for each
+    subset. Where ``H`` is singular, subsets are factorised one by one.
     """
 
     def __init__(self, H: np.ndarray) -> None:
