@@ -5,15 +5,18 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
 from numpy.typing import ArrayLike
 from threadpoolctl import ThreadpoolController
 
+from spred.core.certificate import Certificate
 from spred.errors import InputError
 from spred.exact.newton import Limits, Outcome, State, advance, null_state
 from spred.exact.problem import Problem, make_problem
+from spred.exact.reduce import Reduced, reduced
 from spred.exact.solution import Path, Solution
 
 SMALL = 100_000_000
@@ -166,19 +169,20 @@ def solve_of(problem: Problem, alpha: float, limits: Limits) -> Solution:
     began = time.perf_counter()
     _check_alphas([alpha])
     with _blas_threads(problem):
-        state, null_objective = _null(problem, limits)
+        work = reduced(problem)
+        state, null_objective = _null(work, limits)
         # Halving alpha on the way down keeps every Newton model close to the truth.
         halvings = int(np.ceil(np.log2(max(state.alpha / alpha, 1.0))))
         rough = Limits(max(limits.tol, 1e-3), limits.max_iter, limits.deadline)
         for waypoint in alpha * 2.0 ** np.arange(halvings - 1, 0, -1):
-            state = advance(problem, float(waypoint), state, null_objective, rough).state
-        outcome = advance(problem, alpha, state, null_objective, limits)
-    coef, intercept = _original(problem, outcome.state)
+            state = advance(work.problem, float(waypoint), state, null_objective, rough).state
+        outcome = advance(work.problem, alpha, state, null_objective, limits)
+    coef, intercept = _original(problem, work, outcome.state)
     return Solution(
         alpha=alpha,
         coef=coef,
         intercept=intercept if problem.loss.multi else float(intercept),
-        certificate=outcome.certificate,
+        certificate=_raised(outcome.certificate, work.constant),
         status=outcome.status,
         n_iter=outcome.n_iter,
         seconds=time.perf_counter() - began,
@@ -198,15 +202,16 @@ def path_of(
     limits = limits or Limits()
     outcomes: list[Outcome] = []
     with _blas_threads(problem):
-        state, null_objective = _null(problem, limits)
+        work = reduced(problem)
+        state, null_objective = _null(work, limits)
         grid = _grid(state.alpha, n_alphas, eps) if alphas is None else _check_alphas(alphas)
         for alpha in grid:
-            outcome = advance(problem, float(alpha), state, null_objective, limits)
+            outcome = advance(work.problem, float(alpha), state, null_objective, limits)
             state = outcome.state
             outcomes.append(outcome)
-            if alphas is None and _explained(problem, outcome, null_objective) > SATURATED:
+            if alphas is None and _explained(work, outcome, null_objective) > SATURATED:
                 break
-    return _stack(problem, grid[: len(outcomes)], outcomes, null_objective, time.perf_counter() - began)
+    return _stack(problem, work, grid[: len(outcomes)], outcomes, null_objective, time.perf_counter() - began)
 
 
 def _blas_threads(problem: Problem) -> AbstractContextManager[object]:
@@ -221,9 +226,13 @@ def _threads() -> ThreadpoolController:
     return ThreadpoolController()
 
 
-def _null(problem: Problem, limits: Limits) -> tuple[State, float]:
-    state = null_state(problem, limits)
-    return state, float(problem.loss.value(state.eta, problem.y, problem.s))
+def _null(work: Reduced, limits: Limits) -> tuple[State, float]:
+    state = null_state(work.problem, limits)
+    return state, _data_term(work, state)
+
+
+def _data_term(work: Reduced, state: State) -> float:
+    return float(work.problem.loss.value(state.eta, work.problem.y, work.problem.s)) + work.constant
 
 
 def _grid(top: float, n_alphas: int, eps: float) -> np.ndarray:
@@ -245,18 +254,21 @@ def _check_alphas(alphas: ArrayLike) -> np.ndarray:
     return grid
 
 
-def _explained(problem: Problem, outcome: Outcome, null_objective: float) -> float:
-    if null_objective <= 0:
-        return 0.0
-    return 1.0 - float(problem.loss.value(outcome.state.eta, problem.y, problem.s)) / null_objective
+def _explained(work: Reduced, outcome: Outcome, null_objective: float) -> float:
+    return 1.0 - _data_term(work, outcome.state) / null_objective if null_objective > 0 else 0.0
 
 
-def _original(problem: Problem, state: State) -> tuple[np.ndarray, np.ndarray]:
+def _raised(certificate: Certificate, constant: float) -> Certificate:
+    """Certificate of the problem that was asked: its objectives differ by a constant, its gap does not."""
+    return replace(certificate, primal=certificate.primal + constant, dual=certificate.dual + constant)
+
+
+def _original(problem: Problem, work: Reduced, state: State) -> tuple[np.ndarray, np.ndarray]:
     """Coefficients ``(K, p)`` or ``(p,)`` and intercepts ``(K,)`` or a number, in the units of X as given.
 
     Softmax does not see a shift common to all classes: free coefficients are given mean zero over the classes.
     """
-    coef, intercept = problem.design.original_units(state.v, state.b)
+    coef, intercept = problem.design.original_units(state.v, state.b + work.intercept)
     if not problem.loss.multi:
         return coef[:, 0], intercept[0]
     if problem.basis is not None:  # contrasts sum to zero by themselves
@@ -267,15 +279,20 @@ def _original(problem: Problem, state: State) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _stack(
-    problem: Problem, alphas: np.ndarray, outcomes: Sequence[Outcome], null_objective: float, seconds: float
+    problem: Problem,
+    work: Reduced,
+    alphas: np.ndarray,
+    outcomes: Sequence[Outcome],
+    null_objective: float,
+    seconds: float,
 ) -> Path:
-    models = [_original(problem, outcome.state) for outcome in outcomes]
+    models = [_original(problem, work, outcome.state) for outcome in outcomes]
     return Path(
         alphas=alphas,
         coefs=np.stack([coef for coef, _ in models]),
         intercepts=np.stack([intercept for _, intercept in models]),
-        certificates=tuple(outcome.certificate for outcome in outcomes),
-        deviance=np.array([_explained(problem, outcome, null_objective) for outcome in outcomes]),
+        certificates=tuple(_raised(outcome.certificate, work.constant) for outcome in outcomes),
+        deviance=np.array([_explained(work, outcome, null_objective) for outcome in outcomes]),
         statuses=tuple(outcome.status for outcome in outcomes),
         n_nonzero=np.array([int(outcome.state.v.any(axis=1).sum()) for outcome in outcomes]),
         seconds=seconds,

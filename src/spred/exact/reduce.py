@@ -1,0 +1,88 @@
+"""A squared loss in fewer rows and without its intercept: the same minima, less to carry.
+
+With centred columns the best intercept is the mean of ``y``, whatever the coefficients; it is taken out first. And
+the data then enter only through ``XᵀSX`` and ``XᵀSy``: where there are many more samples than features, ``X`` is
+replaced by a triangular ``R`` with ``RᵀR = XᵀSX``, which has as many rows as columns. The objective changes by a
+constant.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.linalg import solve_triangular
+from scipy.linalg.lapack import dpotrf
+
+from spred.exact.design import Design
+from spred.exact.problem import Problem
+
+MOST_COLUMNS = 4000
+"""Columns up to which the triangle is made: beyond, its p² numbers are no small thing."""
+
+BLOCK = 4096
+
+
+@dataclass(frozen=True, eq=False)
+class Reduced:
+    """The problem that Newton works on, and how it differs from the one that was asked.
+
+    Attributes:
+        problem: what is solved.
+        constant: to be added to its objective.
+        intercept: to be added to its intercept, ``(K,)``.
+    """
+
+    problem: Problem
+    constant: float
+    intercept: np.ndarray
+
+
+def reduced(problem: Problem) -> Reduced:
+    """Return ``problem`` with its intercept and its surplus rows taken out, where the loss allows it."""
+    nothing = np.zeros(problem.n_outputs)
+    if not problem.loss.quadratic:
+        return Reduced(problem, 0.0, nothing)
+    if problem.fit_intercept:
+        mean = float(problem.s @ problem.y)
+        rest = problem.y - mean
+        if np.abs(rest).max() <= 1e-14 * abs(mean):  # a constant target: what is left is rounding
+            rest = np.zeros_like(rest)
+        problem = replace(problem, y=rest, fit_intercept=False)
+        nothing = nothing + mean
+    design = problem.design
+    if design.sparse or design.n < 2 * design.p or design.p > MOST_COLUMNS:
+        return Reduced(problem, 0.0, nothing)
+    return _fewer_rows(problem, nothing)
+
+
+def _fewer_rows(problem: Problem, intercept: np.ndarray) -> Reduced:
+    p, y, s = problem.design.p, problem.y, problem.s
+    gram, cross = np.zeros((p, p)), np.zeros(p)
+    for start in range(0, problem.design.n, BLOCK):  # blocks of rows: no second copy of X, and no cancellation
+        part = slice(start, start + BLOCK)
+        rows = (problem.design.X[part] - problem.design.mean) / problem.design.scale * np.sqrt(s[part])[:, None]
+        gram += rows.T @ rows
+        cross += rows.T @ (np.sqrt(s[part]) * y[part])
+    R, target = _root(gram, cross)
+    weight = np.full(len(R), 1.0 / len(R))
+    grown = np.sqrt(len(R))
+    smaller = replace(
+        problem,
+        design=Design(grown * R, weight, center=False, scale=False),
+        y=grown * target,
+        s=weight,
+    )
+    return Reduced(smaller, 0.5 * float(s @ (y * y) - target @ target), intercept)
+
+
+def _root(gram: np.ndarray, cross: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return ``R`` with ``RᵀR = gram`` and ``t`` with ``Rᵀt = cross``."""
+    R, info = dpotrf(gram, lower=0, clean=1)
+    pivots = np.diagonal(R)
+    if info == 0 and pivots.min() > 1e-6 * pivots.max():
+        return R, solve_triangular(R, cross, trans="T")
+    values, vectors = np.linalg.eigh(gram)
+    kept = values > 1e-14 * max(float(values[-1]), 1e-300)
+    root = np.sqrt(values[kept])
+    return root[:, None] * vectors[:, kept].T, (vectors[:, kept].T @ cross) / root
