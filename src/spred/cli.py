@@ -69,6 +69,10 @@ Data = Annotated[
     str,
     typer.Argument(metavar="DATA", help="CSV, TSV (.gz), parquet, .mat or GEO DataSet .soft(.gz); or demo:tissue."),
 ]
+NewData = Annotated[str, typer.Argument(metavar="DATA", help="New samples: any file that spred genes reads.")]
+Model = Annotated[Path, typer.Argument(metavar="MODEL", help="The model.json of a results folder, or the folder.")]
+Table = Annotated[Path | None, typer.Option(help="CSV file for the predictions. [default: the terminal]")]
+Truth = Annotated[str | None, typer.Option(help="Column with the truth, for a score.")]
 Out = Annotated[Path, typer.Option(help="Folder for the results; an earlier result there is replaced.")]
 Target = Annotated[str | None, typer.Option(help="Column to predict. May be left out if there is only one.")]
 Labels = Annotated[Path | None, typer.Option(help="Second file: sample names and their labels.")]
@@ -132,6 +136,43 @@ def genes(
         folder = write_study(study, out, arguments=arguments)
         print_study(screen, study)
         say(screen, f"Report: {folder / 'report.html'}")
+
+
+@app.command()
+def describe(data: Data, labels: Labels = None) -> None:
+    """Tell what is in a file: samples, genes, columns and their levels, range of the values."""
+    with sentences():
+        from spred.genes.describe import describe as look
+        from spred.genes.describe import sentences as lines
+
+        print_notes(Console(soft_wrap=True), lines(look(data, labels=labels)))
+
+
+@app.command()
+def predict(
+    model: Model,
+    data: NewData,
+    out: Table = None,
+    target: Truth = None,
+    labels: Labels = None,
+    log2: Log2 = None,
+) -> None:
+    """Apply the model of an earlier spred genes to new samples."""
+    with sentences():
+        from spred.genes import apply_model, words
+        from spred.output.folder import write_text
+
+        screen = Console(soft_wrap=True, stderr=out is None)
+        found = apply_model(model, data, target=target, labels=labels, log2=log2)
+        print_notes(screen, found.notes)
+        text = found.table.to_csv(index=False)
+        if out is None:
+            typer.echo(text, nl=False)
+        else:
+            write_text(out, text)
+        say(screen, words.applied(found))
+        if out is not None:
+            say(screen, f"Predictions: {out}")
 
 
 def print_notes(screen: Console, notes: Iterable[str]) -> None:

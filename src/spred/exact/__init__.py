@@ -6,6 +6,7 @@ problem      input checked and made ready
 simplex      classes in one coordinate less
 quadratic    the penalised quadratic inside each Newton step
 working_set  the coordinates that Newton works on
+reduce       a squared loss in fewer rows
 newton       one alpha from a warm start
 path         grids of alpha; solve and path
 """

@@ -2,11 +2,26 @@
 
 The way through: :func:`read` makes an :class:`Expression`, :func:`run_study` scores and selects,
 :func:`write_study` leaves the tables and the report in a folder. ``spred genes`` does these three in a row.
+:func:`describe` tells what a file holds before, and :func:`apply_model` predicts new samples after.
 """
 
+from spred.genes.describe import Description, describe
 from spred.genes.expression import Expression
+from spred.genes.model import Application, GeneModel, apply_model, load_model
 from spred.genes.readers import read
 from spred.genes.report import write_study
 from spred.genes.study import Study, run_study
 
-__all__ = ["Expression", "Study", "read", "run_study", "write_study"]
+__all__ = [
+    "Application",
+    "Description",
+    "Expression",
+    "GeneModel",
+    "Study",
+    "apply_model",
+    "describe",
+    "load_model",
+    "read",
+    "run_study",
+    "write_study",
+]

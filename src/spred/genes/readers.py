@@ -53,18 +53,27 @@ def read(
     >>> read("demo:tissue").values.shape
     (189, 500)
     """
-    sheet = None
-    if labels is not None:
-        with where(str(labels)), readable(Path(labels)):
-            sheet = read_labels(Path(labels))
+    sheet = read_sheet(labels)
     if target is None and sheet is not None and len(sheet.columns.drop(group or [], errors="ignore")) == 1:
         target = str(sheet.columns.drop(group or [], errors="ignore")[0])
     request = Request(target=target, group=group, labels=sheet)
     with where(str(path)):
-        table = read_table(path, request)
-        if sheet is not None:
-            table = join(table, sheet)
+        table = read_with_sheet(path, request, sheet)
         return choose(table, name=title(path), target=target, group=group, log2=log2, task=task)
+
+
+def read_sheet(labels: str | Path | None) -> pd.DataFrame | None:
+    """Read the labels file, if there is one."""
+    if labels is None:
+        return None
+    with where(str(labels)), readable(Path(labels)):
+        return read_labels(Path(labels))
+
+
+def read_with_sheet(path: str | Path, request: Request, sheet: pd.DataFrame | None) -> Table:
+    """Read a file and add the columns of the labels file to its sample table."""
+    table = read_table(path, request)
+    return table if sheet is None else join(table, sheet)
 
 
 def read_table(path: str | Path, request: Request) -> Table:

@@ -1,7 +1,7 @@
 """What a study leaves in its folder: the tables for programs, and one page for people.
 
-``genes.csv``, ``metrics.json``, ``predictions.csv`` and ``run.json`` hold the numbers; ``report.html`` shows
-them. The words of the page are in ``words.py``, its look in ``report.html`` here and ``output/page.html``.
+``genes.csv``, ``metrics.json``, ``predictions.csv``, ``model.json`` and ``run.json`` hold the numbers; ``report.html``
+shows them. The words of the page are in ``words.py``, its look in ``report.html`` here and ``output/page.html``.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from spred.genes import words
+from spred.genes.model import as_json, model_of
 from spred.genes.scores import ClassScore
 from spred.genes.study import Study, last_step
 from spred.output import plots
@@ -66,6 +67,7 @@ def write_study(study: Study, out: str | Path, *, arguments: Mapping[str, object
         study.genes.to_csv(folder / "genes.csv", index=False)
         predictions(study).to_csv(folder / "predictions.csv", index=False)
         write_json(folder / "metrics.json", metrics(study))
+        write_json(folder / "model.json", as_json(model_of(study)))
         (folder / "report.html").write_text(page(study, run), encoding="utf-8")
     return Path(out)
 

@@ -32,16 +32,18 @@ SAMPLE_HEADERS = {
     "index",
     "geo_accession",
 }
+LONG = 3  # a table without any label has genes in rows if it is so many times longer than wide
 SYMBOL_HEADERS = {"symbol", "gene_symbol", "gene symbol", "identifier", "gene_name", "gene name"}
 
 
 @dataclass(frozen=True)
 class Request:
-    """What the caller asks of a file: the columns named, and the labels file where there is one."""
+    """What the caller asks of a file: the columns named, the labels file, and the genes that must be in it."""
 
     target: str | None = None
     group: str | None = None
     labels: pd.DataFrame | None = None
+    genes: frozenset[str] = frozenset()
 
     @property
     def columns(self) -> set[str]:
@@ -111,6 +113,8 @@ def from_frame(header: list[str], frame: pd.DataFrame, request: Request) -> Tabl
     if frame.empty or len(header) < 2:
         raise InputError("the table is empty: it needs names and numbers, in one row or more")
     if request.labels is None:
+        if stands_on_its_side(header, frame, request):
+            return genes_in_rows(header, frame, {header[i] for i in range(1, len(header)) if not is_text(frame[i])})
         return samples_in_rows(header, frame, request)
     wanted = set(request.labels.index)
     as_columns = sum(name in wanted for name in header)
@@ -123,6 +127,15 @@ def from_frame(header: list[str], frame: pd.DataFrame, request: Request) -> Tabl
     if as_columns > as_rows:
         return genes_in_rows(header, frame, wanted)
     return samples_in_rows(header, frame, request)
+
+
+def stands_on_its_side(header: list[str], frame: pd.DataFrame, request: Request) -> bool:
+    """Tell genes in rows where no labels file says so: by the genes looked for, or by a long table of numbers."""
+    if request.genes:
+        return frame[0].astype(str).isin(request.genes).sum() > sum(name in request.genes for name in header)
+    if request.columns or len(frame) < LONG * (len(header) - 1) or not (is_text(frame[0]) and frame[0].nunique() > 1):
+        return False
+    return all(not is_text(frame[i]) or header[i].lower() in SYMBOL_HEADERS for i in range(1, len(header)))
 
 
 def samples_in_rows(header: list[str], frame: pd.DataFrame, request: Request) -> Table:

@@ -9,6 +9,7 @@ from typing import cast
 import numpy as np
 
 from spred.genes.expression import Expression, count
+from spred.genes.model import Application
 from spred.genes.scores import ClassScore, Spread
 from spred.genes.study import Study, last_step
 
@@ -178,6 +179,15 @@ def software(run: Mapping[str, object]) -> str:
 def made(study: Study, run: Mapping[str, object]) -> str:
     """Return the last line of the page."""
     return f"Made in {study.seconds:.1f} s with {software(run)}. run.json has all versions and arguments."
+
+
+def applied(found: Application) -> str:
+    """Say what a model's predictions of new samples are worth, where the truth is known."""
+    n = count(len(found.table), "sample")
+    if found.score is None:
+        return f"{n} predicted with {count(len(found.model.genes), 'gene')} of {found.model.name}."
+    what = "R²" if found.model.task == "regression" else "balanced accuracy"
+    return f"{n} predicted; {what} on the {found.n_scored} with a known {found.model.target}: {found.score:.2f}."
 
 
 def display_names(expression: Expression) -> np.ndarray:

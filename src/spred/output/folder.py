@@ -125,6 +125,17 @@ def installed(packages: tuple[str, ...]) -> dict[str, str]:
     return versions
 
 
+def write_text(path: str | Path, text: str) -> None:
+    """Write a file whole or not at all: under another name first, then renamed."""
+    target = Path(path)
+    work = target.with_name(f".{target.name}.{uuid4().hex[:8]}.part")
+    try:
+        work.write_text(text, encoding="utf-8")
+        work.replace(target)
+    finally:
+        work.unlink(missing_ok=True)
+
+
 def write_json(path: Path, content: object) -> None:
     """Write JSON for people: indented, in UTF-8. Infinity and NaN are not JSON and raise ValueError."""
     text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
