@@ -19,6 +19,7 @@ from spred.core.penalties import Penalty
 from spred.errors import InputError
 from spred.exact.design import Design, GramCache
 from spred.exact.simplex import contrasts, in_contrasts
+from spred.exact.support import Support
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,6 +97,11 @@ class Problem:
         if self.basis is not None:
             return self.basis.shape[1]
         return self.y.shape[1] if self.loss.multi else 1
+
+    @cached_property
+    def support(self) -> Support:
+        """Features active so far on a path, with their factor (of use to a squared loss with an L1 penalty)."""
+        return Support(self.design.p, self.s)
 
     @cached_property
     def gram(self) -> GramCache:

@@ -10,13 +10,19 @@ on the support the problem is smooth and Newton's method solves it.
 from __future__ import annotations
 
 import numpy as np
-from scipy.linalg.lapack import dpotrf, dpotrs
 
-FLAT = 1e-10
-"""Curvature relative to the mean diagonal below which a direction counts as flat."""
+from spred.exact.support import FLAT, System, solve_damped
 
 
-def minimise_l1(H: np.ndarray, c: np.ndarray, lam: np.ndarray, v: np.ndarray, *, tol: float) -> np.ndarray:
+def minimise_l1(
+    H: np.ndarray,
+    c: np.ndarray,
+    lam: np.ndarray,
+    v: np.ndarray,
+    *,
+    tol: float,
+    system: System | None = None,
+) -> np.ndarray:
     """Solve the problem when every group is one coordinate; exact, in finitely many steps.
 
     Newton directions of the smooth problem on the support, each followed to the minimum of the piecewise quadratic
@@ -28,10 +34,11 @@ def minimise_l1(H: np.ndarray, c: np.ndarray, lam: np.ndarray, v: np.ndarray, *,
         lam: ``(k,)``, 0 for free coordinates.
         v: start, ``(k,)``.
         tol: largest KKT residual allowed.
+        system: ``H`` with its factor, where the caller has it already.
     """
     v = v.copy()
     r = H @ v - c
-    system = _System(H)
+    system = system or System(H)
     for _ in range(10 * len(v) + 20):
         inside = (v != 0) | (lam == 0)
         residual = np.where(inside, np.abs(r + lam * np.sign(v)), np.abs(r) - lam)
@@ -49,7 +56,7 @@ def minimise_l1(H: np.ndarray, c: np.ndarray, lam: np.ndarray, v: np.ndarray, *,
 
 
 def _l1_direction(
-    system: _System, r: np.ndarray, lam: np.ndarray, v: np.ndarray, inside: np.ndarray, unsettled: np.ndarray
+    system: System, r: np.ndarray, lam: np.ndarray, v: np.ndarray, inside: np.ndarray, unsettled: np.ndarray
 ) -> np.ndarray:
     """Newton direction on the support and the coordinates that leave zero along the sign of their descent."""
     sign = np.where(v != 0, np.sign(v), -np.sign(r)) * (lam > 0)
@@ -96,45 +103,6 @@ def _follow(r: np.ndarray, lam: np.ndarray, v: np.ndarray, d: np.ndarray, bend: 
     if bend <= 0:
         return 1.0, none
     return -(slope + float(jumps[piece])) / bend, none
-
-
-class _System:
-    """Newton steps for many subsets of the same coordinates, from one factorisation.
-
-    With ``R`` the coordinates that stay at zero, the step on the others is ``x − Z μ`` with ``Hx = b``, ``HZ = E_R``
-    and ``Z_RR μ = x_R``: a few solves with the factor of the whole ``H`` in the place of a factorisation for each
-    subset. Where ``H`` is singular, subsets are factorised one by one.
-    """
-
-    def __init__(self, H: np.ndarray) -> None:
-        self.H = H
-        self.lower, info = dpotrf(H, lower=1)
-        self.regular = info == 0 and _regular(self.lower)
-        self.known = np.zeros(len(H), dtype=bool)
-        self.inverse = np.empty_like(H, order="F") if self.regular else H
-
-    def step(self, b: np.ndarray, chosen: np.ndarray) -> np.ndarray:
-        """Return the solution of ``H_SS d_S = b_S`` for the ``chosen`` coordinates S, zero elsewhere."""
-        rest = np.flatnonzero(~chosen)
-        if not self.regular or 2 * len(rest) > len(b):
-            index = np.flatnonzero(chosen)
-            d = np.zeros_like(b)
-            d[index] = _solve_or_slide(self.H[np.ix_(index, index)], b[index])
-            return d
-        d = dpotrs(self.lower, np.where(chosen, b, 0.0), lower=1)[0]
-        if rest.size:
-            self._invert(rest[~self.known[rest]])
-            columns = self.inverse[:, rest]
-            d -= columns @ np.linalg.solve(columns[rest], d[rest])
-            d[rest] = 0.0
-        return d
-
-    def _invert(self, columns: np.ndarray) -> None:
-        if columns.size:
-            unit = np.zeros((len(self.H), len(columns)), order="F")
-            unit[columns, np.arange(len(columns))] = 1.0
-            self.inverse[:, columns] = dpotrs(self.lower, unit, lower=1)[0]
-            self.known[columns] = True
 
 
 def minimise_groups(
@@ -234,7 +202,7 @@ class _GroupModel:
         row, column = self.pairs if whole else np.nonzero(local[:, None] == local)
         hessian[row, column] -= bend[row] * unit[row] * unit[column]
         hessian[np.diag_indices_from(hessian)] += bend
-        d[index] = _solve_damped(hessian, right)
+        d[index] = solve_damped(hessian, right)
         return d
 
     def descent(self, v: np.ndarray, r: np.ndarray, d: np.ndarray, change: np.ndarray) -> float:
@@ -277,38 +245,3 @@ def _secular(d: np.ndarray, a: np.ndarray, lam: float) -> float:
             break
         t += total * (1.0 - total**-0.5) * total**0.5 / slope
     return t
-
-
-def _solve_or_slide(A: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Return the Newton step ``A⁻¹b``; where ``A`` is flat, the part of ``b`` that lies in its null space.
-
-    On more columns than samples (or on duplicates) the support can slide along a null direction, at constant fit and
-    falling penalty, until a coordinate reaches zero.
-    """
-    lower, info = dpotrf(A, lower=1)
-    if info == 0 and _regular(lower):
-        return dpotrs(lower, b, lower=1)[0]
-    values, vectors = np.linalg.eigh(A)
-    flat = values < FLAT * max(float(values[-1]), 1e-300)
-    along = vectors.T @ b
-    if np.linalg.norm(along[flat]) > 1e-7 * np.linalg.norm(along):
-        return vectors[:, flat] @ along[flat]
-    return vectors[:, ~flat] @ (along[~flat] / values[~flat])
-
-
-def _regular(lower: np.ndarray) -> bool:
-    pivots = np.diagonal(lower) ** 2
-    return bool(pivots.min(initial=np.inf) > FLAT * pivots.max(initial=0.0))
-
-
-def _solve_damped(A: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Solve ``Ax = b`` for ``A`` positive semidefinite, with a hair of ridge where it is singular."""
-    size = float(np.trace(A)) / len(A)
-    ridge = 0.0
-    for _ in range(8):
-        lower, info = dpotrf(A + ridge * np.eye(len(A)) if ridge else A, lower=1)
-        pivots = np.diagonal(lower)
-        if info == 0 and (ridge > 0.0 or pivots.min() > 1e-6 * pivots.max()):
-            return dpotrs(lower, b, lower=1)[0]
-        ridge = max(ridge * 100.0, 1e-12 * size, 1e-300)
-    return np.linalg.lstsq(A, b, rcond=None)[0]

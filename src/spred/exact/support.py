@@ -1,0 +1,156 @@
+"""Factorised Gram matrices: many Newton steps from one factor, and a factor that grows along a path.
+
+:class:`System` solves for many subsets of the same coordinates with one Cholesky factor. :class:`Support` keeps, for a
+squared loss, the Gram matrix of all features that were active on the path so far together with that factor, and
+borders both when features enter, so that no alpha begins with a factorisation from nothing.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.linalg.lapack import dpotrf, dpotrs, dtrtrs
+
+FLAT = 1e-10
+"""Curvature relative to the largest below which a direction counts as flat."""
+
+
+class System:
+    """Newton steps for many subsets of the same coordinates, from one factorisation.
+
+    With ``R`` the coordinates that stay at zero, the step on the others is ``x − Z μ`` with ``Hx = b``, ``HZ = E_R``
+    and ``Z_RR μ = x_R``: a few solves with the factor of the whole ``H`` in the place of a factorisation for each
+    subset. Where ``H`` is singular, subsets are factorised one by one.
+
+    Args:
+        H: ``(k, k)``, positive semidefinite.
+        lower: its Cholesky factor where the caller has it already.
+    """
+
+    def __init__(self, H: np.ndarray, lower: np.ndarray | None = None) -> None:
+        self.H = H
+        info = 0
+        if lower is None:
+            lower, info = dpotrf(H, lower=1)
+        self.lower = lower
+        self.regular = info == 0 and is_regular(lower)
+        self._known = np.zeros(len(H), dtype=bool)
+        self._inverse = np.empty((0, 0))
+
+    def step(self, b: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+        """Return the solution of ``H_SS d_S = b_S`` for the ``chosen`` coordinates S (bool), zero elsewhere."""
+        rest = np.flatnonzero(~chosen)
+        if not self.regular or 2 * len(rest) > len(b):
+            index = np.flatnonzero(chosen)
+            d = np.zeros_like(b)
+            d[index] = solve_or_slide(self.H[np.ix_(index, index)], b[index])
+            return d
+        d = dpotrs(self.lower, np.where(chosen, b, 0.0), lower=1)[0]
+        if rest.size:
+            columns = self._inverse_columns(rest)
+            d -= columns @ np.linalg.solve(columns[rest], d[rest])
+            d[rest] = 0.0
+        return d
+
+    def _inverse_columns(self, index: np.ndarray) -> np.ndarray:
+        if not self._inverse.size:
+            self._inverse = np.empty(self.H.shape, order="F")
+        fresh = index[~self._known[index]]
+        if fresh.size:
+            unit = np.zeros((len(self.H), len(fresh)), order="F")
+            unit[fresh, np.arange(len(fresh))] = 1.0
+            self._inverse[:, fresh] = dpotrs(self.lower, unit, lower=1)[0]
+            self._known[fresh] = True
+        return self._inverse[:, index]
+
+
+class Support:
+    """The features active so far on the path of a squared loss: their weighted columns, Gram matrix and factor."""
+
+    def __init__(self, p: int, s: np.ndarray) -> None:
+        self.features = np.empty(0, dtype=int)
+        self.system = System(np.empty((0, 0)))
+        self._position = np.full(p, -1)
+        self._columns = np.empty((len(s), 0), order="F")
+        self._root = np.sqrt(s)[:, None]
+
+    def cover(self, active: np.ndarray, columns: np.ndarray) -> None:
+        """Make room for the features ``active``, whose written-out columns are ``columns``.
+
+        New ones are bordered onto the factor. When too many others have gathered, or the factor has become singular,
+        all is made anew for the active ones alone.
+        """
+        fresh = self._position[active] < 0
+        others = len(self.features) + int(fresh.sum()) - len(active)
+        if others > 20 + 0.15 * len(active) or (fresh.any() and not self.system.regular):
+            self._restart()
+            fresh[:] = True
+        if fresh.any():
+            self._border(active[fresh], self._root * columns[:, fresh])
+
+    def _restart(self) -> None:
+        self._position[self.features] = -1
+        self.features = self.features[:0]
+        self.system = System(np.empty((0, 0)))
+        self._columns = self._columns[:, :0]
+
+    def _border(self, features: np.ndarray, columns: np.ndarray) -> None:
+        old, new = len(self.features), len(self.features) + len(features)
+        cross = self._columns.T @ columns
+        H = np.empty((new, new), order="F")
+        H[:old, :old] = self.system.H
+        H[:old, old:], H[old:, :old] = cross, cross.T
+        H[old:, old:] = columns.T @ columns
+        self.system = System(H, self._bordered_factor(H, old))
+        self._columns = np.asfortranarray(np.concatenate([self._columns, columns], axis=1))
+        self._position[features] = np.arange(old, new)
+        self.features = np.append(self.features, features)
+
+    def _bordered_factor(self, H: np.ndarray, old: int) -> np.ndarray | None:
+        """Cholesky factor of ``H`` from that of its first ``old`` rows; None where it has to be made anew."""
+        if not old or not self.system.regular:
+            return None
+        side = dtrtrs(self.system.lower, H[:old, old:], lower=1)[0]
+        corner, info = dpotrf(H[old:, old:] - side.T @ side, lower=1)
+        if info != 0:
+            return None
+        lower = np.zeros(H.shape, order="F")
+        lower[:old, :old] = self.system.lower
+        lower[old:, :old] = side.T
+        lower[old:, old:] = corner
+        return lower
+
+
+def is_regular(lower: np.ndarray) -> bool:
+    """Return whether a Cholesky factor is of a matrix that is safely positive definite."""
+    pivots = np.diagonal(lower) ** 2
+    return bool(pivots.min(initial=np.inf) > FLAT * pivots.max(initial=0.0))
+
+
+def solve_or_slide(A: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Return the Newton step ``A⁻¹b``; where ``A`` is flat, the part of ``b`` that lies in its null space.
+
+    On more columns than samples (or on duplicates) the support can slide along a null direction, at constant fit and
+    falling penalty, until a coordinate reaches zero.
+    """
+    lower, info = dpotrf(A, lower=1)
+    if info == 0 and is_regular(lower):
+        return dpotrs(lower, b, lower=1)[0]
+    values, vectors = np.linalg.eigh(A)
+    flat = values < FLAT * max(float(values[-1]), 1e-300)
+    along = vectors.T @ b
+    if np.linalg.norm(along[flat]) > 1e-7 * np.linalg.norm(along):
+        return vectors[:, flat] @ along[flat]
+    return vectors[:, ~flat] @ (along[~flat] / values[~flat])
+
+
+def solve_damped(A: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Solve ``Ax = b`` for ``A`` positive semidefinite, with a hair of ridge where it is singular."""
+    size = float(np.trace(A)) / len(A)
+    ridge = 0.0
+    for _ in range(8):
+        lower, info = dpotrf(A + ridge * np.eye(len(A)) if ridge else A, lower=1)
+        pivots = np.diagonal(lower)
+        if info == 0 and (ridge > 0.0 or pivots.min() > 1e-6 * pivots.max()):
+            return dpotrs(lower, b, lower=1)[0]
+        ridge = max(ridge * 100.0, 1e-12 * size, 1e-300)
+    return np.linalg.lstsq(A, b, rcond=None)[0]
