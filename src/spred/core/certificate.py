@@ -14,6 +14,7 @@ from math import inf, isfinite
 
 from array_api_compat import array_namespace
 
+from spred.core.cox import Coupled
 from spred.core.losses import Loss
 from spred.core.partition import Array
 from spred.core.penalties import Penalty
@@ -68,9 +69,11 @@ def certify(
     primal = float(loss.value(eta, y, s) + penalty.value(v))
     kkt = float(array_namespace(v).max(penalty.kkt_residual(v, grad))) if v.shape[0] else 0.0
     kkt = max(kkt, _largest(theta, free))
-    if free is not None and free.shape[1]:
+    if not _at_rest(theta, free):
         shift = free_newton_step(loss, theta, eta, y, s, free)
         theta, grad = theta + shift, grad + correlate(shift)
+    if not _at_rest(theta, free, slack=1e6):  # a flat curvature cannot be stepped along; θ = 0 is always allowed
+        theta, grad = 0.0 * theta, 0.0 * grad
     dual = best_dual(loss, penalty, theta, grad, y, s)
     unit = null_objective if null_objective > 0 else 1.0
     gap = max(primal - dual, 0.0) / unit if isfinite(dual) else inf
@@ -78,26 +81,32 @@ def certify(
 
 
 def best_dual(loss: Loss, penalty: Penalty, theta: Array, grad: Array, y: Array, s: Array) -> float:
-    """Return the largest of ``D(θ)``, ``D(cθ)`` with ``c ≤ 1`` that puts ``Xᵀθ`` into the dual ball, and ``D(0)``.
+    """Return the best lower bound ``D(cθ)``: with ``c ≤ 1`` that puts ``Xᵀθ`` into the dual ball, or a ridge and c = 1.
 
-    ``D(0) = −f*(0)`` is finite whatever θ is; it keeps the gap a number far from any solution.
+    Where both are infinite, far from any solution, ``D(0) = −f*(0)`` keeps the gap a number.
     """
     norm = float(penalty.dual_norm(grad)) if grad.shape[0] else 0.0
     inside = 1.0 if norm <= penalty.alpha else penalty.alpha / norm
-    return max(float(-loss.conjugate(c * theta, y, s) - penalty.conjugate(c * grad)) for c in {1.0, inside, 0.0})
+    scales = {inside, 1.0} if penalty.l1_ratio < 1 else {inside}
+    best = max(_dual(loss, penalty, c * theta, c * grad, y, s) for c in scales)
+    return best if isfinite(best) else _dual(loss, penalty, 0.0 * theta, 0.0 * grad, y, s)
+
+
+def _dual(loss: Loss, penalty: Penalty, theta: Array, grad: Array, y: Array, s: Array) -> float:
+    return float(-loss.conjugate(theta, y, s) - penalty.conjugate(grad))
 
 
 def free_newton_step(loss: Loss, theta: Array, eta: Array, y: Array, s: Array, free: Array) -> Array:
     """Return the first-order change of ``θ = ∇f(η)`` that a Newton step of the free coefficients makes.
 
-    ``θ`` plus this satisfies ``Zᵀθ = 0`` exactly for any loss: the step solves ``(ZᵀHZ) c = −Zᵀθ``.
+    ``θ`` plus this satisfies ``Zᵀθ = 0`` exactly for any loss: the step solves ``(ZᵀHZ) c = −Zᵀθ``. Where the system
+    is singular (Huber's curvature may vanish, free columns may repeat) it is the least step.
     """
     xp = array_namespace(theta)
     curvature = loss.curvature(eta, y, s)
-    if curvature.ndim == 1:
-        hessian = free.T @ (curvature[:, None] * free)
-        step = xp.linalg.solve(hessian, -(free.T @ theta)[:, None])[:, 0]
-        return curvature * (free @ step)
+    if isinstance(curvature, Coupled) or curvature.ndim == 1:
+        bent = curvature.times(free) if isinstance(curvature, Coupled) else curvature[:, None] * free
+        return bent @ (xp.linalg.pinv(free.T @ bent) @ -(free.T @ theta))
     # Softmax ignores a shift common to all classes, so the system is singular; pinv takes the least step.
     q, k = free.shape[1], theta.shape[1]
     blocks = xp.sum(
@@ -106,6 +115,15 @@ def free_newton_step(loss: Loss, theta: Array, eta: Array, y: Array, s: Array, f
     right = xp.reshape(-(free.T @ theta), (q * k,))
     step = xp.reshape(xp.linalg.pinv(xp.reshape(blocks, (q * k, q * k))) @ right, (q, k))
     return xp.sum(curvature * (free @ step)[:, None, :], axis=2)
+
+
+def _at_rest(theta: Array, free: Array | None, slack: float = 4.0) -> bool:
+    """Whether ``Zᵀθ`` is zero but for rounding (``slack`` units of it), so that a projection would change nothing."""
+    if free is None or not free.shape[1]:
+        return True
+    xp = array_namespace(theta)
+    rounding = slack * float(xp.finfo(theta.dtype).eps) * (xp.abs(free).T @ xp.abs(theta))
+    return bool(xp.all(xp.abs(free.T @ theta) <= rounding))
 
 
 def _largest(theta: Array, free: Array | None) -> float:
