@@ -15,10 +15,13 @@ from scipy import sparse
 from sklearn.linear_model import ElasticNet, LogisticRegression
 
 from spred.core.certificate import Certificate, certify
+from spred.core.losses import EFFICIENT
 from spred.core.penalties import Penalty
 
-# An upper bound of the second derivative of each loss in one linear predictor.
-_STEEPEST = {"squared": 1.0, "logistic": 0.25, "multinomial": 0.5}
+# An upper bound of the second derivative of each loss in one linear predictor; where there is none, steps are tried.
+_STEEPEST = {"squared": 1.0, "huber": 1.0, "logistic": 0.25, "multinomial": 0.5}
+
+KNOWN_TO_SCIKIT_LEARN = ("squared", "logistic", "multinomial")
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,7 @@ def null_gradient(problem: Problem) -> np.ndarray:
 
 def null_objective(problem: Problem) -> float:
     null = problem.data_term.null(problem.target, problem.weights)
-    eta = np.zeros_like(problem.target, dtype=float) + null
+    eta = np.zeros(problem.predictor_shape) + null
     return float(problem.data_term.value(eta, problem.target, problem.weights))
 
 
@@ -79,13 +82,23 @@ def fista(problem: Problem, penalty: Penalty, *, tol: float = 1e-12, max_iter: i
     """
     X = problem.X.toarray() if sparse.issparse(problem.X) else problem.X
     X = np.column_stack([X, np.ones(len(X))])  # the intercept is the last row of every array below
-    step = len(X) / (_STEEPEST[problem.loss] * np.linalg.norm(X, 2) ** 2)
+    known = problem.loss in _STEEPEST
+    step = len(X) / (_STEEPEST.get(problem.loss, 0.1) * np.linalg.norm(X, 2) ** 2)
     best = ahead = np.zeros((X.shape[1], *problem.coef_shape[1:]))
     pace = 1.0
+
+    def slope_at(point: np.ndarray) -> np.ndarray:
+        return X.T @ problem.data_term.gradient(X @ point, problem.target, problem.weights)
+
     for _ in range(max_iter):
-        slope = X.T @ problem.data_term.gradient(X @ ahead, problem.target, problem.weights)
-        new = ahead - step * slope
-        new[:-1] = penalty.prox(new[:-1], step)
+        slope = slope_at(ahead)
+        while True:
+            new = ahead - step * slope
+            new[:-1] = penalty.prox(new[:-1], step)
+            move = new - ahead
+            if known or np.sum((slope_at(new) - slope) * move) <= np.sum(move**2) / step + 1e-18:
+                break
+            step *= 0.5
         if np.abs(new - ahead).max() <= tol:
             return Reference(new[:-1], new[-1], objective(problem, penalty, new[:-1], new[-1]))
         if np.sum((ahead - new) * (new - best)) > 0:
@@ -111,3 +124,25 @@ def scikit_learn(problem: Problem, alpha: float, l1_ratio: float = 1.0) -> Refer
         coef, intercept = np.reshape(coef, (-1,)), np.reshape(intercept, ())
     penalty = Penalty(alpha, l1_ratio=l1_ratio)
     return Reference(coef, intercept, objective(problem, penalty, coef, intercept))
+
+
+def skglm(problem: Problem, alpha: float) -> Reference:
+    """Minimises the same objective, L1 without an intercept and without strata, with skglm at its tightest."""
+    from skglm import datafits, solvers
+    from skglm.penalties import L1
+
+    target, solver = problem.y, solvers.ProxNewton(tol=1e-12, fit_intercept=False, max_iter=100)
+    if problem.loss == "huber":
+        datafit = datafits.Huber(EFFICIENT)
+        solver = solvers.AndersonCD(tol=1e-12, fit_intercept=False, max_epochs=100_000)
+    elif problem.loss == "poisson":
+        datafit = datafits.Poisson()
+    else:
+        datafit = datafits.Cox(use_efron=problem.loss == "cox-efron")
+        target = np.column_stack([problem.y["time"], problem.y["event"]]).astype(float)
+    X = np.asfortranarray(problem.X.toarray() if sparse.issparse(problem.X) else problem.X)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # its tolerance is set out of reach
+        coef = solver.solve(X, target, datafit, L1(alpha))[0]
+    intercept = np.zeros(())
+    return Reference(coef, intercept, objective(problem, Penalty(alpha), coef, intercept))

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from scipy import sparse
 
+from spred.core.cox import RiskSets, risk_sets
 from spred.core.losses import Loss, get_loss
+from spred.exact.target import survival_target
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,7 +24,8 @@ class Problem:
     Attributes:
         name: the row of :data:`PROBLEMS`.
         X: ``(n, p)``, a NumPy array or a scipy CSC matrix.
-        y: ``(n,)``: a number for squared, 0 or 1 for logistic, a class 0 … K − 1 for multinomial.
+        y: ``(n,)``: a number for squared and huber, 0 or 1 for logistic, a count for poisson, a class 0 … K − 1 for
+            multinomial, a survival target for cox.
         loss: the name of the data term.
     """
 
@@ -34,9 +38,12 @@ class Problem:
     def data_term(self) -> Loss:
         return get_loss(self.loss)
 
-    @property
-    def target(self) -> np.ndarray:
-        """``y`` in the shape of the linear predictor: one-hot ``(n, K)`` for multinomial."""
+    @cached_property
+    def target(self) -> np.ndarray | RiskSets:
+        """``y`` as the loss wants it: one-hot ``(n, K)`` for multinomial, risk sets for cox."""
+        if self.loss.startswith("cox"):
+            stratum = self.y["stratum"] if "stratum" in self.y.dtype.names else None
+            return risk_sets(self.y["time"], self.y["event"], stratum, efron=self.loss == "cox-efron")
         return np.eye(int(self.y.max()) + 1)[self.y.astype(int)] if self.data_term.multi else self.y
 
     @property
@@ -47,7 +54,12 @@ class Problem:
     @property
     def coef_shape(self) -> tuple[int, ...]:
         """``(p,)``, or ``(p, K)`` for multinomial: the shape that ``core`` works in."""
-        return (self.X.shape[1], *self.target.shape[1:])
+        return (self.X.shape[1], *self.predictor_shape[1:])
+
+    @property
+    def predictor_shape(self) -> tuple[int, ...]:
+        """``(n,)``, or ``(n, K)`` for multinomial."""
+        return self.target.shape if self.data_term.multi else (len(self.y),)
 
 
 def _design(rng: np.random.Generator, n: int, p: int, correlation: float = 0.0) -> np.ndarray:
@@ -85,6 +97,29 @@ def _logistic(rng: np.random.Generator, X: np.ndarray) -> np.ndarray:
     return (0.5 + _signal(rng, X)[:, 0] + rng.logistic(size=X.shape[0]) > 0).astype(float)
 
 
+def _huber(rng: np.random.Generator, X: np.ndarray) -> np.ndarray:
+    """Noise with tails so heavy that it has no mean."""
+    return 2.0 + _signal(rng, X)[:, 0] + rng.standard_t(1.0, size=X.shape[0])
+
+
+def _poisson(rng: np.random.Generator, X: np.ndarray) -> np.ndarray:
+    return rng.poisson(np.exp(0.5 + 0.5 * _signal(rng, X)[:, 0])).astype(float)
+
+
+def _cox(rng: np.random.Generator, X: np.ndarray) -> np.ndarray:
+    """A third or so are censored; no two times are equal."""
+    eta = _signal(rng, X)[:, 0]
+    time, censored = rng.exponential(np.exp(-eta)), rng.exponential(2.0 * np.exp(-eta.mean()), size=len(eta))
+    return survival_target(time <= censored, np.minimum(time, censored))
+
+
+def _cox_tied(rng: np.random.Generator, X: np.ndarray) -> np.ndarray:
+    """Times in a few visits, three strata of unequal size."""
+    y = _cox(rng, X)
+    visit = np.ceil(6.0 * np.argsort(np.argsort(y["time"])) / len(y))
+    return survival_target(y["event"], visit, rng.choice(3, p=[0.6, 0.3, 0.1], size=len(y)))
+
+
 def _multinomial(rng: np.random.Generator, X: np.ndarray, n_classes: int = 3) -> np.ndarray:
     return np.argmax(_signal(rng, X, n_classes) + rng.gumbel(size=(X.shape[0], n_classes)), axis=1)
 
@@ -100,13 +135,20 @@ _ROWS: tuple[tuple[str, Callable, Callable], ...] = (
     ("logistic-sparse", lambda rng: _sparse_design(rng, 80, 40), _logistic),
     ("multinomial-tall", lambda rng: _design(rng, 90, 8), _multinomial),
     ("multinomial-wide", lambda rng: _design(rng, 45, 60), _multinomial),
+    ("huber-tall", lambda rng: _design(rng, 60, 12), _huber),
+    ("huber-wide", lambda rng: _design(rng, 40, 80), _huber),
+    ("poisson-tall", lambda rng: _design(rng, 80, 10), _poisson),
+    ("poisson-sparse", lambda rng: _sparse_design(rng, 60, 80), _poisson),
+    ("cox-tall", lambda rng: _design(rng, 60, 8), _cox_tied),
+    ("cox-wide", lambda rng: _design(rng, 50, 80), _cox),
+    ("cox-efron-tall", lambda rng: _design(rng, 60, 8), _cox_tied),
 )
 
 
 def _make(seed: int, name: str, design: Callable, target: Callable) -> Problem:
     rng = np.random.default_rng(seed)
     X = design(rng)
-    return Problem(name, X, target(rng, X), loss=name.split("-")[0])
+    return Problem(name, X, target(rng, X), loss=name.rpartition("-")[0])
 
 
 PROBLEMS: dict[str, Problem] = {row[0]: _make(seed, *row) for seed, row in enumerate(_ROWS)}

@@ -11,6 +11,8 @@ import torch
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from spred.core.cox import RiskSets, risk_sets
+from spred.core.losses import Loss
 from spred.core.partition import SINGLES, Axes, Labels, Partition
 
 WORLDS = ("numpy", "torch")
@@ -24,9 +26,30 @@ depths = st.integers(2, 4)
 seeds = st.integers(0, 2**32 - 1)
 
 
-def send(world: str, x: np.ndarray) -> np.ndarray | torch.Tensor:
-    """The array ``x`` in the library named ``world``; the values are copied."""
+def send(world: str, x: np.ndarray | RiskSets) -> np.ndarray | torch.Tensor | RiskSets:
+    """The array ``x`` in the library named ``world``; the values are copied. Risk sets are at home in both."""
+    if isinstance(x, RiskSets):
+        return x
     return torch.tensor(x) if world == "torch" else np.array(x)
+
+
+def sample(loss: Loss, seed: int, n: int = 7, k: int = 3) -> tuple[np.ndarray, np.ndarray | RiskSets, np.ndarray]:
+    """A random predictor, a target that suits the loss with every class present, uneven sample weights."""
+    rng = np.random.default_rng(seed)
+    eta = 3.0 * rng.standard_normal((n, k) if loss.multi else n)
+    s = rng.uniform(0.5, 1.5, n)
+    return eta, _target(loss, rng, n, k), s / s.sum()
+
+
+def _target(loss: Loss, rng: np.random.Generator, n: int, k: int) -> np.ndarray | RiskSets:
+    if loss.multi:
+        return np.eye(k)[rng.permutation(np.arange(n) % k)]
+    if loss.name.startswith("cox"):  # ties, two strata, and a censored sample or more
+        event = rng.permutation(np.arange(n) % 4 > 0)
+        return risk_sets(rng.integers(1, 5, n).astype(float), event, rng.integers(0, 2, n), efron="efron" in loss.name)
+    if loss.name == "poisson":
+        return rng.poisson(2.0, n) + rng.permutation(np.arange(n) % 2).astype(float)
+    return rng.standard_normal(n) if loss.name in ("squared", "huber") else rng.permutation(np.arange(n) % 2) * 1.0
 
 
 def arrays(shape: tuple[int, ...], elements: st.SearchStrategy = numbers) -> st.SearchStrategy[np.ndarray]:

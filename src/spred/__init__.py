@@ -19,11 +19,14 @@ _HOMES = {
     "Solution": "spred.exact",
     "SparseClassifier": "spred.estimators",
     "SparseClassifierCV": "spred.estimators",
+    "SparseCox": "spred.estimators",
+    "SparseCoxCV": "spred.estimators",
     "SparseRegressor": "spred.estimators",
     "SparseRegressorCV": "spred.estimators",
     "SpredError": "spred.errors",
     "SpredOptimizer": "spred.nn",
     "SpredWarning": "spred.errors",
+    "StabilitySelection": "spred.estimators",
     "Status": "spred.exact",
     "finalize": "spred.nn",
     "fold": "spred.nn",
@@ -34,6 +37,7 @@ _HOMES = {
     "path": "spred.exact",
     "penalty": "spred.nn",
     "solve": "spred.exact",
+    "survival_target": "spred.exact",
     "weights": "spred.nn",
 }
 """Where each public name lives."""

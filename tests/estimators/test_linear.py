@@ -21,6 +21,8 @@ from spred.errors import InputError
 QUICK = {"n_alphas": 10, "cv": 3}
 ALL = [
     spred.SparseRegressor(),
+    spred.SparseRegressor(loss="huber"),
+    spred.SparseRegressor(loss="poisson"),
     spred.SparseClassifier(),
     spred.SparseRegressorCV(**QUICK),
     spred.SparseClassifierCV(**QUICK),
@@ -90,6 +92,52 @@ def test_names_go_in_and_come_out() -> None:
     table.iloc[3, 2] = np.nan
     with pytest.raises(InputError, match="'gene 2'"):
         model.fit(table, problem.y)
+
+
+def test_single_precision_is_kept_and_predicts_the_same() -> None:
+    problem = PROBLEMS["squared-wide"]
+    X = problem.X.astype(np.float32)
+    single, double = (spred.SparseRegressor(alpha=0.1).fit(x, problem.y) for x in (X, X.astype(np.float64)))
+    assert single.coef_.dtype == np.float64
+    np.testing.assert_allclose(single.coef_, double.coef_, atol=1e-9)
+    np.testing.assert_allclose(single.predict(X), double.predict(X.astype(np.float64)), atol=1e-9)
+
+
+def test_huber_follows_the_units_of_y_and_not_its_outliers() -> None:
+    problem = PROBLEMS["huber-tall"]
+    model = spred.SparseRegressor(alpha=0.1, loss="huber").fit(problem.X, problem.y)
+    scaled = spred.SparseRegressor(alpha=100.0, loss="huber").fit(problem.X, 1000.0 * problem.y)
+    assert scaled.delta_ == pytest.approx(1000.0 * model.delta_)
+    np.testing.assert_allclose(scaled.coef_, 1000.0 * model.coef_, rtol=1e-5, atol=1e-6)
+    worse = problem.y.copy()
+    worse[np.argmax(worse)] *= 1e6
+    np.testing.assert_allclose(
+        spred.SparseRegressor(alpha=0.1, loss="huber").fit(problem.X, worse).coef_, model.coef_, atol=1e-6
+    )
+    assert spred.SparseRegressor(loss="huber", delta=0.5).fit(problem.X, problem.y).delta_ == 0.5
+
+
+def test_huber_takes_targets_that_are_mostly_equal() -> None:
+    y = np.r_[np.zeros(50), np.arange(10.0)]
+    model = spred.SparseRegressor(loss="huber").fit(PROBLEMS["huber-tall"].X, y)
+    assert model.delta_ == pytest.approx(1.345 * y.std())
+
+
+def test_poisson_predicts_expected_counts() -> None:
+    problem = PROBLEMS["poisson-tall"]
+    model = spred.SparseRegressorCV(loss="poisson", rule="min", **QUICK).fit(problem.X, problem.y)
+    predicted = model.predict(problem.X)
+    assert predicted.min() > 0
+    assert predicted.mean() == pytest.approx(problem.y.mean())  # the score equation of the intercept
+    assert model.curve_.mean[model.curve_.index] < model.curve_.mean[0]
+    with pytest.raises(InputError, match="counts must not be negative"):
+        spred.SparseRegressor(loss="poisson").fit(problem.X, -problem.y)
+
+
+def test_an_unknown_loss_names_the_nearest() -> None:
+    problem = PROBLEMS["squared-tall"]
+    with pytest.raises(InputError, match="did you mean 'huber'"):
+        spred.SparseRegressor(loss="hubber").fit(problem.X, problem.y)
 
 
 def test_sparse_input_is_predicted_as_dense() -> None:
@@ -174,3 +222,23 @@ def test_an_unknown_rule_is_refused() -> None:
     for rule in ("1sd", 0, 2.5, True):
         with pytest.raises(InputError, match="rule"):
             spred.SparseRegressorCV(rule=rule).fit(problem.X, problem.y)
+
+
+@pytest.mark.parametrize("standardize", [True, False])
+def test_the_path_and_the_curve_can_be_drawn(standardize: bool) -> None:
+    X, y = three_classes()
+    table = pd.DataFrame(X, columns=[f"gene {j}" for j in range(X.shape[1])])
+    model = spred.SparseClassifierCV(standardize=standardize, rule="min", **QUICK).fit(table, y)
+    path, curve = model.plot_path(), model.plot_curve()
+    (axes,) = path.axes
+    assert axes.get_ylabel() == ("standardised coefficient" if standardize else "coefficient")
+    assert {text.get_text() for text in axes.texts} <= set(table.columns)
+    assert len(axes.texts) > 0
+    assert len(axes.lines) == 1 + model.path_.coefs.any(axis=(0, 1)).sum()  # one a feature, and the mark
+    assert curve.axes[0].get_ylabel() == "held-out deviance per sample"
+
+
+def test_features_without_names_are_numbered_in_the_plot() -> None:
+    problem = PROBLEMS["squared-tall"]
+    model = spred.SparseRegressorCV(**QUICK).fit(problem.X, problem.y)
+    assert {text.get_text() for text in model.plot_path().axes[0].texts} <= {f"x{j}" for j in range(12)}

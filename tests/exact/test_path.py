@@ -179,6 +179,18 @@ def test_a_free_feature_is_fitted_at_any_alpha(name: str) -> None:
     assert huge.gaps.max() <= 1e-9
 
 
+def test_an_offset_is_a_part_of_the_predictor_that_is_known() -> None:
+    problem = PROBLEMS["squared-tall"]
+    known = np.linspace(-2.0, 2.0, len(problem.y))
+    with_it = spred.solve(problem.X, problem.y + known, alpha=0.05, offset=known)
+    without = spred.solve(problem.X, problem.y, alpha=0.05)
+    np.testing.assert_allclose(with_it.coef, without.coef, atol=1e-9)
+    counts = np.random.default_rng(0).poisson(np.exp(0.5 * problem.X[:, 0] + known))
+    path = spred.path(problem.X, counts, loss="poisson", offset=known, n_alphas=10)
+    assert path.gaps.max() <= 1e-9
+    assert path.n_nonzero[1] >= 1
+
+
 def test_penalty_weights_scale_columns() -> None:
     problem = PROBLEMS["squared-wide"]
     weights = np.linspace(0.5, 2.0, problem.X.shape[1])

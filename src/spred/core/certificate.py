@@ -105,7 +105,11 @@ def free_newton_step(loss: Loss, theta: Array, eta: Array, y: Array, s: Array, f
     xp = array_namespace(theta)
     curvature = loss.curvature(eta, y, s)
     if isinstance(curvature, Coupled) or curvature.ndim == 1:
-        bent = curvature.times(free) if isinstance(curvature, Coupled) else curvature[:, None] * free
+        if isinstance(curvature, Coupled):
+            bent = curvature.times(free)
+        else:
+            true = xp.where(curvature > loss.stand_in * s, curvature, xp.zeros_like(s))
+            bent = true[:, None] * free
         return bent @ (xp.linalg.pinv(free.T @ bent) @ -(free.T @ theta))
     # Softmax ignores a shift common to all classes, so the system is singular; pinv takes the least step.
     q, k = free.shape[1], theta.shape[1]

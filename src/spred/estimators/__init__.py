@@ -1,21 +1,30 @@
 """scikit-learn estimators on the exact engine; none of them imports torch.
 
 base       what they share: checked input, target, loss, attributes
-linear     one alpha, or alpha chosen by cross-validation on a path
+fitting    one alpha, or alpha chosen by cross-validation on a path
+linear     numbers and classes
+survival   times, some of them censored
 selection  folds, the cross-validation curve, the rules
 nested     an honest score around all of it
+stability  features that are selected again and again on halves; tails holds its bounds
 """
 
 from spred.estimators.linear import SparseClassifier, SparseClassifierCV, SparseRegressor, SparseRegressorCV
 from spred.estimators.nested import NestedCV, nested_cv
 from spred.estimators.selection import Curve
+from spred.estimators.stability import StabilitySelection
+from spred.estimators.survival import SparseCox, SparseCoxCV, concordance
 
 __all__ = [
     "Curve",
     "NestedCV",
     "SparseClassifier",
     "SparseClassifierCV",
+    "SparseCox",
+    "SparseCoxCV",
     "SparseRegressor",
     "SparseRegressorCV",
+    "StabilitySelection",
+    "concordance",
     "nested_cv",
 ]

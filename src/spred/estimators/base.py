@@ -19,10 +19,14 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from spred.core.certificate import Certificate
-from spred.core.losses import get_loss
-from spred.errors import InputError
+from spred.core.losses import EFFICIENT, Loss, get_loss, huber
+from spred.errors import InputError, did_you_mean
+from spred.estimators.selection import Split
 from spred.exact.problem import Problem, make_problem
-from spred.exact.solution import Status
+from spred.exact.solution import Path, Status
+
+REGRESSION = ("squared", "huber", "poisson")
+"""Losses whose target is a number."""
 
 
 class SparseLinear(SelectorMixin, BaseEstimator):
@@ -41,7 +45,7 @@ class SparseLinear(SelectorMixin, BaseEstimator):
             X,
             y,
             accept_sparse="csc",
-            dtype=np.float64,
+            dtype=[np.float64, np.float32],
             y_numeric=y_numeric,
             ensure_all_finite=False,
             ensure_min_samples=self._min_samples,
@@ -52,7 +56,7 @@ class SparseLinear(SelectorMixin, BaseEstimator):
         return make_problem(
             X,
             target,
-            loss=loss,
+            loss=self._loss(loss),
             l1_ratio=self.l1_ratio,
             penalty_weights=self.penalty_weights,
             feature_groups=self.feature_groups,
@@ -77,9 +81,25 @@ class SparseLinear(SelectorMixin, BaseEstimator):
     def _predictor(self, X: ArrayLike) -> np.ndarray:
         """Return the linear predictor of new samples, ``(n,)`` or ``(n, K)``."""
         check_is_fitted(self)
-        X = validate_data(self, X, accept_sparse=["csr", "csc"], dtype=np.float64, reset=False)
-        eta = np.asarray(X @ np.atleast_2d(self.coef_).T) + self.intercept_
-        return eta if eta.shape[1] > 1 else eta[:, 0]
+        X = validate_data(self, X, accept_sparse=["csr", "csc"], dtype=[np.float64, np.float32], reset=False)
+        return predictor(X, self.coef_, self.intercept_)
+
+    def _loss(self, name: str) -> Loss:
+        """Return the loss called ``name`` with this estimator's options."""
+        return get_loss(name)
+
+    def _fold_labels(self, target: np.ndarray) -> tuple[np.ndarray, bool]:
+        """Return what integer folds are made from, and whether they are stratified by it."""
+        return target, self._classification
+
+    def _deviances(self, X: np.ndarray, target: np.ndarray, weight: np.ndarray, split: Split, path: Path) -> np.ndarray:
+        """Return the mean deviance ``(A,)`` of the test part for each model of ``path``."""
+        loss = self._loss(self._loss_name())
+        kept = split[1][weight[split[1]] > 0]
+        share = weight[kept] / weight[kept].sum()
+        truth = np.eye(path.coefs.shape[1])[target[kept].astype(int)] if loss.multi else target[kept]
+        models = zip(path.coefs, path.intercepts, strict=True)
+        return np.array([2.0 * float(loss.value(predictor(X[kept], *model), truth, share)) for model in models])
 
     def _get_support_mask(self) -> np.ndarray:
         check_is_fitted(self)
@@ -91,32 +111,58 @@ class SparseLinear(SelectorMixin, BaseEstimator):
         return tags
 
 
+def predictor(X: Any, coef: np.ndarray, intercept: Any) -> np.ndarray:
+    """Return ``X @ coef + intercept``, ``(n,)`` or ``(n, K)``; only the columns in use are read."""
+    coef = np.atleast_2d(coef)
+    used = np.flatnonzero(coef.any(axis=0))
+    eta = np.asarray(X[:, used] @ coef[:, used].T) + intercept
+    return eta if eta.shape[1] > 1 else eta[:, 0]
+
+
 class Regression(RegressorMixin):
-    """The target is a number; the loss is ``1/(2n)‖y − Xv − b‖²``."""
+    """The target is a number; the loss is ``1/(2n)‖y − Xv − b‖²``, Huber's or Poisson's."""
+
+    delta_: float
 
     _classification = False
 
     def _read(
         self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None
     ) -> tuple[Any, np.ndarray, np.ndarray | None]:
+        if self.loss not in REGRESSION:
+            known = ", ".join(map(repr, REGRESSION))
+            raise InputError(f"loss is {self.loss!r}{did_you_mean(self.loss, REGRESSION)}; use one of {known}")
         X, y = self._validated(X, y, y_numeric=True)
         weight = None if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
-        return X, np.asarray(y, dtype=np.float64), weight
+        y = np.asarray(y, dtype=np.float64)
+        if self.loss == "huber":
+            self.delta_ = _transition(y) if self.delta is None else float(self.delta)
+        return X, y, weight
 
     def _loss_name(self) -> str:
-        return "squared"
+        return str(self.loss)
+
+    def _loss(self, name: str) -> Loss:
+        return huber(self.delta_) if name == "huber" else get_loss(name)
 
     def _shaped(self, coef: np.ndarray, intercept: Any) -> tuple[np.ndarray, Any]:
         return coef, float(intercept)
 
     def predict(self, X: ArrayLike) -> np.ndarray:
-        """Return the predicted numbers, ``(n,)``."""
-        return self._predictor(X)
+        """Return the predicted numbers, ``(n,)``; for Poisson's loss the expected counts."""
+        return np.asarray(get_loss(self.loss).mean(self._predictor(X)))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.target_tags.required = True
+        tags.target_tags.positive_only = self.loss == "poisson"
         return tags
+
+
+def _transition(y: np.ndarray) -> float:
+    """Return Huber's transition for targets of this spread: robust, unless more than half of them are equal."""
+    spread = 1.4826 * float(np.median(np.abs(y - np.median(y)))) or float(np.std(y))
+    return EFFICIENT * spread if np.isfinite(spread) and spread > 0 else 1.0
 
 
 class Classification(ClassifierMixin):

@@ -1,45 +1,28 @@
-"""The linear estimators: one alpha, or alpha chosen by cross-validation on a path."""
+"""The linear estimators of numbers and classes: one alpha, or alpha chosen by cross-validation on a path."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Self
 
-import numpy as np
-from joblib import Parallel, delayed
 from numpy.typing import ArrayLike
 from sklearn.model_selection import BaseCrossValidator
 
-from spred.core.losses import get_loss
-from spred.estimators.base import Classification, Regression, SparseLinear
-from spred.estimators.selection import Curve, Rule, Split, check_rule, make_curve, make_folds
-from spred.exact.newton import Limits
-from spred.exact.path import path_of, solve_of
-from spred.exact.solution import Path
+from spred.estimators.base import Classification, Regression
+from spred.estimators.fitting import CrossValidated, OneAlpha
+from spred.estimators.selection import Rule, Split
 
 
-class _OneAlpha(SparseLinear):
-    """Fit at the alpha that was given."""
-
-    n_iter_: int
-
-    def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
-        """Fit to ``X`` (n, p), dense, sparse or a data frame, and ``y`` (n,); a weight of 2 is the row twice."""
-        data, target, weight = self._read(X, y, sample_weight)
-        problem = self._problem(data, target, weight, self._loss_name())
-        solution = solve_of(problem, float(self.alpha), Limits(self.tol, self.max_iter))
-        self._keep(solution.coef, solution.intercept, solution.certificate, solution.status)
-        self.n_iter_ = max(solution.n_iter, 1)
-        return self
-
-
-class SparseRegressor(Regression, _OneAlpha):
+class SparseRegressor(Regression, OneAlpha):
     """Linear regression with an L1, elastic-net or group penalty, solved exactly.
 
-    Minimises ``1/(2n)‖y − Xv − b‖² + α Σ_g ω_g (ρ‖v_g‖ + (1−ρ)/2 ‖v_g‖²)``, every feature its own group by default.
+    Minimises ``1/(2n)‖y − Xv − b‖² + α Σ_g ω_g (ρ‖v_g‖ + (1−ρ)/2 ‖v_g‖²)``, every feature its own group by default;
+    or the same with Huber's loss, or with Poisson's and a logarithmic link, in the place of the squared one.
 
     Args:
         alpha: penalty strength, in the units of ``y`` where features are standardised.
+        loss: ``"squared"``; ``"huber"`` for numbers with outliers; ``"poisson"`` for counts or rates.
+        delta: where Huber's loss turns from squared to absolute, in units of ``y``; by default 1.345 times the
+            median absolute deviation of ``y``, scaled to be the standard deviation of Gaussian numbers.
         l1_ratio: ρ in (0, 1]; 1 is the Lasso, below 1 an elastic net.
         feature_groups: a label for each feature; features of one label enter and leave together.
         penalty_weights: ω for each feature (or group, in sorted order of the labels); 0 leaves it unpenalised.
@@ -52,6 +35,7 @@ class SparseRegressor(Regression, _OneAlpha):
         coef_: ``(p,)``.
         intercept_: a number.
         certificate_: ``gap``, ``kkt``, ``primal``, ``dual``.
+        delta_: Huber's transition that was used.
         n_iter_: Newton steps taken.
         n_features_in_, feature_names_in_: as everywhere in scikit-learn.
 
@@ -68,6 +52,8 @@ class SparseRegressor(Regression, _OneAlpha):
         self,
         alpha: float = 0.01,
         *,
+        loss: str = "squared",
+        delta: float | None = None,
         l1_ratio: float = 1.0,
         feature_groups: ArrayLike | None = None,
         penalty_weights: ArrayLike | None = None,
@@ -77,6 +63,8 @@ class SparseRegressor(Regression, _OneAlpha):
         max_iter: int = 300,
     ) -> None:
         self.alpha = alpha
+        self.loss = loss
+        self.delta = delta
         self.l1_ratio = l1_ratio
         self.feature_groups = feature_groups
         self.penalty_weights = penalty_weights
@@ -86,7 +74,7 @@ class SparseRegressor(Regression, _OneAlpha):
         self.max_iter = max_iter
 
 
-class SparseClassifier(Classification, _OneAlpha):
+class SparseClassifier(Classification, OneAlpha):
     """Logistic (two classes) or multinomial regression with an L1, elastic-net or group penalty, solved exactly.
 
     Minimises the mean log-loss plus ``α Σ_g ω_g (ρ‖v_g‖ + (1−ρ)/2 ‖v_g‖²)``. With more than two classes each
@@ -115,7 +103,7 @@ class SparseClassifier(Classification, _OneAlpha):
 
     >>> import numpy as np
     >>> X = np.array([[0.0, 1.0], [1.0, 0.0], [2.0, 1.0], [3.0, 0.0]])
-    >>> model = SparseClassifier(alpha=0.1).fit(X, ["low", "low", "high", "high"])
+    >>> model = SparseClassifier(alpha=0.2).fit(X, ["low", "low", "high", "high"])
     >>> model.predict([[2.5, 0.5]]).tolist(), model.get_support().tolist()
     (['high'], [True, False])
     """
@@ -144,77 +132,13 @@ class SparseClassifier(Classification, _OneAlpha):
         self.max_iter = max_iter
 
 
-class _CrossValidated(SparseLinear):
-    """Fit a path on all samples, judge its alphas on held-out folds, keep the alpha that the rule names."""
-
-    alpha_: float
-    path_: Path
-    curve_: Curve
-
-    _min_samples = 2
-
-    def fit(
-        self,
-        X: ArrayLike,
-        y: ArrayLike,
-        sample_weight: ArrayLike | None = None,
-        groups: ArrayLike | None = None,
-    ) -> Self:
-        """Fit to ``X`` (n, p) and ``y`` (n,); samples with one label in ``groups`` stay in one fold."""
-        check_rule(self.rule)
-        data, target, weight = self._read(X, y, sample_weight)
-        loss = self._loss_name()
-        problem = self._problem(data, target, weight, loss)
-        folds = make_folds(
-            target,
-            classes=self._classification,
-            groups=None if groups is None else np.asarray(groups),
-            cv=self.cv,
-            random_state=self.random_state,
-        )
-        path = path_of(problem, alphas=self.alphas, n_alphas=self.n_alphas, eps=self.eps, limits=Limits(self.tol))
-        weight = np.ones(len(target)) if weight is None else weight
-        deviances = Parallel(n_jobs=self.n_jobs)(
-            delayed(_held_out)(self, data, target, weight, split, path.alphas, loss) for split in folds
-        )
-        self.path_ = path
-        self.curve_ = make_curve(path.alphas, np.column_stack(deviances), path.n_nonzero, self.rule)
-        chosen = self.curve_.index
-        self.alpha_ = float(path.alphas[chosen])
-        self._keep(path.coefs[chosen], path.intercepts[chosen], path.certificates[chosen], path.statuses[chosen])
-        return self
-
-
-def _held_out(
-    estimator: _CrossValidated,
-    X: np.ndarray,
-    target: np.ndarray,
-    weight: np.ndarray,
-    split: Split,
-    alphas: np.ndarray,
-    loss: str,
-) -> np.ndarray:
-    """Return the mean deviance ``(A,)`` of the test part for models of the training part; all fitting is inside."""
-    train, test = split
-    inside = estimator._problem(X[train], target[train], weight[train], loss)
-    path = path_of(inside, alphas=alphas, limits=Limits(estimator.cv_tol))
-    kept = test[weight[test] > 0]
-    share = weight[kept] / weight[kept].sum()
-    deviance = get_loss(loss).value
-    truth = np.eye(inside.y.shape[1])[target[kept].astype(int)] if inside.loss.multi else target[kept]
-    return np.array(
-        [
-            2.0 * float(deviance(np.asarray(X[kept] @ coef.T) + intercept, truth, share))
-            for coef, intercept in zip(path.coefs, path.intercepts, strict=True)
-        ]
-    )
-
-
-class SparseRegressorCV(Regression, _CrossValidated):
+class SparseRegressorCV(Regression, CrossValidated):
     """:class:`SparseRegressor` with alpha chosen by cross-validation on one warm-started path.
 
     Args:
-        l1_ratio: see :class:`SparseRegressor`, as for all arguments not named here.
+        loss: see :class:`SparseRegressor`, as for all arguments not named here.
+        delta: found once, on all samples, where it is not given.
+        l1_ratio: ρ.
         feature_groups: labels of the features.
         penalty_weights: ω.
         alphas: the grid; by default ``n_alphas`` values from the smallest alpha with no feature down to ``eps``
@@ -249,6 +173,8 @@ class SparseRegressorCV(Regression, _CrossValidated):
     def __init__(
         self,
         *,
+        loss: str = "squared",
+        delta: float | None = None,
         l1_ratio: float = 1.0,
         feature_groups: ArrayLike | None = None,
         penalty_weights: ArrayLike | None = None,
@@ -264,6 +190,8 @@ class SparseRegressorCV(Regression, _CrossValidated):
         n_jobs: int | None = None,
         random_state: int | None = 0,
     ) -> None:
+        self.loss = loss
+        self.delta = delta
         self.l1_ratio = l1_ratio
         self.feature_groups = feature_groups
         self.penalty_weights = penalty_weights
@@ -280,7 +208,7 @@ class SparseRegressorCV(Regression, _CrossValidated):
         self.random_state = random_state
 
 
-class SparseClassifierCV(Classification, _CrossValidated):
+class SparseClassifierCV(Classification, CrossValidated):
     """:class:`SparseClassifier` with alpha chosen by cross-validation on one warm-started path.
 
     Args:

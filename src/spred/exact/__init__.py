@@ -2,6 +2,7 @@
 
 solution     Status, Solution, Path: what comes out
 design       the data matrix, centred and scaled without a copy
+target       what each loss takes as y, checked
 problem      input checked and made ready
 simplex      classes in one coordinate less
 quadratic    the penalised quadratic inside each Newton step
@@ -13,5 +14,6 @@ path         grids of alpha; solve and path
 
 from spred.exact.path import path, solve
 from spred.exact.solution import Path, Solution, Status
+from spred.exact.target import survival_target
 
-__all__ = ["Path", "Solution", "Status", "path", "solve"]
+__all__ = ["Path", "Solution", "Status", "path", "solve", "survival_target"]

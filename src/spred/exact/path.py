@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 from threadpoolctl import ThreadpoolController
 
 from spred.core.certificate import Certificate
+from spred.core.losses import Loss
 from spred.errors import InputError
 from spred.exact.newton import Limits, Outcome, State, advance, null_state
 from spred.exact.problem import Problem, make_problem
@@ -31,7 +32,7 @@ def solve(
     y: ArrayLike,
     *,
     alpha: float,
-    loss: str = "squared",
+    loss: str | Loss = "squared",
     l1_ratio: float = 1.0,
     penalty_weights: ArrayLike | None = None,
     feature_groups: ArrayLike | None = None,
@@ -39,6 +40,7 @@ def solve(
     standardize: bool = False,
     fit_intercept: bool = True,
     sample_weight: ArrayLike | None = None,
+    offset: ArrayLike | None = None,
     tol: float = 1e-9,
     max_iter: int = 300,
     max_seconds: float = np.inf,
@@ -49,9 +51,11 @@ def solve(
 
     Args:
         X: ``(n, p)``, dense or scipy sparse.
-        y: ``(n,)``: numbers; 0 and 1 for ``"logistic"``; 0 … K − 1 for ``"multinomial"``.
+        y: ``(n,)``: numbers; counts for ``"poisson"``; 0 and 1 for ``"logistic"``; 0 … K − 1 for ``"multinomial"``;
+            :func:`spred.survival_target` for ``"cox"``.
         alpha: penalty strength, positive, on the scale of scikit-learn's ``Lasso``.
-        loss: ``"squared"``, ``"logistic"`` or ``"multinomial"``.
+        loss: ``"squared"``, ``"huber"``, ``"poisson"``, ``"logistic"``, ``"multinomial"``, ``"cox"``, ``"cox-efron"``,
+            or a :class:`spred.core.losses.Loss`.
         l1_ratio: ρ in (0, 1]; below 1 is an elastic net.
         penalty_weights: ω, one for each feature (each group in sorted order of its label, when there are
             groups); 0 leaves it unpenalised.
@@ -62,6 +66,7 @@ def solve(
         standardize: penalise coefficients of columns scaled to unit variance.
         fit_intercept: add an unpenalised intercept.
         sample_weight: ``(n,)``; a weight of 2 is the row twice.
+        offset: ``(n,)``, a known part of the linear predictor (the logarithm of an exposure, say).
         tol: duality gap to reach, relative to the null objective.
         max_iter: Newton steps at most.
         max_seconds: wall time at most.
@@ -92,6 +97,7 @@ def solve(
         standardize=standardize,
         fit_intercept=fit_intercept,
         sample_weight=sample_weight,
+        offset=offset,
     )
     return solve_of(problem, float(alpha), Limits(tol, max_iter, time.perf_counter() + max_seconds))
 
@@ -100,7 +106,7 @@ def path(
     X: ArrayLike,
     y: ArrayLike,
     *,
-    loss: str = "squared",
+    loss: str | Loss = "squared",
     alphas: ArrayLike | None = None,
     n_alphas: int = 100,
     eps: float = 1e-2,
@@ -111,6 +117,7 @@ def path(
     standardize: bool = False,
     fit_intercept: bool = True,
     sample_weight: ArrayLike | None = None,
+    offset: ArrayLike | None = None,
     tol: float = 1e-9,
     max_iter: int = 300,
     max_seconds: float = np.inf,
@@ -133,6 +140,7 @@ def path(
         standardize: see :func:`solve`.
         fit_intercept: see :func:`solve`.
         sample_weight: see :func:`solve`.
+        offset: see :func:`solve`.
         tol: relative duality gap at every alpha.
         max_iter: Newton steps at most for one alpha.
         max_seconds: wall time at most for the whole path.
@@ -159,6 +167,7 @@ def path(
         standardize=standardize,
         fit_intercept=fit_intercept,
         sample_weight=sample_weight,
+        offset=offset,
     )
     limits = Limits(tol, max_iter, time.perf_counter() + max_seconds)
     return path_of(problem, alphas=alphas, n_alphas=n_alphas, eps=eps, limits=limits)

@@ -13,13 +13,14 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from spred.core.losses import Loss, get_loss
+from spred.core.losses import Loss, get_loss, with_offset
 from spred.core.partition import SINGLES, Axes, Labels, Partition
 from spred.core.penalties import Penalty
 from spred.errors import InputError
 from spred.exact.design import Design, GramCache
 from spred.exact.simplex import contrasts, in_contrasts
 from spred.exact.support import Support
+from spred.exact.target import final_target, read_target
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +75,7 @@ class Problem:
     Attributes:
         loss: the data term, as a function of what the coefficients make.
         design: the data matrix.
-        y: target in the shape that the loss wants.
+        y: target in the form that the loss wants.
         s: sample weights, sum 1.
         groups: what the penalty sees.
         l1_ratio: ρ.
@@ -84,7 +85,7 @@ class Problem:
 
     loss: Loss
     design: Design
-    y: np.ndarray
+    y: Any
     s: np.ndarray
     groups: Groups
     l1_ratio: float
@@ -131,7 +132,7 @@ def make_problem(
     X: object,
     y: object,
     *,
-    loss: str,
+    loss: str | Loss,
     l1_ratio: float = 1.0,
     penalty_weights: object = None,
     feature_groups: object = None,
@@ -139,11 +140,13 @@ def make_problem(
     standardize: bool = False,
     fit_intercept: bool = True,
     sample_weight: object = None,
+    offset: object = None,
     names: object = None,
 ) -> Problem:
     """Check the input and build the :class:`Problem`; see :func:`spred.solve` for the arguments.
 
-    ``names`` are those of the columns, for messages; by default a data frame's own.
+    ``offset`` is a known part of each sample's linear predictor, ``(n,)``. ``names`` are those of the columns, for
+    messages; by default a data frame's own.
 
     Raises:
         InputError: with the first thing that is wrong.
@@ -152,11 +155,12 @@ def make_problem(
     matrix = _matrix(X, getattr(X, "columns", None) if names is None else names)
     n, p = matrix.shape
     s = _weights(sample_weight, n)
-    target = _target(kind, y, n)
+    target, added = read_target(kind, y, n), _offset(offset, n)
     keep = s > 0
     if not keep.all():
-        matrix, target, s = matrix[keep], target[keep], s[keep]
-    _check_classes(kind, target)
+        matrix, target, s, added = matrix[keep], target[keep], s[keep], added[keep]
+    kind, target = _moved(kind, final_target(kind, target), added)
+    fit_intercept = fit_intercept and kind.intercept
     k, basis = 1, None
     if kind.multi:
         k = target.shape[1]
@@ -178,8 +182,11 @@ def make_problem(
 
 
 def _matrix(X: Any, names: Any) -> np.ndarray | sparse.csc_array:
+    """Return ``X`` as numbers; float32 and float64 arrays, memory maps too, are left as they are."""
     try:
-        matrix = sparse.csc_array(X, dtype=np.float64) if sparse.issparse(X) else np.asarray(X, dtype=np.float64)
+        matrix = sparse.csc_array(X, dtype=np.float64) if sparse.issparse(X) else np.asarray(X)
+        if matrix.dtype not in (np.float32, np.float64):
+            matrix = matrix.astype(np.float64)
     except (TypeError, ValueError) as err:
         raise InputError(f"X cannot be read as numbers ({err}); encode text columns first") from err
     if matrix.ndim != 2:
@@ -194,13 +201,17 @@ def _matrix(X: Any, names: Any) -> np.ndarray | sparse.csc_array:
 
 def _first_bad_column(matrix: Any) -> int | None:
     """Return the first column with a value that is not finite; one cheap sum settles the usual case."""
-    if np.isfinite(matrix.sum()):
-        return None
+    with np.errstate(over="ignore", invalid="ignore"):
+        if np.isfinite(matrix.sum()):
+            return None
     if sparse.issparse(matrix):
         bad = np.flatnonzero(~np.isfinite(matrix.data))
         return int(np.searchsorted(matrix.indptr, bad[0], side="right")) - 1 if bad.size else None
-    finite = np.isfinite(matrix).all(axis=0)
-    return None if finite.all() else int(np.argmin(finite))
+    for first in range(0, matrix.shape[1], 1024):  # blocks: a mask of all X would be a quarter of its size
+        finite = np.isfinite(matrix[:, first : first + 1024]).all(axis=0)
+        if not finite.all():
+            return first + int(np.argmin(finite))
+    return None
 
 
 def _weights(sample_weight: object, n: int) -> np.ndarray:
@@ -214,33 +225,22 @@ def _weights(sample_weight: object, n: int) -> np.ndarray:
     return s / s.sum()
 
 
-def _target(loss: Loss, y: object, n: int) -> np.ndarray:
-    try:
-        target = np.asarray(y, dtype=np.float64)
-    except (TypeError, ValueError) as err:
-        raise InputError(f"y cannot be read as numbers ({err}); the estimators take class names") from err
-    if target.ndim == 2 and target.shape[1] == 1:
-        target = target[:, 0]
-    if target.shape[:1] != (n,) or target.ndim != 1:
-        raise InputError(f"y has shape {target.shape}, and X has {n} samples; give one target for each")
-    if not np.isfinite(target).all():
-        raise InputError(f"y has NaN or infinity at sample {int(np.argmin(np.isfinite(target)))}; drop that sample")
-    if loss.multi:
-        codes = target.astype(int)
-        if (codes != target).any() or codes.min() < 0:
-            raise InputError("y must hold class numbers 0, 1, …, K − 1 for the multinomial loss")
-        return np.eye(max(codes.max() + 1, 2))[codes]
-    if loss.name == "logistic" and not np.isin(target, (0.0, 1.0)).all():
-        raise InputError("y must hold 0 and 1 for the logistic loss; the estimators take class names")
-    return target
+def _offset(offset: object, n: int) -> np.ndarray:
+    if offset is None:
+        return np.zeros(n)
+    added = np.asarray(offset, dtype=np.float64)
+    if added.shape != (n,):
+        raise InputError(f"offset has shape {added.shape}, and X has {n} samples; give one number for each")
+    if not np.isfinite(added).all():
+        raise InputError(f"offset has NaN or infinity at sample {int(np.argmin(np.isfinite(added)))}; drop that sample")
+    return added
 
 
-def _check_classes(loss: Loss, target: np.ndarray) -> None:
-    if loss.name == "squared":
-        return
-    table = target if loss.multi else np.column_stack([1.0 - target, target])
-    if (absent := np.flatnonzero(table.sum(axis=0) == 0)).size:
-        raise InputError(f"class {absent[0]} has no sample (of positive weight); every class needs at least one")
+def _moved(loss: Loss, target: Any, offset: np.ndarray) -> tuple[Loss, Any]:
+    """Take the offset into the target where the loss sees only their difference, else into the loss."""
+    if not offset.any():
+        return loss, target
+    return (loss, target - offset) if loss.name in ("squared", "huber") else (with_offset(loss, offset), target)
 
 
 def _groups(p: int, k: int, penalty_weights: object, feature_groups: object, rows: bool) -> Groups:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from spred.core.cox import Coupled
 from spred.exact.problem import Problem
 
 
@@ -79,7 +80,7 @@ class WorkingSet:
         unit = x / np.where(size > 0, size, 1.0)[self.group_of]
         return np.where(inside, self.norms(g + self.lam[self.group_of] * unit), self.norms(g) - self.lam)
 
-    def hessian(self, index: np.ndarray, curvature: np.ndarray) -> np.ndarray:
+    def hessian(self, index: np.ndarray, curvature: np.ndarray | Coupled) -> np.ndarray:
         """Return the Hessian of loss and ridge in the coordinates ``index``."""
         out = self._quadratic(index) if self.problem.loss.quadratic else self._curved(index, curvature)
         out[np.diag_indices_from(out)] += self.ridge[index]
@@ -95,8 +96,10 @@ class WorkingSet:
             out[np.ix_(kept, kept)] = self.problem.gram.get(self.features[features], self.columns[:, features])
         return out
 
-    def _curved(self, index: np.ndarray, curvature: np.ndarray) -> np.ndarray:
+    def _curved(self, index: np.ndarray, curvature: np.ndarray | Coupled) -> np.ndarray:
         used, output = self.column_of[index], self.output_of[index]
+        if isinstance(curvature, Coupled):
+            return curvature.form(self.columns[:, used])
         if curvature.ndim == 1:
             columns = self.columns[:, used] * np.sqrt(np.maximum(curvature, 0.0))[:, None]
             return columns.T @ columns

@@ -1,0 +1,251 @@
+"""Stability selection: keep the features that a sparse model selects again and again on halves of the samples.
+
+Complementary pairs: the samples are cut into two halves, B times over, and each half selects the q features that enter
+its path first. A feature stays if the share of the 2B halves that select it reaches a threshold; the threshold is the
+smallest at which the expected number of features of low selection probability that get in (PFER) is bounded.
+
+Source: Shah and Samworth, Journal of the Royal Statistical Society B 75 (2013), 55–80; after Meinshausen and Bühlmann,
+the same journal 72 (2010), 417–473.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable, Iterator
+from typing import Any, Self
+
+import numpy as np
+from joblib import Parallel, delayed
+from numpy.typing import ArrayLike
+from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
+from sklearn.feature_selection import SelectorMixin
+from sklearn.utils import get_tags
+from sklearn.utils.validation import check_is_fitted
+
+from spred.errors import InputError, did_you_mean
+from spred.estimators.base import SparseLinear
+from spred.estimators.tails import BOUNDS
+from spred.exact.newton import Limits
+from spred.exact.path import path_of
+
+LOWEST = 0.55  # no feature that nearly every second half leaves out is called stable, whatever the bound allows
+MOST_OF_HALF = 1.0  # features per sample of a half: an L1 model has no more
+N_ALPHAS, EPS = 40, 0.05
+ROUGH = Limits(tol=1e-3)  # the order of entry needs no more
+
+
+class StabilitySelection(MetaEstimatorMixin, SelectorMixin, BaseEstimator):
+    """Select features by their frequency over complementary halves, with a bound on the false ones (PFER).
+
+    The bound counts features that a half selects no more often than chance would (probability q/p at most). In the
+    worst case it assumes nothing; ``"r-concave"`` assumes a shape of the frequencies' distributions that the authors
+    find in practice, and is far tighter.
+
+    Args:
+        estimator: a linear estimator of spred; its penalty, scaling and class weights are used, its alpha is not.
+        pfer: expected number of low-probability features to let in, at most.
+        n_selected: q, features that each half selects. By default the most for which a threshold of 0.55 keeps the
+            bound, and no more than a half has samples.
+        n_pairs: B, the number of complementary pairs.
+        bound: ``"r-concave"`` or ``"worst-case"``.
+        n_jobs: halves at a time, through joblib.
+        random_state: seed of the halves.
+
+    Attributes:
+        selection_frequency_: ``(p,)``, share of the halves that select each feature.
+        threshold_: the smallest frequency that is kept, at least 0.55.
+        pfer_: the bound at that threshold.
+        n_selected_: q.
+        n_features_in_, feature_names_in_: as everywhere in scikit-learn.
+
+    Source: Shah and Samworth (2013), bounds (5) and (8).
+
+    >>> import numpy as np, spred
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.normal(size=(80, 200))
+    >>> stable = StabilitySelection(spred.SparseRegressor(), n_pairs=20).fit(X, X[:, 3] - X[:, 7] + rng.normal(size=80))
+    >>> stable.get_support(indices=True).tolist(), stable.pfer_ <= 1
+    ([3, 7], True)
+    """
+
+    selection_frequency_: np.ndarray
+    threshold_: float
+
+    def __init__(
+        self,
+        estimator: Any,
+        *,
+        pfer: float = 1.0,
+        n_selected: int | None = None,
+        n_pairs: int = 50,
+        bound: str = "r-concave",
+        n_jobs: int | None = None,
+        random_state: int | None = 0,
+    ) -> None:
+        self.estimator = estimator
+        self.pfer = pfer
+        self.n_selected = n_selected
+        self.n_pairs = n_pairs
+        self.bound = bound
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+
+    def fit(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        groups: ArrayLike | None = None,
+        on_half: Callable[[int, int], None] | None = None,
+    ) -> Self:
+        """Count selections over the halves of ``X`` (n, p) and ``y`` (n,).
+
+        Samples with one label in ``groups`` go to the same half; classes are shared out evenly. ``on_half`` is called
+        with (done, total).
+
+        Raises:
+            InputError: another kind of estimator, an option out of range, or too few samples for two halves.
+        """
+        self._check_options()
+        base = clone(self.estimator)
+        data, target, weight = base._read(X, y, None)
+        for name in ("n_features_in_", "feature_names_in_"):
+            if hasattr(base, name):
+                setattr(self, name, getattr(base, name))
+        if len(target) < 4:
+            raise InputError(f"n_samples = {len(target)}; two halves of two samples need at least 4")
+        labels = shared_out(target, base._classification)
+        halves = list(complementary_halves(labels, len(target), self.n_pairs, groups, self.random_state))
+        free = self._free(data.shape[1])
+        n_open = int((~free).sum())
+        self.n_selected_ = self._choose_q(n_open, min(len(half) for half in halves))
+        self.threshold_, self.pfer_ = self._choose_threshold(n_open)
+        tasks = (delayed(entering)(base, data, target, weight, half, free, self.n_selected_) for half in halves)
+        counts = np.zeros(data.shape[1])
+        for done, chosen in enumerate(Parallel(n_jobs=self.n_jobs, return_as="generator")(tasks), start=1):
+            counts[chosen] += 1
+            if on_half is not None:
+                on_half(done, len(halves))
+        self.selection_frequency_ = counts / len(halves)
+        return self
+
+    def _check_options(self) -> None:
+        if not isinstance(self.estimator, SparseLinear):
+            name = type(self.estimator).__name__
+            raise InputError(
+                f"{name} has no path of alphas; give a linear estimator of spred, such as SparseClassifier()"
+            )
+        if not self.pfer > 0:
+            raise InputError(f"pfer is {self.pfer}; give the number of false features to accept, such as 1")
+        if self.n_pairs < 1:
+            raise InputError(f"n_pairs is {self.n_pairs}; at least 1 is needed, and 50 are usual")
+        if self.bound not in BOUNDS:
+            raise InputError(f"no bound is called {self.bound!r}{did_you_mean(self.bound, BOUNDS)}; use 'r-concave'")
+
+    def _free(self, p: int) -> np.ndarray:
+        """Return which features are not penalised: they are in every model, and not selected."""
+        weights = self.estimator.penalty_weights
+        if weights is None or self.estimator.feature_groups is not None:
+            return np.zeros(p, dtype=bool)
+        return np.asarray(weights, dtype=np.float64) == 0
+
+    def _choose_q(self, p: int, n_half: int) -> int:
+        if self.n_selected is not None:
+            if not 1 <= self.n_selected <= p:
+                raise InputError(f"n_selected is {self.n_selected}; give a number between 1 and the {p} features")
+            return int(self.n_selected)
+        most = max(1, min(int(MOST_OF_HALF * n_half), p - 1))
+        bound = BOUNDS[self.bound]  # it grows with q, so halving finds the last q that keeps it
+        too_many = bisect_left(range(1, most + 1), 1, key=lambda q: p * bound(q / p, LOWEST, self.n_pairs) > self.pfer)
+        return max(too_many, 1)
+
+    def _choose_threshold(self, p: int) -> tuple[float, float]:
+        """Return the smallest share of 2B halves, 0.55 or above, that keeps the bound, and the bound there."""
+        halves = 2 * self.n_pairs
+        for k in range(int(np.ceil(LOWEST * halves - 1e-9)), halves + 1):
+            expected = p * BOUNDS[self.bound](self.n_selected_ / p, k / halves, self.n_pairs)
+            if expected <= self.pfer:
+                return k / halves, float(expected)
+        raise InputError(
+            f"with {self.n_selected_} of {p} features selected by each half no threshold keeps PFER at {self.pfer:g}; "
+            "give a smaller n_selected, a larger pfer or more pairs"
+        )
+
+    def _get_support_mask(self) -> np.ndarray:
+        check_is_fitted(self)
+        return self.selection_frequency_ >= self.threshold_ - 1e-9
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        inner = get_tags(self.estimator)
+        tags.input_tags.sparse = inner.input_tags.sparse
+        tags.target_tags = inner.target_tags
+        return tags
+
+
+def shared_out(target: np.ndarray, classification: bool) -> np.ndarray | None:
+    """Return what both halves get their share of: classes, or events of survival times; None for numbers."""
+    if target.dtype.names:
+        return np.asarray(target["event"])
+    return target if classification else None
+
+
+def complementary_halves(
+    classes: np.ndarray | None, n: int, n_pairs: int, groups: ArrayLike | None, random_state: int | None
+) -> Iterator[np.ndarray]:
+    """Give the samples of each half, two halves a pair: disjoint, of equal size but for groups, classes shared evenly.
+
+    Units (groups, or samples) are shuffled within their class and dealt out in turn; an odd one is left out.
+    """
+    rng = np.random.default_rng(random_state)
+    units = np.arange(n) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
+    strata = strata_of(units, classes)
+    for _ in range(n_pairs):
+        sides: tuple[list[int], list[int]] = ([], [])
+        for label in np.unique(strata):
+            members = rng.permutation(np.flatnonzero(strata == label))
+            even = len(members) // 2 * 2
+            sides[0].extend(members[:even:2])
+            sides[1].extend(members[1:even:2])
+        for side in sides:
+            half = np.flatnonzero(np.isin(units, side))
+            check_half(half, classes)
+            yield half
+
+
+def strata_of(units: np.ndarray, classes: np.ndarray | None) -> np.ndarray:
+    """Return for each unit the classes it holds, as a number; all the same where there are no classes."""
+    if classes is None:
+        return np.zeros(units.max() + 1, dtype=int)
+    held = [tuple(np.unique(classes[units == u])) for u in range(units.max() + 1)]
+    kinds = sorted(set(held))
+    return np.array([kinds.index(kind) for kind in held])
+
+
+def check_half(half: np.ndarray, classes: np.ndarray | None) -> None:
+    """Refuse a half that no model can be fitted to."""
+    if len(half) < 2 or (classes is not None and len(np.unique(classes[half])) < len(np.unique(classes))):
+        raise InputError(
+            "too few samples (or groups) in the smallest class for two halves; give more, or merge classes"
+        )
+
+
+def entering(
+    estimator: Any,
+    X: Any,
+    target: np.ndarray,
+    weight: np.ndarray | None,
+    half: np.ndarray,
+    free: np.ndarray,
+    q: int,
+) -> np.ndarray:
+    """Return the first q features on the path of a half: by the alpha at which they enter, then by size."""
+    inside = None if weight is None else weight[half]
+    problem = estimator._problem(X[half], target[half], inside, estimator._loss_name())
+    coefs = path_of(problem, n_alphas=N_ALPHAS, eps=EPS, limits=ROUGH).coefs
+    size = np.abs(coefs) if coefs.ndim == 2 else np.linalg.norm(coefs, axis=1)
+    size = size * problem.design.scale
+    size[:, free] = 0.0
+    ever = np.flatnonzero(size.any(axis=0))
+    enters = (size[:, ever] > 0).argmax(axis=0)
+    order = np.lexsort((-size[enters, ever], enters))
+    return ever[order[:q]]

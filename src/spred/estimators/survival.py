@@ -1,0 +1,233 @@
+"""Cox's proportional hazards as estimators: ``y`` is a survival target, a prediction is a risk score."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.model_selection import BaseCrossValidator
+from sklearn.utils.validation import validate_data
+
+from spred.core.losses import get_loss
+from spred.errors import InputError
+from spred.estimators.base import SparseLinear, predictor
+from spred.estimators.fitting import CrossValidated, OneAlpha
+from spred.estimators.selection import Rule, Split
+from spred.exact.solution import Path
+from spred.exact.target import final_target, read_target
+
+
+class Survival(SparseLinear):
+    """The target is a time and whether it ended with the event; the loss is the negative log partial likelihood / n."""
+
+    _classification = False
+    fit_intercept = True  # for the engine, which knows that Cox's loss has none
+
+    def _read(
+        self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None
+    ) -> tuple[Any, np.ndarray, np.ndarray | None]:
+        if self.ties not in ("breslow", "efron"):
+            raise InputError(f"ties is {self.ties!r}; use 'breslow' or 'efron'")
+        data: Any = validate_data(
+            self,
+            X,
+            accept_sparse="csc",
+            dtype=[np.float64, np.float32],
+            ensure_all_finite=False,
+            ensure_min_samples=self._min_samples,
+        )
+        weight = None if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
+        return data, read_target(get_loss(self._loss_name()), y, data.shape[0]), weight
+
+    def _loss_name(self) -> str:
+        return "cox-efron" if self.ties == "efron" else "cox"
+
+    def _shaped(self, coef: np.ndarray, intercept: Any) -> tuple[np.ndarray, Any]:
+        return coef, 0.0
+
+    def _fold_labels(self, target: np.ndarray) -> tuple[np.ndarray, bool]:
+        """Every fold gets its share of the events, unless there are too few of them, or of censored samples."""
+        event = target["event"].astype(int)
+        fewest = min(event.sum(), len(event) - event.sum())
+        return event, isinstance(self.cv, (int, np.integer)) and fewest >= self.cv
+
+    def _deviances(self, X: np.ndarray, target: np.ndarray, weight: np.ndarray, split: Split, path: Path) -> np.ndarray:
+        """Return what the test part adds to the deviance of the training part, by weight of the test part, ``(A,)``.
+
+        A test part may be too small for risk sets of its own. Source: P. J. M. Verweij and H. C. van Houwelingen,
+        Statistics in Medicine 12, 1993.
+        """
+        train, test = split
+        both = np.concatenate([train, test])
+        models = list(zip(path.coefs, path.intercepts, strict=True))
+        whole, part = (self._total(X[rows], target[rows], weight[rows], models) for rows in (both, train))
+        return 2.0 * (whole - part) / weight[test].sum()
+
+    def _total(self, X: np.ndarray, target: np.ndarray, weight: np.ndarray, models: list) -> np.ndarray:
+        """Return the negative log partial likelihood, a sum, of each model."""
+        loss = get_loss(self._loss_name())
+        kept = np.flatnonzero(weight > 0)
+        sets, total = final_target(loss, target[kept]), weight[kept].sum()
+        share = weight[kept] / total
+        return np.array([total * float(loss.value(predictor(X[kept], *model), sets, share)) for model in models])
+
+    def predict(self, X: ArrayLike) -> np.ndarray:
+        """Return the risk score ``X @ coef_``, ``(n,)``: the logarithm of the hazard relative to ``x = 0``."""
+        return self._predictor(X)
+
+    def score(self, X: ArrayLike, y: ArrayLike) -> float:
+        """Return the concordance of risk and survival; see :func:`concordance`."""
+        risk = self.predict(X)
+        target = read_target(get_loss("cox"), y, len(risk))
+        stratum = target["stratum"] if "stratum" in (target.dtype.names or ()) else None
+        return concordance(target["event"], target["time"], risk, stratum)
+
+
+class SparseCox(Survival, OneAlpha):
+    """Cox's proportional hazards with an L1, elastic-net or group penalty, solved exactly.
+
+    Minimises the negative log partial likelihood over n plus ``α Σ_g ω_g (ρ‖v_g‖ + (1−ρ)/2 ‖v_g‖²)``. ``y`` is what
+    :func:`spred.survival_target` makes, or scikit-survival's arrays; a third field holds strata.
+
+    Args:
+        alpha: penalty strength.
+        ties: ``"breslow"`` or ``"efron"``.
+        l1_ratio: ρ in (0, 1]; below 1 is an elastic net.
+        feature_groups: a label for each feature; features of one label enter and leave together.
+        penalty_weights: ω for each feature (or group, in sorted order of the labels); 0 leaves it unpenalised.
+        standardize: penalise the coefficients of columns scaled to unit variance; ``coef_`` is in original units.
+        tol: duality gap to reach, relative to the null objective.
+        max_iter: Newton steps at most.
+
+    Attributes:
+        coef_: ``(p,)``, logarithms of hazard ratios.
+        certificate_: ``gap``, ``kkt``, ``primal``, ``dual``.
+        n_iter_: Newton steps taken.
+        n_features_in_, feature_names_in_: as everywhere in scikit-learn.
+
+    Source: N. Simon, J. Friedman, T. Hastie and R. Tibshirani, Journal of Statistical Software 39(5), 2011, for the
+    problem; docs/math.md, §4, for its certificate.
+
+    >>> import numpy as np, spred
+    >>> X = np.array([[2.0, 0.0], [1.0, 1.0], [0.0, 1.0], [-1.0, 0.0]])
+    >>> y = spred.survival_target(event=[True, True, True, False], time=[1.0, 2.0, 3.0, 4.0])
+    >>> model = SparseCox(alpha=0.2).fit(X, y)
+    >>> model.get_support().tolist(), bool(model.coef_[0] > 0), model.score(X, y)
+    ([True, False], True, 1.0)
+    """
+
+    def __init__(
+        self,
+        alpha: float = 0.01,
+        *,
+        ties: str = "breslow",
+        l1_ratio: float = 1.0,
+        feature_groups: ArrayLike | None = None,
+        penalty_weights: ArrayLike | None = None,
+        standardize: bool = True,
+        tol: float = 1e-9,
+        max_iter: int = 300,
+    ) -> None:
+        self.alpha = alpha
+        self.ties = ties
+        self.l1_ratio = l1_ratio
+        self.feature_groups = feature_groups
+        self.penalty_weights = penalty_weights
+        self.standardize = standardize
+        self.tol = tol
+        self.max_iter = max_iter
+
+
+class SparseCoxCV(Survival, CrossValidated):
+    """:class:`SparseCox` with alpha chosen by cross-validation on one warm-started path.
+
+    A fold is judged by the deviance that its samples add to that of the others (Verweij and van Houwelingen, 1993).
+
+    Args:
+        ties: see :class:`SparseCox`, as for all arguments not named here.
+        l1_ratio: ρ.
+        feature_groups: labels of the features.
+        penalty_weights: ω.
+        alphas: see :class:`~spred.SparseRegressorCV`, as for the arguments below.
+        n_alphas: length of the automatic grid.
+        eps: its last value over its first.
+        rule: ``"1se"``, ``"min"``, or an integer: the best alpha with at most that many features.
+        cv: number of folds (events are spread over them), a splitter, or (train, test) pairs.
+        standardize: inside each fold.
+        tol: relative duality gap of the final path.
+        cv_tol: relative duality gap inside the folds.
+        n_jobs: folds at a time, through joblib.
+        random_state: shuffles the folds.
+
+    Attributes:
+        alpha_: the alpha chosen.
+        path_: the path on all samples, a :class:`spred.exact.Path`.
+        curve_: held-out deviance along it, a :class:`~spred.estimators.selection.Curve`.
+        coef_, certificate_: of the model chosen, as in :class:`SparseCox`.
+
+    >>> import numpy as np, spred
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.normal(size=(80, 20))
+    >>> y = spred.survival_target(event=np.arange(80) % 4 > 0, time=rng.exponential(np.exp(-2 * X[:, 3])))
+    >>> np.flatnonzero(SparseCoxCV(rule=1).fit(X, y).get_support()).tolist()
+    [3]
+    """
+
+    def __init__(
+        self,
+        *,
+        ties: str = "breslow",
+        l1_ratio: float = 1.0,
+        feature_groups: ArrayLike | None = None,
+        penalty_weights: ArrayLike | None = None,
+        alphas: ArrayLike | None = None,
+        n_alphas: int = 50,
+        eps: float = 0.05,
+        rule: Rule = "1se",
+        cv: int | BaseCrossValidator | Iterable[Split] = 5,
+        standardize: bool = True,
+        tol: float = 1e-9,
+        cv_tol: float = 1e-4,
+        n_jobs: int | None = None,
+        random_state: int | None = 0,
+    ) -> None:
+        self.ties = ties
+        self.l1_ratio = l1_ratio
+        self.feature_groups = feature_groups
+        self.penalty_weights = penalty_weights
+        self.alphas = alphas
+        self.n_alphas = n_alphas
+        self.eps = eps
+        self.rule = rule
+        self.cv = cv
+        self.standardize = standardize
+        self.tol = tol
+        self.cv_tol = cv_tol
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+
+
+def concordance(event: ArrayLike, time: ArrayLike, risk: ArrayLike, stratum: ArrayLike | None = None) -> float:
+    """Return the share of comparable pairs in which who has the event first has the higher risk; equal risks count ½.
+
+    A pair is comparable if the shorter time ended with an event (at equal times: if one event and one censored), and
+    both are of one stratum. 0.5 is chance. Source: F. E. Harrell et al., JAMA 247, 1982.
+
+    Raises:
+        InputError: no pair is comparable.
+
+    >>> concordance([True, True, False], [1.0, 2.0, 3.0], [0.9, 0.1, 0.5])
+    0.6666666666666666
+    """
+    event, time, risk = np.asarray(event, dtype=bool), np.asarray(time, dtype=float), np.asarray(risk, dtype=float)
+    label = np.zeros(len(time), dtype=int) if stratum is None else np.asarray(stratum)
+    good = pairs = 0.0
+    for i in np.flatnonzero(event):
+        later = (label == label[i]) & ((time > time[i]) | ((time == time[i]) & ~event))
+        pairs += later.sum()
+        good += (risk[later] < risk[i]).sum() + 0.5 * (risk[later] == risk[i]).sum()
+    if not pairs:
+        raise InputError("no two samples can be compared: every time is censored, or the events come last")
+    return float(good / pairs)

@@ -1,0 +1,192 @@
+"""Stability selection: fair halves, bounds that no distribution breaks, and features found at the error promised."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.base import clone
+from sklearn.linear_model import Lasso
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+import spred
+from spred.errors import InputError
+from spred.estimators.stability import complementary_halves
+from spred.estimators.tails import r_concave, tail, worst_case
+
+FEW = {"n_pairs": 10}
+
+
+def data(n: int = 100, p: int = 300, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n, p))
+    return X, X[:, :4] @ [1.0, -1.0, 1.0, -1.0] + rng.normal(size=n)
+
+
+@parametrize_with_checks([spred.StabilitySelection(spred.SparseRegressor(), n_pairs=2)])
+def test_scikit_learn_contract(estimator: object, check: object) -> None:
+    check(estimator)  # every check asserts inside
+
+
+# --- what it finds ----------------------------------------------------------------------------------------
+
+
+def test_the_true_features_and_no_others() -> None:
+    X, y = data()
+    stable = spred.StabilitySelection(spred.SparseRegressor()).fit(X, y)
+    assert stable.get_support(indices=True).tolist() == [0, 1, 2, 3]
+    assert stable.selection_frequency_[:4].min() > 0.9
+    assert 0.55 <= stable.threshold_ <= 1
+    assert stable.pfer_ <= 1
+    assert stable.transform(X).shape == (100, 4)
+
+
+def test_noise_lets_at_most_pfer_features_in_on_average() -> None:
+    rng = np.random.default_rng(0)
+    found = [
+        spred.StabilitySelection(spred.SparseRegressor(), random_state=seed, **FEW)
+        .fit(rng.normal(size=(50, 150)), rng.normal(size=50))
+        .get_support()
+        .sum()
+        for seed in range(8)
+    ]
+    assert np.mean(found) <= 1
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_classes_and_names(n_classes: int) -> None:
+    X, y = data(n=120)
+    label = pd.qcut(y, n_classes, labels=["low", "mid", "high"][:n_classes]).astype(str)
+    table = pd.DataFrame(X, columns=[f"g{j}" for j in range(300)])
+    stable = spred.StabilitySelection(spred.SparseClassifier(class_weight="balanced"), **FEW).fit(table, label)
+    assert set(stable.get_feature_names_out()) <= {f"g{j}" for j in range(4)}
+    assert stable.get_support().sum() >= 2
+
+
+def test_survival_times() -> None:
+    X, y = data(n=120, p=60)
+    rng = np.random.default_rng(3)
+    time, censored = np.exp(-y) * rng.exponential(size=120), rng.exponential(size=120) * 3
+    target = spred.survival_target(time < censored, np.minimum(time, censored))
+    stable = spred.StabilitySelection(spred.SparseCox(), **FEW).fit(X, target)
+    assert set(stable.get_support(indices=True)) <= {0, 1, 2, 3}
+    assert stable.get_support().sum() >= 2
+
+
+def test_free_columns_are_adjusted_for_and_not_selected() -> None:
+    X, y = data()
+    X = np.column_stack([X, y + np.random.default_rng(9).normal(size=100)])
+    weights = np.r_[np.ones(300), 0.0]
+    stable = spred.StabilitySelection(spred.SparseRegressor(penalty_weights=weights), **FEW).fit(X, y)
+    assert stable.selection_frequency_[300] == 0
+    assert stable.selection_frequency_[:300].max() > 0
+
+
+def test_each_half_selects_q_features() -> None:
+    X, y = data()
+    stable = spred.StabilitySelection(spred.SparseRegressor(), n_selected=7, **FEW).fit(X, y)
+    assert stable.n_selected_ == 7
+    assert stable.selection_frequency_.sum() == pytest.approx(7)
+
+
+def test_the_same_seed_gives_the_same_frequencies_on_any_number_of_cores() -> None:
+    X, y = data(p=50)
+    one = spred.StabilitySelection(spred.SparseRegressor(), **FEW).fit(X, y)
+    calls: list[tuple[int, int]] = []
+    two = clone(one).set_params(n_jobs=2).fit(X, y, on_half=lambda done, total: calls.append((done, total)))
+    np.testing.assert_array_equal(one.selection_frequency_, two.selection_frequency_)
+    assert calls == [(i, 20) for i in range(1, 21)]
+
+
+# --- halves -----------------------------------------------------------------------------------------------
+
+
+def test_halves_are_disjoint_and_equal() -> None:
+    halves = list(complementary_halves(None, 21, 5, None, 0))
+    for a, b in zip(halves[::2], halves[1::2], strict=True):
+        assert len(a) == len(b) == 10
+        assert not set(a) & set(b)
+    assert len({tuple(half) for half in halves}) == 10
+
+
+def test_classes_are_shared_and_groups_stay_whole() -> None:
+    groups = np.repeat(np.arange(20), 2)
+    classes = np.tile([0, 1], 20)
+    classes[:8] = 2
+    for half in complementary_halves(classes, 40, 10, groups, 0):
+        assert set(np.bincount(groups[half])) <= {0, 2}
+        assert np.bincount(classes[half]).tolist() == [8, 8, 4]
+
+
+# --- bounds -----------------------------------------------------------------------------------------------
+
+
+def r_concave_distribution(rng: np.random.Generator, steps: int, r: float) -> np.ndarray:
+    """A falling distribution on 0 … steps whose r-th power is convex, cut off somewhere."""
+    rises = np.sort(rng.exponential(size=steps) ** rng.uniform(0.1, 6))
+    f = (1e-3 + rng.exponential() ** 3 + np.r_[0.0, np.cumsum(rises)]) ** (1 / r)
+    f[rng.integers(1, steps + 1) + 1 :] = 0.0
+    return f / f.sum()
+
+
+@pytest.mark.parametrize("r", [-0.5, -0.25])
+def test_no_r_concave_distribution_breaks_the_bound_and_some_reach_it(r: float) -> None:
+    rng = np.random.default_rng(0)
+    ratios = []
+    for _ in range(150):
+        steps = int(rng.integers(5, 25))
+        f = r_concave_distribution(rng, steps, r)
+        mean, first = float(np.arange(steps + 1) @ f) / steps, int(rng.integers(1, steps + 1))
+        if mean > 1e-9:
+            ratios.append(f[first:].sum() / tail(mean, first / steps, steps, r))
+    assert max(ratios) <= 1 + 1e-6
+    straight = (0.3 + np.arange(21)) ** (1 / r)  # the extreme shape itself
+    straight /= straight.sum()
+    mean = float(np.arange(21) @ straight) / 20
+    assert straight[15:].sum() <= tail(mean, 0.75, 20, r) * (1 + 1e-6)
+    assert straight[20:].sum() == pytest.approx(tail(mean, 1.0, 20, r), rel=1e-4)
+
+
+def test_bounds_fall_with_the_threshold_and_grow_with_the_share() -> None:
+    for bound in (r_concave, worst_case):
+        values = [bound(0.01, t, 50) for t in (0.6, 0.7, 0.8, 0.9, 1.0)]
+        assert values == sorted(values, reverse=True)
+        assert bound(0.02, 0.75, 50) > bound(0.01, 0.75, 50)
+        assert bound(0.4, 0.6, 50) <= 1
+    assert r_concave(0.01, 0.6, 50) < worst_case(0.01, 0.6, 50) / 5
+
+
+def test_the_worst_case_needs_a_higher_threshold() -> None:
+    X, y = data()
+    one, other = (
+        spred.StabilitySelection(spred.SparseRegressor(), n_selected=12, bound=bound, **FEW).fit(X, y)
+        for bound in ("r-concave", "worst-case")
+    )
+    np.testing.assert_array_equal(one.selection_frequency_, other.selection_frequency_)
+    assert one.threshold_ < other.threshold_
+
+
+# --- sentences --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"estimator": Lasso()}, "Lasso has no path of alphas; give a linear estimator of spred"),
+        ({"pfer": 0}, "pfer is 0"),
+        ({"n_pairs": 0}, "n_pairs is 0"),
+        ({"bound": "rconcave"}, "did you mean 'r-concave'"),
+        ({"n_selected": 301}, "between 1 and the 300 features"),
+        ({"n_selected": 200}, "no threshold keeps PFER at 1"),
+    ],
+)
+def test_bad_options_are_sentences(options: dict[str, object], sentence: str) -> None:
+    X, y = data()
+    with pytest.raises(InputError, match=sentence):
+        spred.StabilitySelection(**{"estimator": spred.SparseRegressor(), **FEW, **options}).fit(X, y)
+
+
+def test_too_small_a_class_is_a_sentence() -> None:
+    X = data()[0]
+    with pytest.raises(InputError, match="too few samples"):
+        spred.StabilitySelection(spred.SparseClassifier(), **FEW).fit(X, np.arange(100) == 3)

@@ -1,0 +1,128 @@
+"""Cox's estimators: the engine's solutions, honest folds, a score that counts pairs."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from problems import PROBLEMS
+from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV
+
+import spred
+from spred.core.cox import cox_value, risk_sets
+from spred.errors import InputError
+from spred.estimators.survival import concordance
+
+QUICK = {"n_alphas": 8, "cv": 3}
+
+
+@pytest.mark.parametrize(
+    ("name", "ties"), [("cox-wide", "breslow"), ("cox-tall", "breslow"), ("cox-efron-tall", "efron")]
+)
+def test_it_is_the_engines_solution_in_original_units(name: str, ties: str) -> None:
+    problem = PROBLEMS[name]
+    X = problem.X * np.linspace(1, 50, problem.X.shape[1]) + 10.0
+    model = spred.SparseCox(alpha=0.05, ties=ties).fit(X, problem.y)
+    scaled = (X - X.mean(axis=0)) / X.std(axis=0)
+    solution = spred.solve(scaled, problem.y, loss=problem.loss, alpha=0.05)
+    np.testing.assert_allclose(model.coef_, solution.coef / X.std(axis=0), atol=1e-7)
+    assert model.certificate_.gap <= 1e-9
+    assert model.get_support().tolist() == (solution.coef != 0).tolist()
+    np.testing.assert_allclose(model.predict(X), X @ model.coef_)
+
+
+def test_it_keeps_names_weights_and_parameters() -> None:
+    problem = PROBLEMS["cox-wide"]
+    table = pd.DataFrame(problem.X, columns=[f"gene {j}" for j in range(80)])
+    model = spred.SparseCox(alpha=0.1).set_output(transform="pandas").fit(table, problem.y)
+    assert model.transform(table).columns.tolist() == table.columns[model.get_support()].tolist()
+    times = np.arange(50) % 2 + 1
+    twice = np.repeat(np.arange(50), times)
+    weighted = clone(model).fit(problem.X, problem.y, sample_weight=times)
+    doubled = clone(model).fit(problem.X[twice], problem.y[twice])
+    np.testing.assert_allclose(weighted.coef_, doubled.coef_, atol=1e-6)
+
+
+def test_cross_validation_finds_the_signal_and_says_how_well() -> None:
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((120, 60))
+    time, end = rng.exponential(np.exp(-1.5 * X[:, 4] + 1.5 * X[:, 9])), rng.exponential(3.0, size=120)
+    y = spred.survival_target(time <= end, np.minimum(time, end))
+    model = spred.SparseCoxCV(**QUICK).fit(X, y)
+    assert {4, 9} <= set(model.get_support(indices=True))
+    assert model.alpha_ >= model.curve_.alphas[model.curve_.index_min]
+    assert model.score(X, y) > 0.75
+    assert model.curve_.mean[model.curve_.index_min] < model.curve_.mean[0]
+    np.testing.assert_array_equal(clone(model).set_params(n_jobs=2).fit(X, y).alpha_, model.alpha_)
+
+
+def test_a_fold_is_judged_by_what_it_adds_to_the_deviance() -> None:
+    problem = PROBLEMS["cox-wide"]
+    half = np.arange(50) < 25
+    split = [(np.flatnonzero(half), np.flatnonzero(~half)), (np.flatnonzero(~half), np.flatnonzero(half))]
+    model = spred.SparseCoxCV(cv=split, n_alphas=4, cv_tol=1e-10).fit(problem.X, problem.y)
+    sets = risk_sets(problem.y["time"], problem.y["event"])
+    for f, (train, test) in enumerate(split):
+        inner = risk_sets(problem.y["time"][train], problem.y["event"][train])
+        for a, alpha in enumerate(model.path_.alphas):
+            fitted = spred.SparseCox(alpha=alpha).fit(problem.X[train], problem.y[train])
+            eta = fitted.predict(problem.X)
+            whole = 50 * cox_value(eta, sets, np.full(50, 1 / 50))
+            part = 25 * cox_value(eta[train], inner, np.full(25, 1 / 25))
+            assert model.curve_.folds[a, f] == pytest.approx(2 * (whole - part) / len(test), rel=1e-5)
+
+
+def test_it_works_in_searches_and_nested_folds() -> None:
+    problem = PROBLEMS["cox-tall"]
+    search = GridSearchCV(spred.SparseCox(), {"alpha": [0.01, 10.0]}, cv=3).fit(problem.X, problem.y)
+    assert search.best_params_["alpha"] == 0.01
+    outcome = spred.nested_cv(spred.SparseCoxCV(**QUICK), problem.X, problem.y, cv=3)
+    scores = outcome.score(lambda y, risk: concordance(y["event"], y["time"], risk))
+    assert scores.mean() > 0.6
+
+
+def test_few_events_do_not_stop_the_folds() -> None:
+    problem = PROBLEMS["cox-wide"]
+    y = problem.y.copy()
+    y["event"][:] = True  # nobody is censored, so folds cannot be stratified by it
+    assert spred.SparseCoxCV(**QUICK).fit(problem.X, y).path_.converged
+
+
+@given(seed=st.integers(0, 1000))
+def test_concordance_counts_pairs(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    event, time, risk, label = rng.random(12) < 0.7, rng.integers(1, 6, 12), rng.integers(0, 4, 12), np.arange(12) % 2
+    event[:2], time[:2], risk[:2] = True, [1, 2], [1, 0]
+    label[1] = 0
+    good = pairs = 0.0
+    for i in range(12):
+        for j in range(12):
+            first = event[i] and (time[i] < time[j] or (time[i] == time[j] and not event[j]))
+            if first and label[i] == label[j]:
+                pairs += 1
+                good += 1.0 if risk[i] > risk[j] else 0.5 * (risk[i] == risk[j])
+    assert concordance(event, time, risk, label) == pytest.approx(good / pairs)
+    assert concordance(event, time, -risk, label) == pytest.approx(1 - good / pairs)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"ties": "exact"}, "ties is 'exact'"),
+        ({"y": np.arange(50.0)}, "spred.survival_target"),
+        ({"y": PROBLEMS["cox-wide"].y[:9]}, "X has 50 samples"),
+    ],
+)
+def test_bad_input_gets_one_sentence(change: dict, message: str) -> None:
+    problem = PROBLEMS["cox-wide"]
+    y = change.pop("y", problem.y)
+    with pytest.raises(InputError, match=message):
+        spred.SparseCox(**change).fit(problem.X, y)
+
+
+def test_pairs_that_cannot_be_compared_are_no_score() -> None:
+    with pytest.raises(InputError, match="no two samples can be compared"):
+        concordance([False, False], [1.0, 2.0], [0.0, 1.0])
