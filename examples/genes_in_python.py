@@ -1,4 +1,4 @@
-"""Gene selection from Python: the three calls that ``spred genes`` makes, and what can be done in between.
+"""Gene selection from Python: the calls that ``spred genes`` makes, and what can be done in between.
 
 Run it with ``python examples/genes_in_python.py``; it makes its own small data in ``out/genes_in_python``.
 """
@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from spred.genes import read, run_study, write_study
+from spred.genes import add_permutations, add_stability, apply_model, evidence, read, run_study, write_study
 
 # 30 patients gave a tumour and a normal sample each; of 200 genes, three differ between the two.
 rng = np.random.default_rng(0)
@@ -39,5 +39,16 @@ print(f"balanced accuracy {score.mean:.2f} ± {score.sd:.2f}, by guessing {study
 print("probability of tumour, first sample:", study.model.predict_proba(expression.values[:1])[0, 1].round(3))
 print("certificate:", study.model[-1].certificate_)
 
-# 3. Write: genes.csv, metrics.json, predictions.csv, report.html, run.json.
-print("report:", write_study(study, folder / "results") / "report.html")
+# 3. Evidence: is the score better than that of meaningless labels, and does the list come back on other halves?
+study = add_permutations(study, 19)
+study = add_stability(study, n_pairs=20)
+print("\n".join(evidence.lines(study)))
+
+# 4. Write: genes.csv, metrics.json, model.json, predictions.csv, report.html, run.json.
+results = write_study(study, folder / "results")
+print("report:", results / "report.html")
+
+# 5. New samples: genes are found by name, whatever their order.
+new = table.drop(columns=["tissue", "patient"]).iloc[:4, ::-1].assign(sample=["n1", "n2", "n3", "n4"])
+new[["sample", *new.columns.drop("sample")]].to_csv(folder / "new.csv", index=False)
+print(apply_model(results, folder / "new.csv").table.round(2).to_string(index=False))

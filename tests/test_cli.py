@@ -77,6 +77,20 @@ def test_options_reach_the_study(data: Path, tmp_path: Path) -> None:
     assert settings == {"rule": 1, "n_alphas": 8, "folds": 3, "seed": 3, "class_weight": None}
 
 
+def test_evidence_is_added_when_asked_for(data: Path, tmp_path: Path) -> None:
+    result = study(
+        data, tmp_path / "out", "--stability", "--pfer", 0.5, "--baselines", "--permutations", 5, "--jobs", 1
+    )
+    assert result.exit_code == 0, result.output
+    assert "univariate filter + linear SVM, in the same folds" in result.stdout
+    assert "Labels permuted 5 times" in result.stdout
+    assert "stable: selected in at least" in result.stdout
+    assert "halves: 100 of 100" in result.stderr
+    metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    assert metrics["stability"]["pfer"] <= 0.5
+    assert (tmp_path / "out" / "stable_genes.csv").exists()
+
+
 def test_a_second_run_replaces_the_first(data: Path, tmp_path: Path) -> None:
     assert study(data, tmp_path / "out").exit_code == 0
     first = (tmp_path / "out" / "genes.csv").read_text()
@@ -85,12 +99,47 @@ def test_a_second_run_replaces_the_first(data: Path, tmp_path: Path) -> None:
     assert [p.name for p in tmp_path.iterdir()] == ["out"]
 
 
+def test_covariates_are_named_by_commas(data: Path, tmp_path: Path) -> None:
+    pd.read_csv(data).assign(sex=["f", "m", "m"] * 10, age=np.arange(30) + 40).to_csv(tmp_path / "a.csv", index=False)
+    result = study(tmp_path / "a.csv", tmp_path / "out", "--covariates", "sex, age")
+    assert result.exit_code == 0, result.output
+    assert "Adjusted for, without a penalty: sex (f, m), age (a number)." in result.stdout
+    failed(
+        study(tmp_path / "a.csv", tmp_path / "o", "--covariates", "ages"),
+        "column 'ages' not found; did you mean 'age'?",
+    )
+
+
 def test_labels_in_a_second_file(data: Path, tmp_path: Path) -> None:
     frame = pd.read_csv(data)
     frame.drop(columns="disease state").set_index("sample").T.to_csv(tmp_path / "g.csv")
     frame[["sample", "disease state"]].to_csv(tmp_path / "l.csv", index=False)
     result = call("genes", tmp_path / "g.csv", "--labels", tmp_path / "l.csv", "--out", tmp_path / "out", "--folds", 3)
     assert result.exit_code == 0, result.output
+
+
+def test_describe_needs_no_target(data: Path, tmp_path: Path) -> None:
+    result = call("describe", data)
+    assert result.exit_code == 0, result.output
+    assert "small: 30 samples × 12 genes" in result.stdout
+    assert "disease state  2 levels: normal 15, tumour 15" in result.stdout
+    failed(call("describe", tmp_path / "none.csv"), "no such file")
+
+
+def test_a_model_predicts_new_samples(data: Path, tmp_path: Path) -> None:
+    assert study(data, tmp_path / "out").exit_code == 0
+    new = pd.read_csv(data).assign(sample=[f"n{i}" for i in range(30)])
+    new.to_csv(tmp_path / "new.csv", index=False)
+    arguments = (tmp_path / "out", tmp_path / "new.csv", "--target", "disease state", "--out", tmp_path / "p.csv")
+    result = call("predict", *arguments)
+    assert result.exit_code == 0, result.output
+    assert "balanced accuracy on the 30 with a known disease state" in result.stdout
+    found = pd.read_csv(tmp_path / "p.csv")
+    assert list(found["sample"]) == list(new["sample"])
+    assert {p.name for p in tmp_path.iterdir()} == {"out", "new.csv", "p.csv"}
+    printed = call("predict", tmp_path / "out" / "model.json", tmp_path / "new.csv")
+    assert printed.stdout.startswith("sample,predicted,prob_normal,prob_tumour\nn0,")
+    failed(call("predict", tmp_path / "out", data, "--target", "disease state"), "a score would be too good")
 
 
 def test_a_wrong_column_is_one_sentence(data: Path, tmp_path: Path) -> None:
@@ -166,7 +215,8 @@ def test_a_stop_by_the_user_is_130_and_leaves_nothing(
 
 def test_version_and_help() -> None:
     assert call("--version").stdout.strip() == f"spred {spred.__version__}"
-    assert "genes" in call("--help").stdout
+    for command in ("genes", "describe", "predict"):
+        assert command in call("--help").stdout
     text = call("genes", "--help").stdout
     for option in (
         "--target",

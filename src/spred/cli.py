@@ -76,6 +76,12 @@ Truth = Annotated[str | None, typer.Option(help="Column with the truth, for a sc
 Out = Annotated[Path, typer.Option(help="Folder for the results; an earlier result there is replaced.")]
 Target = Annotated[str | None, typer.Option(help="Column to predict. May be left out if there is only one.")]
 Labels = Annotated[Path | None, typer.Option(help="Second file: sample names and their labels.")]
+Annotation = Annotated[Path | None, typer.Option(help="GEO platform table (GPL97.annot.gz): symbols for the probes.")]
+CollapseWay = Annotated[
+    Literal["none", "mean", "variance"],
+    typer.Option(help="Keep probes, or make one gene of them: their mean, or the one of largest variance."),
+]
+Covariates = Annotated[str, typer.Option(help="Columns to adjust for, separated by commas: age,sex,batch.")]
 Group = Annotated[str | None, typer.Option(help="Column of patients, say: one group is never split across folds.")]
 Log2 = Annotated[bool | None, typer.Option("--log2/--no-log2", help="Scale of the values. [default: by their range]")]
 TaskName = Annotated[
@@ -89,6 +95,13 @@ Balanced = Annotated[bool, typer.Option("--balanced/--unbalanced", help="Weigh e
 Seed = Annotated[int, typer.Option(min=0, help="Seed of the splits.")]
 Jobs = Annotated[int, typer.Option(help="Folds fitted at the same time; -1 uses every core.")]
 
+StabilityFlag = Annotated[
+    bool, typer.Option("--stability", help="Add the stable list: genes that halves select again.")
+]
+Pfer = Annotated[float, typer.Option(help="False genes to accept in the stable list, on average.")]
+Baselines = Annotated[bool, typer.Option("--baselines", help="Add a univariate filter with an SVM in the same folds.")]
+NPermutations = Annotated[int, typer.Option("--permutations", min=0, help="Add a p-value from so many permutations.")]
+
 
 @app.command()
 def genes(
@@ -100,12 +113,19 @@ def genes(
     group: Group = None,
     log2: Log2 = None,
     task: TaskName = "auto",
+    annotation: Annotation = None,
+    collapse: CollapseWay = "none",
+    covariates: Covariates = "",
     rule: Rule = "1se",
     alphas: Alphas = 50,
     folds: Folds = 5,
     balanced: Balanced = True,
     seed: Seed = 0,
     jobs: Jobs = -1,
+    stability: StabilityFlag = False,
+    pfer: Pfer = 1.0,
+    baselines: Baselines = False,
+    permutations: NPermutations = 0,
 ) -> None:
     """Select genes that predict a column, with an honest score and a report."""
     chosen_rule = parse_rule(rule)
@@ -118,7 +138,15 @@ def genes(
         screen = Console(soft_wrap=True)
         check_folder(out)
         expression = read(
-            data, target=target, group=group, labels=labels, log2="auto" if log2 is None else log2, task=task
+            data,
+            target=target,
+            group=group,
+            labels=labels,
+            log2="auto" if log2 is None else log2,
+            task=task,
+            annotation=annotation,
+            collapse=collapse,
+            covariates=[name.strip() for name in covariates.split(",") if name.strip()],
         )
         print_notes(screen, expression.notes)
         with progress(Console(stderr=True), "outer folds") as advance:
@@ -133,9 +161,27 @@ def genes(
                 on_fold=advance,
             )
         print_notes(screen, study.notes[len(expression.notes) :])
+        study = add_evidence(study, baselines, permutations, pfer if stability else None, jobs)
         folder = write_study(study, out, arguments=arguments)
         print_study(screen, study)
         say(screen, f"Report: {folder / 'report.html'}")
+
+
+def add_evidence(study: Study, baselines: bool, permutations: int, pfer: float | None, jobs: int) -> Study:
+    """Add what was asked for: baselines, permuted labels, stability selection (if ``pfer`` is given)."""
+    from spred.genes import add_baselines, add_permutations, add_stability
+    from spred.output.progress import progress
+
+    screen = Console(stderr=True)
+    if baselines:
+        study = add_baselines(study, n_jobs=jobs)
+    if permutations:
+        with progress(screen, "permutations") as advance:
+            study = add_permutations(study, permutations, n_jobs=jobs, on_permutation=advance)
+    if pfer is not None:
+        with progress(screen, "halves") as advance:
+            study = add_stability(study, pfer=pfer, n_jobs=jobs, on_half=advance)
+    return study
 
 
 @app.command()
@@ -156,6 +202,7 @@ def predict(
     target: Truth = None,
     labels: Labels = None,
     log2: Log2 = None,
+    annotation: Annotation = None,
 ) -> None:
     """Apply the model of an earlier spred genes to new samples."""
     with sentences():
@@ -163,7 +210,7 @@ def predict(
         from spred.output.folder import write_text
 
         screen = Console(soft_wrap=True, stderr=out is None)
-        found = apply_model(model, data, target=target, labels=labels, log2=log2)
+        found = apply_model(model, data, target=target, labels=labels, log2=log2, annotation=annotation)
         print_notes(screen, found.notes)
         text = found.table.to_csv(index=False)
         if out is None:
@@ -183,7 +230,7 @@ def print_notes(screen: Console, notes: Iterable[str]) -> None:
 
 def print_study(screen: Console, study: Study) -> None:
     """Print the selected genes, the score beside guessing, and the certificate."""
-    from spred.genes import words
+    from spred.genes import evidence, words
 
     say(screen, "")
     for gene in study.genes.head(MOST_PRINTED).to_dict("records"):
@@ -195,6 +242,7 @@ def print_study(screen: Console, study: Study) -> None:
     say(screen, words.summary(study))
     for card in words.cards(study):
         say(screen, f"  {card.value:>14}  {card.label}")
+    print_notes(screen, evidence.lines(study))
 
 
 def say(screen: Console, text: str) -> None:

@@ -58,16 +58,16 @@ def test_log2_is_finite_monotone_and_log2_for_intensities() -> None:
 
 def test_gaps_get_the_median_of_the_training_samples() -> None:
     train = np.array([[1.0, 5.0], [3.0, np.nan], [100.0, 7.0]])
-    model = pipeline(Recorder(), log2=False).fit(train, np.zeros(3))
+    model = pipeline(Recorder(), log2=False, n_genes=2).fit(train, np.zeros(3))
     np.testing.assert_array_equal(model[-1].seen_, [[1, 5], [3, 6], [100, 7]])
     np.testing.assert_array_equal(model.predict(np.array([[np.nan, -50.0]])), [[3, -50]])
 
 
 def test_a_gene_without_a_value_in_the_training_samples_stays_in_place() -> None:
-    model = pipeline(Recorder(), log2=True).fit(np.array([[np.nan, 1.0], [np.nan, 3.0]]), np.zeros(2))
+    model = pipeline(Recorder(), log2=True, n_genes=2).fit(np.array([[np.nan, 1.0], [np.nan, 3.0]]), np.zeros(2))
     np.testing.assert_array_equal(model[-1].seen_, [[0, 1], [0, 2]])
 
 
 def test_log2_is_a_step_only_where_it_is_asked_for() -> None:
-    assert list(pipeline(Recorder(), log2=True).named_steps) == ["log2", "median", "model"]
-    assert list(pipeline(Recorder(), log2=False).named_steps) == ["median", "model"]
+    assert list(pipeline(Recorder(), log2=True, n_genes=2).named_steps) == ["log2", "median", "model"]
+    assert list(pipeline(Recorder(), log2=False, n_genes=2).named_steps) == ["median", "model"]

@@ -248,10 +248,22 @@ def test_a_name_that_promises_gzip(tmp_path: Path, frame: pd.DataFrame) -> None:
     fails(tmp_path / "a.csv.gz", "no gzip file", target="class")
 
 
-def test_text_that_is_not_utf8(tmp_path: Path, frame: pd.DataFrame) -> None:
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-16", "utf-8-sig"])
+def test_text_in_other_encodings(encoding: str, tmp_path: Path, frame: pd.DataFrame) -> None:
     text = frame.replace({"class": {"tumour": "Tumör"}}).to_csv(index=False)
-    (tmp_path / "a.csv").write_bytes(text.encode("latin-1"))
-    fails(tmp_path / "a.csv", "UTF-8", target="class")
+    for name, content in (("a.csv", text.encode(encoding)), ("b.csv.gz", gzip.compress(text.encode(encoding)))):
+        (tmp_path / name).write_bytes(content)
+        found = read(tmp_path / name, target="class")
+        assert found.classes == ["Tumör", "normal"]
+        told = [note for note in found.notes if "read as Latin-1" in note]
+        assert told == ([f"{name} is not UTF-8; " + told[0].split("; ")[1]] if encoding == "latin-1" else [])
+
+
+def test_a_labels_file_in_latin_1(tmp_path: Path, frame: pd.DataFrame) -> None:
+    frame.drop(columns=["class", "patient"]).to_csv(tmp_path / "a.csv", index=False)
+    labels = frame[["sample", "class"]].replace({"class": {"tumour": "Tumör"}}).to_csv(index=False)
+    (tmp_path / "l.csv").write_bytes(labels.encode("latin-1"))
+    assert read(tmp_path / "a.csv", labels=tmp_path / "l.csv").classes == ["Tumör", "normal"]
 
 
 def test_a_file_that_may_not_be_read(csv_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:

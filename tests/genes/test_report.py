@@ -64,14 +64,14 @@ def html(out: Path) -> str:
     return (out / "report.html").read_text(encoding="utf-8")
 
 
-def test_five_files_and_no_more(out: Path) -> None:
-    files = {"genes.csv", "metrics.json", "predictions.csv", "report.html", "run.json"}
+def test_six_files_and_no_more(out: Path) -> None:
+    files = {"genes.csv", "metrics.json", "model.json", "predictions.csv", "report.html", "run.json"}
     assert {p.name for p in out.iterdir()} == files
     assert {p.name for p in out.parent.iterdir()} == {"out"}
 
 
 def test_genes_csv_is_the_gene_table(out: Path, study: Study) -> None:
-    pd.testing.assert_frame_equal(pd.read_csv(out / "genes.csv"), study.genes, check_dtype=False)
+    pd.testing.assert_frame_equal(pd.read_csv(out / "genes.csv", keep_default_na=False), study.genes, check_dtype=False)
 
 
 def test_metrics_have_the_promised_fields(out: Path, study: Study) -> None:
@@ -110,7 +110,7 @@ def test_the_page_is_well_formed(html: str) -> None:
     parser = Balanced()
     parser.feed(html)
     assert parser.open == []
-    assert parser.seen.count("svg") == 4
+    assert parser.seen.count("svg") == 5
     assert {"table", "button", "figure"} <= set(parser.seen)
 
 

@@ -70,4 +70,4 @@ def test_gaps_are_nan() -> None:
 
 def test_quotes_in_a_header(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text('"sample","HLA-A,B"\n"s1",3\n')
-    assert read_header(tmp_path / "a.csv") == (",", ["sample", "HLA-A,B"])
+    assert read_header(tmp_path / "a.csv", "utf-8") == (",", ["sample", "HLA-A,B"])

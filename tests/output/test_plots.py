@@ -77,3 +77,20 @@ def test_a_scatter_names_what_is_predicted() -> None:
 def test_names_are_cut_and_dollars_are_no_formula() -> None:
     assert plots.shorten("x" * 50) == "x" * 17 + "…"
     assert ">cost$a$b<" in texts(plots.heatmap(np.zeros((2, 1)), ["cost$a$b"], ["x", "x"]))
+
+
+def test_frequencies_name_what_reaches_the_threshold() -> None:
+    frequency = np.array([0.1, 0.95, 0.6, 0.3, 0.0])
+    text = texts(plots.frequency_plot(frequency, [f"gene{j}" for j in range(5)], threshold=0.6))
+    assert ">gene1<" in text
+    assert ">gene2<" in text
+    assert ">gene3<" not in text
+    assert "share of halves" in texts(plots.frequency_plot(np.zeros(5), list("abcde"), threshold=0.6))
+
+
+def test_roc_curves_have_a_mean() -> None:
+    steps = (np.array([0.0, 0.0, 1.0]), np.array([0.0, 1.0, 1.0]))
+    figure = plots.roc_plot([steps, steps], positive="a$b")
+    assert len(figure.axes[0].lines) == 4
+    assert "true positive rate (a$b)" in texts(figure)
+    assert len(plots.roc_plot([], positive="x").axes[0].lines) == 1

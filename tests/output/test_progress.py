@@ -25,3 +25,13 @@ def test_a_terminal_gets_a_bar_that_goes_away() -> None:
         advance(2, 2)
     assert "2/2" in text.getvalue()
     assert "\x1b[2K" in text.getvalue()
+
+
+def test_a_log_of_many_steps_gets_a_tenth_of_them() -> None:
+    text = StringIO()
+    with progress(Console(file=text), "halves") as advance:
+        for done in range(1, 101):
+            advance(done, 100)
+    lines = text.getvalue().splitlines()
+    assert len(lines) == 10
+    assert lines[-1].startswith("halves: 100 of 100")

@@ -5,11 +5,13 @@ The way through: :func:`read` makes an :class:`Expression`, :func:`run_study` sc
 :func:`describe` tells what a file holds before, and :func:`apply_model` predicts new samples after.
 """
 
+from spred.genes.baselines import add_baselines, add_permutations
 from spred.genes.describe import Description, describe
 from spred.genes.expression import Expression
 from spred.genes.model import Application, GeneModel, apply_model, load_model
 from spred.genes.readers import read
 from spred.genes.report import write_study
+from spred.genes.stability import add_stability
 from spred.genes.study import Study, run_study
 
 __all__ = [
@@ -18,6 +20,9 @@ __all__ = [
     "Expression",
     "GeneModel",
     "Study",
+    "add_baselines",
+    "add_permutations",
+    "add_stability",
     "apply_model",
     "describe",
     "load_model",

@@ -10,13 +10,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pandas as pd
 
 from spred.errors import InputError, did_you_mean
 from spred.genes.preprocess import needs_log2
+
+if TYPE_CHECKING:
+    from spred.genes.covariates import Covariate
 
 Task = Literal["auto", "classification", "regression"]
 
@@ -62,6 +65,9 @@ class Expression:
         group_name: the column of ``group``, or None.
         log2: whether the values are intensities that the pipeline takes to the log2 scale.
         notes: what was decided on reading, one sentence each.
+        collapse: how probes became genes: "none", "mean" or "variance".
+        covariates: what the model adjusts for.
+        adjusted_for: the same in numbers, a column or more each, shape (n_samples, c); gaps are NaN.
     """
 
     name: str
@@ -77,6 +83,14 @@ class Expression:
     group_name: str | None
     log2: bool
     notes: tuple[str, ...]
+    collapse: Literal["none", "mean", "variance"] = "none"
+    covariates: tuple[Covariate, ...] = ()
+    adjusted_for: np.ndarray | None = None
+
+    @property
+    def design(self) -> np.ndarray:
+        """What the pipeline is fitted to: the values, and the covariates behind them."""
+        return self.values if self.adjusted_for is None else np.column_stack([self.values, self.adjusted_for])
 
     @property
     def classes(self) -> list[str]:

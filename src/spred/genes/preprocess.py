@@ -45,8 +45,14 @@ def log2_intensity(values: np.ndarray) -> np.ndarray:
     return np.log2(1.0 + np.maximum(values, 0.0))
 
 
-def pipeline(estimator: BaseEstimator, *, log2: bool) -> Pipeline:
-    """Put the estimator behind the preprocessing: log2 if asked for, then the training median for gaps.
+def log2_genes(values: np.ndarray, n_genes: int) -> np.ndarray:
+    """Take the first ``n_genes`` columns to the log2 scale, and leave the covariates behind them alone."""
+    values = np.asarray(values)  # a data frame too
+    return np.column_stack([log2_intensity(values[:, :n_genes]), values[:, n_genes:]])
+
+
+def pipeline(estimator: BaseEstimator, *, log2: bool, n_genes: int) -> Pipeline:
+    """Put the estimator behind the preprocessing: log2 of genes if asked for, then the training median for gaps.
 
     Centring and scaling belong to spred's estimators, which also give genes without variance the coefficient
     0.
@@ -57,6 +63,8 @@ def pipeline(estimator: BaseEstimator, *, log2: bool) -> Pipeline:
 
     steps: list[tuple[str, object]] = []
     if log2:
-        steps.append(("log2", FunctionTransformer(log2_intensity, feature_names_out="one-to-one")))
+        steps.append(
+            ("log2", FunctionTransformer(log2_genes, kw_args={"n_genes": n_genes}, feature_names_out="one-to-one"))
+        )
     steps.append(("median", SimpleImputer(strategy="median", keep_empty_features=True)))
     return Pipeline([*steps, ("model", estimator)])

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import gzip
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -19,9 +19,12 @@ import numpy as np
 import pandas as pd
 
 from spred.errors import FileError, InputError, did_you_mean, where
+from spred.genes.annotation import Collapse, annotate, collapse_expression, read_annotation
+from spred.genes.covariates import choose_covariates, encode, spoken
 from spred.genes.expression import Expression, Table, Task, choose, some
+from spred.genes.series import is_series, read_series
 from spred.genes.soft import read_soft
-from spred.genes.tables import Request, delimited, from_frame, read_labels
+from spred.genes.tables import Request, delimited, from_frame, in_some_encoding, open_text, read_labels
 
 
 def read(
@@ -32,6 +35,9 @@ def read(
     labels: str | Path | None = None,
     log2: bool | Literal["auto"] = "auto",
     task: Task = "auto",
+    annotation: str | Path | None = None,
+    collapse: Collapse = "none",
+    covariates: Sequence[str] = (),
 ) -> Expression:
     """Read expression data with the thing to predict.
 
@@ -42,6 +48,9 @@ def read(
         labels: a second file with the sample table: sample names first, one row a sample.
         log2: take the values to the log2 scale; "auto" decides by their range (see :func:`needs_log2`).
         task: "classification", "regression", or "auto": a regression if the target has many distinct numbers.
+        annotation: the platform's table (``GPL97.annot.gz``), for the symbols of the probes.
+        collapse: "mean" or "variance" make one gene of all probes with its symbol (see :func:`collapse_probes`).
+        covariates: columns of the sample table that the model adjusts for, without a penalty.
 
     Returns:
         The :class:`Expression`; its ``notes`` say what was decided.
@@ -56,10 +65,28 @@ def read(
     sheet = read_sheet(labels)
     if target is None and sheet is not None and len(sheet.columns.drop(group or [], errors="ignore")) == 1:
         target = str(sheet.columns.drop(group or [], errors="ignore")[0])
-    request = Request(target=target, group=group, labels=sheet)
+    request = Request(target=target, group=group, labels=sheet, covariates=tuple(covariates))
     with where(str(path)):
-        table = read_with_sheet(path, request, sheet)
-        return choose(table, name=title(path), target=target, group=group, log2=log2, task=task)
+        table = annotated(read_with_sheet(path, request, sheet), annotation)
+        found = choose(table, name=title(path), target=target, group=group, log2=log2, task=task)
+        return adjust(collapse_expression(found, collapse), covariates)
+
+
+def adjust(expression: Expression, names: Sequence[str]) -> Expression:
+    """Add the covariates that the model adjusts for."""
+    taken = [name for name in names if name in (expression.target_name, expression.group_name)]
+    if taken:
+        raise InputError(f"column {taken[0]!r} is the target or the group, so it is no covariate; leave it out there")
+    if not names:
+        return expression
+    chosen = choose_covariates(expression.table, names)
+    note = f"Adjusted for, without a penalty: {', '.join(spoken(covariate) for covariate in chosen)}."
+    return replace(
+        expression,
+        covariates=chosen,
+        adjusted_for=encode(chosen, expression.table),
+        notes=(*expression.notes, note),
+    )
 
 
 def read_sheet(labels: str | Path | None) -> pd.DataFrame | None:
@@ -76,6 +103,15 @@ def read_with_sheet(path: str | Path, request: Request, sheet: pd.DataFrame | No
     return table if sheet is None else join(table, sheet)
 
 
+def annotated(table: Table, annotation: str | Path | None) -> Table:
+    """Put the symbols of the platform beside the probes, if its table is given."""
+    if annotation is None:
+        return table
+    with where(str(annotation)), readable(Path(annotation)):
+        symbols = read_annotation(Path(annotation))
+    return annotate(table, symbols)
+
+
 def read_table(path: str | Path, request: Request) -> Table:
     """Read a demo or a file with the reader of its suffix."""
     if str(path).startswith("demo:"):
@@ -86,7 +122,10 @@ def read_table(path: str | Path, request: Request) -> Table:
         if suffix not in READERS:
             known = ", ".join(READERS)
             raise FileError(f"files ending in {suffix or 'nothing'!r} are not read; the formats are {known}")
-        return READERS[suffix](path, request)
+        if suffix not in TEXT:
+            return READERS[suffix](path, request)
+        table, note = in_some_encoding(path, lambda e: READERS[suffix](path, replace(request, encoding=e)))
+        return replace(table, notes=[*table.notes, note]) if note else table
 
 
 @contextmanager
@@ -104,7 +143,7 @@ def readable(path: Path) -> Iterator[None]:
     except (EOFError, zlib.error) as err:
         raise FileError("the compressed file is cut short or damaged; copy or download it again") from err
     except UnicodeDecodeError as err:
-        raise FileError(f"byte {err.start} is not UTF-8 text; save the table as UTF-8") from err
+        raise FileError(f"byte {err.start} is no {err.encoding} text; save the table as UTF-8") from err
     except PermissionError as err:
         raise FileError("the file may not be read by you; change its permissions") from err
 
@@ -112,7 +151,7 @@ def readable(path: Path) -> Iterator[None]:
 def title(path: str | Path) -> str:
     """Return the name of a study: the file's name without its suffixes."""
     name = str(path).removeprefix("demo:") if str(path).startswith("demo:") else Path(path).name
-    for suffix in (".gz", *READERS):
+    for suffix in (".gz", *READERS, "_series_matrix"):
         if name.lower().endswith(suffix):
             name = name[: -len(suffix)]
     return name
@@ -134,8 +173,11 @@ def join(table: Table, labels: pd.DataFrame) -> Table:
 
 
 def read_delimited(path: Path, request: Request) -> Table:
-    """Read comma-, semicolon- or tab-separated text."""
-    header, frame = delimited(path, text=request.columns)
+    """Read comma-, semicolon- or tab-separated text, or a GEO series matrix, which is text too."""
+    with open_text(path, request.encoding) as lines:
+        if is_series(lines.readline()):
+            return read_series(path, request)
+    header, frame = delimited(path, text=request.columns, encoding=request.encoding)
     return from_frame(header, frame, request)
 
 
@@ -218,3 +260,5 @@ READERS: dict[str, Reader] = {
     ".mat": read_mat,
     ".soft": read_soft,
 }
+
+TEXT = {".csv", ".tsv", ".txt", ".soft"}  # formats that have an encoding

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
-from spred.genes import words
+from spred.genes import evidence, words
 from spred.genes.model import as_json, model_of
 from spred.genes.scores import ClassScore
 from spred.genes.study import Study, last_step
@@ -25,6 +25,7 @@ from spred.output.html import inline, render
 TEMPLATE = Path(__file__).with_name("report.html")
 MOST_ROWS = 500  # genes in the page's table
 MOST_IN_HEATMAP = 40
+DIGITS = {"p_value": 2, "q_value": 2}  # significant ones, where they are not three
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,8 @@ def write_study(study: Study, out: str | Path, *, arguments: Mapping[str, object
     run["settings"], run["notes"] = asdict(study.settings), list(study.notes)
     with results_folder(out, run) as folder:
         study.genes.to_csv(folder / "genes.csv", index=False)
+        if study.stability is not None:
+            study.stability.genes.to_csv(folder / "stable_genes.csv", index=False)
         predictions(study).to_csv(folder / "predictions.csv", index=False)
         write_json(folder / "metrics.json", metrics(study))
         write_json(folder / "model.json", as_json(model_of(study)))
@@ -86,6 +89,7 @@ def metrics(study: Study) -> dict[str, object]:
         "n_selected_folds": list(study.n_selected_folds),
         "alpha": float(final.alpha_),
         "certificate": {"gap": float(final.certificate_.gap), "kkt": float(final.certificate_.kkt)},
+        **evidence.numbers(study),
         "seconds": round(study.seconds, 3),
     }
 
@@ -109,7 +113,9 @@ def predictions(study: Study) -> pd.DataFrame:
 def page(study: Study, run: Mapping[str, object]) -> str:
     """Return the report as one HTML text."""
     shown = study.genes.head(MOST_ROWS)
-    heads, rows = gene_rows(shown, n_folds=len(study.nested.folds))
+    heads, rows = gene_rows(shown, n_folds=len(study.nested.folds), log2=study.expression.log2)
+    compared_heads, compared = evidence.comparison(study)
+    found = study.stability
     fold_heads, fold_rows = words.fold_rows(study)
     return render(
         TEMPLATE,
@@ -124,6 +130,12 @@ def page(study: Study, run: Mapping[str, object]) -> str:
         rows=rows,
         n_hidden=len(study.genes) - len(shown),
         figures=figures(study),
+        stable=None if found is None else evidence.stable(study, found),
+        stable_rows=[] if found is None else stable_rows(found.genes),
+        agreement=evidence.agreement_text(study),
+        compared_heads=compared_heads,
+        compared=compared if study.baselines else [],
+        permutations=evidence.permutation_text(study),
         fold_heads=fold_heads,
         fold_rows=fold_rows,
         notes=study.notes,
@@ -132,7 +144,7 @@ def page(study: Study, run: Mapping[str, object]) -> str:
     )
 
 
-def gene_rows(genes: pd.DataFrame, *, n_folds: int) -> tuple[list[Heading], list[list[Cell]]]:
+def gene_rows(genes: pd.DataFrame, *, n_folds: int, log2: bool = False) -> tuple[list[Heading], list[list[Cell]]]:
     """Return headings and cells of the page's gene table; coefficients are tinted by sign and size."""
     coefficients = [c for c in genes.columns if c.startswith("std_coef")]
     largest = float(genes[coefficients].abs().to_numpy().max()) if len(genes) else 1.0
@@ -143,16 +155,28 @@ def gene_rows(genes: pd.DataFrame, *, n_folds: int) -> tuple[list[Heading], list
         titles |= {c: c.replace("_", " in ", 1) for c in genes.columns if c.startswith("mean_")}
     else:
         titles |= {"strength": "strength"} | {c: c.removeprefix("std_coef_") for c in coefficients}
+    known = {"difference": "log2 fold change" if log2 else "difference", "p_value": "p", "q_value": "q"}
+    titles |= {c: t for c, t in known.items() if c in genes.columns}
     headings = [Heading(c, is_name=True) for c in names] + [Heading(t) for t in titles.values()]
+    headings.append(Heading("neighbours", is_name=True))
     rows = []
     for gene in genes.to_dict("records"):
         cells = [Cell(gene[c], value=gene[c], is_name=True) for c in names]
         for c in titles:
-            text = f"{round(gene[c] * n_folds)} of {n_folds}" if c == "frequency" else f"{gene[c]:.3g}"
+            text = f"{round(gene[c] * n_folds)} of {n_folds}" if c == "frequency" else f"{gene[c]:.{DIGITS.get(c, 3)}g}"
             background = tint(gene[c] / largest) if c in coefficients else ""
             cells.append(Cell(text, value=f"{gene[c]:.6g}", tint=background))
-        rows.append(cells)
+        rows.append([*cells, Cell(gene["neighbours"], value=gene["neighbours"], is_name=True)])
     return headings, rows
+
+
+def stable_rows(genes: pd.DataFrame) -> list[list[str]]:
+    """Return the rows of the page's table of stable genes: name, frequency, in the list too, neighbours."""
+    rows = []
+    for gene in genes.to_dict("records"):
+        name, again = str(gene.get("symbol") or gene["gene"]), "yes" if gene["in_list"] else "no"
+        rows.append([name, f"{gene['frequency']:.0%}", again, gene["neighbours"]])
+    return rows
 
 
 def tint(share: float) -> str:
@@ -170,11 +194,20 @@ def figures(study: Study) -> dict[str, Drawing]:
     if isinstance(study.score, ClassScore):
         plot = plots.confusion_plot(np.array(study.score.confusion), study.expression.classes)
         drawn["held_out"] = Drawing(inline(plot, "confusion"), words.CONFUSION_CAPTION)
+        if len(study.expression.classes) == 2:
+            drawn["roc"] = Drawing(inline(roc_figure(study), "roc"), evidence.ROC_CAPTION)
     else:
         held_out = predictions(study)
         true, predicted = held_out["true"].to_numpy(), held_out["predicted"].to_numpy()
         plot = plots.scatter_plot(true, predicted, what=study.expression.target_name)
         drawn["held_out"] = Drawing(inline(plot, "scatter"), words.SCATTER_CAPTION)
+    if study.stability is not None:
+        plot = plots.frequency_plot(
+            study.stability.frequency,
+            list(words.display_names(study.expression)),
+            threshold=study.stability.threshold,
+        )
+        drawn["stability"] = Drawing(inline(plot, "stability"), evidence.STABILITY_CAPTION)
     if len(study.genes):
         drawn["heatmap"] = Drawing(inline(heatmap_figure(study), "heatmap"), words.HEATMAP_CAPTION)
     return drawn
@@ -184,8 +217,9 @@ def path_figure(study: Study) -> plots.Figure:
     """Draw the path of the final model in standardised coefficients; with several classes, their norm."""
     final = last_step(study.model)
     coefs = final.path_.coefs.reshape(len(final.path_.alphas), -1, final.path_.coefs.shape[-1])
+    coefs = coefs[:, :, : len(study.expression.genes)]
     ever = np.flatnonzero((coefs != 0).any(axis=(0, 1)))
-    coefs = coefs[:, :, ever] * study.model[:-1].transform(study.expression.values)[:, ever].std(axis=0)
+    coefs = coefs[:, :, ever] * study.scaled[:, ever].std(axis=0)
     sizes = coefs[:, 0] if coefs.shape[1] == 1 else np.linalg.norm(coefs, axis=1)
     names = words.display_names(study.expression)[ever]
     return plots.path_plot(final.path_.alphas, sizes, list(names), chosen=float(final.alpha_))
@@ -201,9 +235,19 @@ def curve_figure(study: Study) -> plots.Figure:
         curve.alphas,
         curve.mean,
         curve.se,
-        curve.n_nonzero,
+        curve.n_nonzero - (study.expression.design.shape[1] - len(study.expression.genes)),
         marks={name: float(curve.alphas[index]) for name, index in marks.items()},
     )
+
+
+def roc_figure(study: Study) -> plots.Figure:
+    """Draw the ROC curve of each outer fold that holds samples of both classes."""
+    from sklearn.metrics import roc_curve
+
+    y, second = study.expression.target, study.expression.classes[1]
+    held_out = [(y[f.test] == second, f.probabilities) for f in study.nested.folds]
+    curves = [roc_curve(true, p[:, 1])[:2] for true, p in held_out if p is not None and 0 < true.sum() < len(true)]
+    return plots.roc_plot(curves, positive=second)
 
 
 def heatmap_figure(study: Study) -> plots.Figure:
@@ -212,7 +256,7 @@ def heatmap_figure(study: Study) -> plots.Figure:
     position = {gene: j for j, gene in enumerate(expression.genes)}
     chosen = np.array([position[g] for g in study.genes["gene"].head(MOST_IN_HEATMAP)])
     order = np.argsort(expression.target, kind="stable")
-    values = study.model[:-1].transform(expression.values)[np.ix_(order, chosen)]
+    values = study.scaled[np.ix_(order, chosen)]
     scores = (values - values.mean(axis=0)) / values.std(axis=0)
     groups = list(expression.target[order])
     if not expression.classes:

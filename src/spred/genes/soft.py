@@ -7,7 +7,6 @@ types there are. The header is read line by line, the table is parsed as it stre
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 from typing import TextIO
 
@@ -16,20 +15,20 @@ import pandas as pd
 
 from spred.errors import FileError, InputError
 from spred.genes.expression import Table, count
-from spred.genes.tables import Request, numbers, open_text
+from spred.genes.tables import Request, numbers, open_text, rows_of_table
 
 TABLE_BEGIN, TABLE_END = "!dataset_table_begin", "!dataset_table_end"
 
 
 def read_soft(path: Path, request: Request) -> Table:
     """Read a GEO DataSet; sample columns are those whose name starts with GSM."""
-    with open_text(path) as lines:
+    with open_text(path, request.encoding) as lines:
         subsets = read_subsets(lines)
         header = lines.readline().rstrip("\r\n").split("\t")
         columns = [i for i, name in enumerate(header) if name.startswith("GSM")]
         if not columns:
             raise InputError("the table has no sample: no column whose name starts with GSM")
-        frame = read_rows(lines, header, columns)
+        frame = rows_of_table(lines, header, TABLE_END, columns=columns)
     samples = [header[i] for i in columns]
     genes = frame[0].astype(str).tolist()
     symbols = None
@@ -64,22 +63,3 @@ def read_subsets(lines: TextIO) -> dict[str, dict[str, str]]:
     raise FileError(
         "no DataSet table in this SOFT file: it is cut short, or a GEO series or platform; spred reads DataSets (GDS…)"
     )
-
-
-def read_rows(lines: TextIO, header: list[str], columns: list[int]) -> pd.DataFrame:
-    """Parse the rows of the table, with columns 0, 1, …, up to the line that ends it."""
-    names = [0, *(i for i, name in enumerate(header) if name == "IDENTIFIER")]
-    frame = pd.read_csv(
-        lines,
-        sep="\t",
-        header=None,
-        index_col=False,
-        names=list(range(len(header))),
-        usecols=[*names, *columns],
-        dtype=dict.fromkeys(names, str),
-        quoting=csv.QUOTE_NONE,
-        low_memory=False,
-    )
-    if frame.empty or frame[0].iloc[-1] != TABLE_END:
-        raise FileError(f"the file ends before {TABLE_END!r}: it is cut short; download it again")
-    return frame.iloc[:-1]

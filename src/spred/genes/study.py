@@ -18,14 +18,18 @@ import numpy as np
 import pandas as pd
 
 from spred.errors import InputError
+from spred.genes.checks import warnings_about
 from spred.genes.expression import Expression
 from spred.genes.preprocess import pipeline
 from spred.genes.scores import ClassScore, NumberScore, score_classes, score_numbers
+from spred.genes.univariate import adjusted, neighbours, p_values
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
 
     from spred.estimators import NestedCV, SparseClassifierCV, SparseRegressorCV
+    from spred.genes.baselines import Baseline, Permutations
+    from spred.genes.stability import Stability
 
 
 @dataclass(frozen=True)
@@ -52,7 +56,10 @@ class Study:
         n_selected_folds: how many genes each outer fold selected.
         settings: how it was done.
         seconds: time for folds and final fit.
-        notes: what was decided and what the solvers warned of, in sentences.
+        notes: what was decided, what to beware of, and what the solvers warned of, in sentences.
+        stability: filled in by :func:`add_stability`.
+        baselines: filled in by :func:`add_baselines`.
+        permutations: filled in by :func:`add_permutations`.
     """
 
     expression: Expression
@@ -64,6 +71,19 @@ class Study:
     settings: Settings
     seconds: float
     notes: tuple[str, ...]
+    stability: Stability | None = None
+    baselines: tuple[Baseline, ...] = ()
+    permutations: Permutations | None = None
+
+    @property
+    def scaled(self) -> np.ndarray:
+        """The values as the final model sees them, ``(n_samples, n_genes)``: on its scale, gaps filled."""
+        return genes_only(self.expression, self.model[:-1].transform(self.expression.design))
+
+    @property
+    def supports(self) -> list[np.ndarray]:
+        """Which genes each outer fold selected, ``(n_genes,)`` each."""
+        return [support(self.expression, fold.estimator) for fold in self.nested.folds]
 
 
 def run_study(
@@ -112,12 +132,13 @@ def run_study(
         nested=nested,
         score=score_classes(nested, y, classes) if classes else score_numbers(nested, y),
         genes=gene_table(expression, model, nested),
-        n_selected_folds=tuple(int(last_step(f.estimator).get_support().sum()) for f in nested.folds),
+        n_selected_folds=tuple(int(support(expression, f.estimator).sum()) for f in nested.folds),
         settings=settings,
         seconds=perf_counter() - start,
         notes=(
             *expression.notes,
             fold_note(nested, folds, expression.group),
+            *warnings_about(expression),
             *sorted({str(w.message) for w in caught}),
         ),
     )
@@ -129,24 +150,26 @@ def fit(
     """Fit the pipeline in every outer fold, and on all samples."""
     from spred.estimators import nested_cv
 
-    model = pipeline(estimator(expression.task, settings), log2=expression.log2)
-    X, y, groups = expression.values, expression.target, expression.group
+    X, y, groups = expression.design, expression.target, expression.group
+    n_genes, n_free = len(expression.genes), X.shape[1] - len(expression.genes)
+    free = {"penalty_weights": np.r_[np.ones(n_genes), np.zeros(n_free)]} if n_free else {}
+    last = estimator(expression.task, settings, n_free).set_params(**free)
+    model = pipeline(last, log2=expression.log2, n_genes=n_genes)
     nested = nested_cv(
         model, X, y, groups=groups, cv=settings.folds, random_state=settings.seed, n_jobs=n_jobs, on_fold=on_fold
     )
     return nested, model.fit(X, y, model__groups=groups)
 
 
-def estimator(task: str, settings: Settings) -> SparseClassifierCV | SparseRegressorCV:
-    """Make the last step of the pipeline."""
+def estimator(task: str, settings: Settings, n_free: int) -> SparseClassifierCV | SparseRegressorCV:
+    """Make the last step of the pipeline; a rule that counts genes does not count the covariates."""
     from spred.estimators import SparseClassifierCV, SparseRegressorCV
 
+    rule = settings.rule if isinstance(settings.rule, str) else settings.rule + n_free
     if task == "regression":
-        return SparseRegressorCV(
-            rule=settings.rule, n_alphas=settings.n_alphas, cv=settings.folds, random_state=settings.seed
-        )
+        return SparseRegressorCV(rule=rule, n_alphas=settings.n_alphas, cv=settings.folds, random_state=settings.seed)
     return SparseClassifierCV(
-        rule=settings.rule,
+        rule=rule,
         n_alphas=settings.n_alphas,
         cv=settings.folds,
         class_weight=settings.class_weight,
@@ -161,11 +184,12 @@ def gene_table(expression: Expression, model: Pipeline, nested: NestedCV) -> pd.
     deviation of the gene, which makes genes comparable.
     """
     final = last_step(model)
-    chosen = np.flatnonzero(final.get_support())
-    values = model[:-1].transform(expression.values)[:, chosen]
+    chosen = np.flatnonzero(support(expression, model))
+    everything = genes_only(expression, model[:-1].transform(expression.design))
+    values = everything[:, chosen]
     coef = np.atleast_2d(final.coef_)[:, chosen]
     standardised = coef * values.std(axis=0)
-    frequency = np.mean([last_step(f.estimator).get_support()[chosen] for f in nested.folds], axis=0)
+    frequency = np.mean([support(expression, f.estimator)[chosen] for f in nested.folds], axis=0)
     table = pd.DataFrame({"gene": expression.genes[chosen]})
     if expression.symbols is not None:
         table["symbol"] = expression.symbols[chosen]
@@ -177,6 +201,12 @@ def gene_table(expression: Expression, model: Pipeline, nested: NestedCV) -> pd.
     table["mean"], table["sd"] = values.mean(axis=0), values.std(axis=0)
     for c in expression.classes:
         table[f"mean_{c}"] = values[expression.target == c].mean(axis=0)
+    if len(expression.classes) == 2:
+        first, second = expression.classes
+        table["difference"] = table[f"mean_{second}"] - table[f"mean_{first}"]
+    p = p_values(everything, expression.target, expression.classes)
+    table["p_value"], table["q_value"] = p[chosen], adjusted(p)[chosen]
+    table["neighbours"] = neighbours(everything, chosen, expression.genes)
     return table.sort_values(["strength", "gene"], ascending=[False, True], ignore_index=True)
 
 
@@ -194,6 +224,16 @@ def fold_note(nested: NestedCV, asked: int, groups: np.ndarray | None) -> str:
     fewer = f" ({asked} were asked for; the smallest class allows no more)" if made < asked else ""
     whole = "" if groups is None else f"; all samples of one of the {len(np.unique(groups))} groups stay in one fold"
     return f"The score comes from {made} outer folds{fewer}{whole}."
+
+
+def genes_only(expression: Expression, columns: np.ndarray) -> np.ndarray:
+    """Return the columns of the genes, without those of the covariates behind them."""
+    return columns[:, : len(expression.genes)]
+
+
+def support(expression: Expression, model: Pipeline) -> np.ndarray:
+    """Return which genes a fitted pipeline selected, ``(n_genes,)``."""
+    return last_step(model).get_support()[: len(expression.genes)]
 
 
 def last_step(model: Pipeline) -> SparseClassifierCV | SparseRegressorCV:

@@ -6,19 +6,23 @@ number 1.
 
 from __future__ import annotations
 
+import codecs
 import csv
 import gzip
+import warnings
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TextIO
+from typing import TextIO, TypeVar
 
 import numpy as np
 import pandas as pd
 
 from spred.errors import FileError, InputError, did_you_mean
 from spred.genes.expression import Table, count, some
+
+T = TypeVar("T")
 
 SAMPLE_HEADERS = {
     "",
@@ -33,7 +37,16 @@ SAMPLE_HEADERS = {
     "geo_accession",
 }
 LONG = 3  # a table without any label has genes in rows if it is so many times longer than wide
-SYMBOL_HEADERS = {"symbol", "gene_symbol", "gene symbol", "identifier", "gene_name", "gene name"}
+SYMBOL_HEADERS = {
+    "symbol",
+    "gene_symbol",
+    "gene symbol",
+    "genesymbol",
+    "identifier",
+    "gene_name",
+    "gene name",
+    "ilmn_gene",
+}
 
 
 @dataclass(frozen=True)
@@ -43,20 +56,22 @@ class Request:
     target: str | None = None
     group: str | None = None
     labels: pd.DataFrame | None = None
+    covariates: tuple[str, ...] = ()
     genes: frozenset[str] = frozenset()
+    encoding: str = "utf-8-sig"
 
     @property
     def columns(self) -> set[str]:
         """The columns asked for by name."""
-        return {c for c in (self.target, self.group) if c is not None}
+        return {c for c in (self.target, self.group, *self.covariates) if c is not None}
 
 
-def delimited(path: Path, *, text: set[str] | None) -> tuple[list[str], pd.DataFrame]:
+def delimited(path: Path, *, text: set[str] | None, encoding: str) -> tuple[list[str], pd.DataFrame]:
     """Read separated text as its header and a frame with columns 0, 1, …; repeated names stay as they are.
 
     The first column and those in ``text`` stay text; with ``text=None`` all do.
     """
-    separator, header = read_header(path)
+    separator, header = read_header(path, encoding)
     as_text: object = str
     if text is not None:
         as_text = {i: str for i, name in enumerate(header) if i == 0 or name in text}
@@ -67,7 +82,7 @@ def delimited(path: Path, *, text: set[str] | None) -> tuple[list[str], pd.DataF
             header=None,
             skiprows=1,
             dtype=as_text,
-            encoding="utf-8-sig",
+            encoding=encoding,
             low_memory=False,
         )
     except pd.errors.EmptyDataError as err:
@@ -79,9 +94,9 @@ def delimited(path: Path, *, text: set[str] | None) -> tuple[list[str], pd.DataF
     return header, frame
 
 
-def read_header(path: Path) -> tuple[str, list[str]]:
+def read_header(path: Path, encoding: str) -> tuple[str, list[str]]:
     """Return the separator and the header; if it lacks the cell above the row names, it is given one."""
-    with open_text(path) as lines:
+    with open_text(path, encoding) as lines:
         first, second = lines.readline(), lines.readline()
     if not first.strip():
         raise InputError("the table is empty")
@@ -92,16 +107,52 @@ def read_header(path: Path) -> tuple[str, list[str]]:
     return separator, [name.strip() for name in header]
 
 
-def open_text(path: Path) -> TextIO:
+def open_text(path: Path, encoding: str) -> TextIO:
     """Open text, compressed or not."""
     if path.name.lower().endswith(".gz"):
-        return gzip.open(path, "rt", encoding="utf-8-sig")
-    return path.open(encoding="utf-8-sig")
+        return gzip.open(path, "rt", encoding=encoding)
+    return path.open(encoding=encoding)
+
+
+def in_some_encoding(path: Path, read: Callable[[str], T]) -> tuple[T, str | None]:
+    """Read text as UTF-8 (UTF-16 if it says so), else as Latin-1; in that case return a note too."""
+    opened = gzip.open if path.name.lower().endswith(".gz") else open
+    with opened(path, "rb") as file:
+        wide = file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+    try:
+        return read("utf-16" if wide else "utf-8-sig"), None
+    except UnicodeDecodeError:
+        note = f"{path.name} is not UTF-8; it was read as Latin-1, so look at the accents and Greek letters in names."
+        return read("latin-1"), note
+
+
+def rows_of_table(
+    lines: TextIO, header: list[str], end: str, *, columns: list[int] | None = None, quoting: int = csv.QUOTE_NONE
+) -> pd.DataFrame:
+    """Parse the rows of a GEO table up to the line ``end``, with columns 0, 1, …; names stay text."""
+    names = [0, *(i for i, name in enumerate(header) if name == "IDENTIFIER")]
+    with warnings.catch_warnings():
+        # In pieces, a third less memory; a column with a word in it then has mixed types, and numbers() finds the word.
+        warnings.simplefilter("ignore", pd.errors.DtypeWarning)
+        frame = pd.read_csv(
+            lines,
+            sep="\t",
+            header=None,
+            index_col=False,
+            names=list(range(len(header))),
+            usecols=None if columns is None else [*names, *columns],
+            dtype=dict.fromkeys(names, str),
+            quoting=quoting,
+            low_memory=True,
+        )
+    if frame.empty or frame[0].iloc[-1] != end:
+        raise FileError(f"the file ends before {end!r}: it is cut short; download it again")
+    return frame.iloc[:-1]
 
 
 def read_labels(path: Path) -> pd.DataFrame:
     """Read a labels file: sample names first, then one column an annotation."""
-    header, frame = delimited(path, text=None)
+    header, frame = in_some_encoding(path, lambda encoding: delimited(path, text=None, encoding=encoding))[0]
     if len(header) < 2:
         raise InputError("a labels file needs two columns at least: the sample and its label")
     names = sample_names(frame[0])
@@ -163,7 +214,8 @@ def samples_in_rows(header: list[str], frame: pd.DataFrame, request: Request) ->
     extra = [header[i] for i in about if header[i] not in request.columns]
     if extra and request.columns:
         notes.append(f"Columns of text are kept as annotations, not as genes: {some(extra)}.")
-    return Table(numbers(frame[genes], samples, names), samples, names, annotations, notes=notes)
+    values = np.ascontiguousarray(numbers(frame[genes], samples, names))
+    return Table(values, samples, names, annotations, notes=notes)
 
 
 def genes_in_rows(header: list[str], frame: pd.DataFrame, wanted: set[str]) -> Table:
@@ -174,7 +226,7 @@ def genes_in_rows(header: list[str], frame: pd.DataFrame, wanted: set[str]) -> T
     notes = [f"Genes are in rows: {count(len(samples), 'sample')}, {count(int(named.sum()), 'gene')}."]
     if not named.all():
         notes.append(f"{count(int((~named).sum()), 'row')} without a gene name dropped.")
-    frame = frame.loc[named]
+        frame = frame.loc[named]
     genes = frame[0].astype(str).str.strip().tolist()
     other = [i for i in range(1, len(header)) if i not in set(columns)]
     symbol = next((i for i in other if header[i].lower() in SYMBOL_HEADERS), None)
@@ -226,4 +278,6 @@ def numbers(frame: pd.DataFrame, rows: Sequence[str], columns: Sequence[str]) ->
     if text:
         frame = frame.copy()
         frame[text] = frame[text].apply(pd.to_numeric)
-    return np.ascontiguousarray(frame.to_numpy(dtype=np.float64, na_value=np.nan))
+    if all(isinstance(kind, np.dtype) for kind in frame.dtypes):
+        return frame.to_numpy(dtype=np.float64)  # a view where it can be one; na_value would copy
+    return frame.to_numpy(dtype=np.float64, na_value=np.nan)

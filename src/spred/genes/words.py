@@ -114,11 +114,20 @@ def reading(study: Study) -> str:
     """Say how to read the gene table."""
     classes = study.expression.classes
     per = "per standard deviation of the gene"
+    alone = (
+        f"p is that of the gene alone ({name_of_test(len(classes))}, all samples), q the same adjusted for the number "
+        "of genes; neighbours are the genes most correlated with it."
+    )
     if len(classes) > 2:
-        return f"Under each class stands its coefficient {per}; the strength is their norm."
+        return f"Under each class stands its coefficient {per}; the strength is their norm. {alone}"
     toward = f"; a positive one speaks for {classes[1]!r}, a negative one for {classes[0]!r}" if classes else ""
     scale = "log2 values" if study.expression.log2 else "values as in the file"
-    return f"Coefficients are {per}{toward}. Mean and sd are of {scale}."
+    return f"Coefficients are {per}{toward}. Mean and sd are of {scale}. {alone}"
+
+
+def name_of_test(n_classes: int) -> str:
+    """Name the test of a gene alone."""
+    return {0: "Pearson correlation", 2: "Welch's t-test"}.get(n_classes, "one-way ANOVA")
 
 
 def fold_rows(study: Study) -> tuple[list[str], list[list[str]]]:
@@ -140,6 +149,7 @@ def fold_rows(study: Study) -> tuple[list[str], list[list[str]]]:
 def methods(study: Study, run: Mapping[str, object]) -> str:
     """Return the paragraph that a paper can take over."""
     expression, settings = study.expression, study.settings
+    adjusted = f", adjusted for {', '.join(c.name for c in expression.covariates)}" if expression.covariates else ""
     k, n_classes = len(study.nested.folds), len(expression.classes)
     scale = "log2(1 + value), negative values counted as 0" if expression.log2 else "the values as given"
     model = {0: "Lasso regression", 2: "L1-penalised logistic regression"}.get(
@@ -151,14 +161,34 @@ def methods(study: Study, run: Mapping[str, object]) -> str:
     certificate = last_step(study.model).certificate_
     return (
         f"Genes were selected with {model}{weighted}, on {scale}, each gene standardised on the training "
-        f"samples. The penalty was chosen on a path of {settings.n_alphas} values by {kind}"
+        f"samples{adjusted}. The penalty was chosen on a path of {settings.n_alphas} values by {kind}"
         f"cross-validation of the deviance, {rule_text(settings.rule)}. Performance was estimated by "
         f"{k}-fold {kind}nested cross-validation{unit}: imputation, standardisation, choice of the penalty "
         "and selection were repeated in every outer fold without its held-out samples. The reported genes "
         f"come from the same procedure on all {len(expression.samples)} samples, solved to a relative "
-        f"duality gap of {tiny(certificate.gap)}. "
+        f"duality gap of {tiny(certificate.gap)}. {added(study)}"
         f"Software: {software(run)}; seed {settings.seed}."
     )
+
+
+def added(study: Study) -> str:
+    """Say in the methods how stability selection, permutations and baselines were done, where they were."""
+    text = ""
+    if study.stability is not None:
+        found = study.stability
+        text += (
+            f"Stability selection used {found.n_pairs} complementary pairs of halves, the first {found.n_selected} "
+            f"genes on the path of each, and a threshold of {found.threshold:.2f} (PFER at most {found.pfer:.2g} by "
+            f"the {found.bound} bound of Shah and Samworth, 2013). "
+        )
+    if study.permutations is not None:
+        text += (
+            f"The p-value of the score comes from {len(study.permutations.scores)} permutations of the labels in the "
+            "same folds, at the penalties chosen for the true labels. "
+        )
+    if study.baselines:
+        text += "Other methods were scored in the same folds. "
+    return text
 
 
 def rule_text(rule: object) -> str:

@@ -23,6 +23,7 @@ HUES = (
     "#c06c84",
 )
 MOST_LINES = 150  # the smaller coefficients of a long list would only blacken the corner
+MOST_BARS = 60  # frequencies drawn; what follows are the rare ones
 MOST_NAMES = 10  # labels at the ends of a path before they run into one another
 
 
@@ -165,6 +166,58 @@ def heatmap(values: np.ndarray, names: Sequence[str], groups: Sequence[str]) -> 
     axes.set_yticks(range(p), [shorten(name) for name in names], fontsize=7)
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
+    return figure
+
+
+def frequency_plot(frequency: np.ndarray, names: Sequence[str], *, threshold: float) -> Figure:
+    """Draw selection frequencies, largest first, with the threshold; features that reach it are named.
+
+    Args:
+        frequency: shape (p,), between 0 and 1.
+        names: the p features.
+        threshold: where the line is drawn.
+    """
+    figure, axes = blank(5.6, 3.7)
+    order = np.argsort(-frequency, kind="stable")[:MOST_BARS]
+    order = order[: max(int((frequency[order] > 0).sum()), 1)]
+    heights = frequency[order]
+    kept = heights >= threshold - 1e-9
+    axes.vlines(np.arange(len(order)), 0, heights, color=np.where(kept, ACCENT, SOFT), linewidth=2.5)
+    axes.axhline(threshold, color=INK, linewidth=0.9, linestyle="--")
+    named = np.flatnonzero(kept)[:MOST_NAMES]
+    at = apart(heights[named], 1.05 / 18, 1.05)
+    for i, height in zip(named, at, strict=True):
+        axes.annotate(
+            shorten(names[order[i]]),
+            (float(i), float(heights[i])),
+            xytext=(float(max(len(order) * 0.45, kept.sum() + 2)), float(height)),
+            va="center",
+            fontsize=8,
+            color=INK,
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.0},
+            arrowprops={"arrowstyle": "-", "color": SOFT, "linewidth": 0.6},
+        )
+    axes.set_ylim(0, 1.08)
+    axes.set_xlim(-1, max(len(order), 10))
+    axes.set_xlabel("features, most frequent first")
+    axes.set_ylabel("share of halves that select it")
+    return figure
+
+
+def roc_plot(curves: Sequence[tuple[np.ndarray, np.ndarray]], *, positive: str) -> Figure:
+    """Draw ROC curves of folds, given as (false positive rate, true positive rate), and their mean."""
+    figure, axes = blank(4.6, 4.0)
+    grid = np.linspace(0, 1, 101)
+    axes.plot([0, 1], [0, 1], color=SOFT, linewidth=1)
+    for false_rate, true_rate in curves:
+        axes.plot(false_rate, true_rate, color=ACCENT, linewidth=0.8, alpha=0.45)
+    if curves:
+        mean = np.mean([np.interp(grid, false_rate, true_rate) for false_rate, true_rate in curves], axis=0)
+        axes.plot(np.r_[0.0, grid], np.r_[0.0, mean], color=ACCENT, linewidth=2.2)
+    axes.set_xlim(-0.02, 1.02)
+    axes.set_ylim(-0.02, 1.02)
+    axes.set_xlabel("false positive rate")
+    axes.set_ylabel(f"true positive rate ({shorten(positive)})")
     return figure
 
 

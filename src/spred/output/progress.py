@@ -9,6 +9,8 @@ from time import perf_counter
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+MOST_LINES = 10  # about so many, where there are more steps
+
 Advance = Callable[[int, int], None]
 
 
@@ -29,10 +31,12 @@ def progress(console: Console, what: str) -> Iterator[Advance]:
 
 
 def lines(console: Console, what: str) -> Advance:
-    """Return the plain form of progress: one line a step, with the seconds since the start."""
+    """Return the plain form of progress: one line a step (a tenth of many), with the seconds since the start."""
     start = perf_counter()
 
     def advance(done: int, total: int) -> None:
+        if done < total and done % max(1, total // MOST_LINES):
+            return
         console.print(f"{what}: {done} of {total} ({perf_counter() - start:.1f} s)", markup=False, highlight=False)
 
     return advance

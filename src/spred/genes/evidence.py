@@ -1,0 +1,133 @@
+"""The sentences and tables of what was added to a study: stability, baselines, permutations."""
+
+from __future__ import annotations
+
+from spred.genes.expression import count
+from spred.genes.scores import ClassScore, Spread
+from spred.genes.stability import Stability, agreement
+from spred.genes.study import Study
+
+STABILITY_CAPTION = (
+    "How often each gene was among those that a half of the samples selected, most frequent first. The dashed line is "
+    "the threshold of the stable list."
+)
+ROC_CAPTION = (
+    "ROC curves of the held-out predictions: thin, one for each outer fold; thick, their mean. On the diagonal, "
+    "guessing."
+)
+
+
+def stable(study: Study, found: Stability) -> str:
+    """Say what stability selection found, and what its bound promises."""
+    n = len(found.genes)
+    how = (
+        f"{count(found.n_pairs, 'pair')} of complementary halves of the samples, in each of which the "
+        f"{count(found.n_selected, 'gene')} that enter the path first were selected"
+    )
+    promise = (
+        f"At most {found.pfer:.2g} of the genes that a half selects no more often than chance would are expected in "
+        f"such a list ({found.bound} bound of Shah and Samworth)"
+    )
+    if not n:
+        top = float(found.frequency.max())
+        return (
+            f"No gene is stable: in {how}, none came back in {found.threshold:.0%} of the halves, the most frequent "
+            f"one in {top:.0%}. The list then depends on which samples were at hand: take it as one of several that "
+            "predict alike. More samples would help most."
+        )
+    return (
+        f"{count(n, 'gene')} {'is' if n == 1 else 'are'} stable: selected in at least {found.threshold:.0%} of {how}. "
+        f"{promise}. {overlap(n, int(found.genes['in_list'].sum()))} in the list of all samples too."
+    )
+
+
+def overlap(n: int, both: int) -> str:
+    """Say how many of n stable genes are somewhere else too: the beginning of a sentence."""
+    if n == 1:
+        return "It is" if both else "It is not"
+    known = {0: "None of them is", 1: "One of them is", n: "All of them are"}
+    return known.get(both, f"{both} of them are")
+
+
+def agreement_text(study: Study) -> str:
+    """Say how much the outer folds agree."""
+    index = agreement(study)
+    if index is None:
+        return ""
+    return (
+        f"Nogueira's index of agreement between the {len(study.nested.folds)} outer folds is {index:.2f} "
+        "(1: the same genes in every fold; 0: no more in common than chance gives)."
+    )
+
+
+def comparison(study: Study) -> tuple[list[str], list[list[str]]]:
+    """Return the table of methods in the same folds: headings and rows of text."""
+    what = "balanced accuracy" if isinstance(study.score, ClassScore) else "R²"
+    rows = [["spred", written(own_score(study)), spoken_range(study.n_selected_folds)]]
+    rows += [[b.name, written(b.score), spoken_range(b.n_genes)] for b in study.baselines]
+    return ["method", what, "genes in a fold"], rows
+
+
+def permutation_text(study: Study) -> str:
+    """Say how good a score labels without meaning reach."""
+    found = study.permutations
+    if found is None:
+        return ""
+    n, best = len(found.scores), max(found.scores)
+    return (
+        f"Labels permuted {n} times, in the same folds at the penalties chosen, scored {sum(found.scores) / n:.2f} on "
+        f"average and {best:.2f} at best, against {found.observed:.2f} for the true labels: p = {found.p:.2g}."
+    )
+
+
+def lines(study: Study) -> list[str]:
+    """Return what was added to a study, a sentence or row each, for the terminal."""
+    said = []
+    if study.baselines:
+        said += [f"  {score:>14}  {name}, in the same folds" for name, score, _ in comparison(study)[1][1:]]
+    if study.permutations is not None:
+        said.append(permutation_text(study))
+    if study.stability is not None:
+        said.append(stable(study, study.stability))
+        said.append(agreement_text(study))
+    return [line for line in said if line]
+
+
+def numbers(study: Study) -> dict[str, object]:
+    """Return what was added to a study as it stands in metrics.json."""
+    found: dict[str, object] = {"nogueira": agreement(study)}
+    if study.stability is not None:
+        s = study.stability
+        found["stability"] = {
+            "n_stable": len(s.genes),
+            "threshold": s.threshold,
+            "pfer": s.pfer,
+            "bound": s.bound,
+            "n_selected": s.n_selected,
+            "n_pairs": s.n_pairs,
+            "seconds": round(s.seconds, 3),
+        }
+    if study.baselines:
+        found["baselines"] = {
+            b.name: {"mean": b.score.mean, "sd": b.score.sd, "folds": b.score.folds} for b in study.baselines
+        }
+    if study.permutations is not None:
+        p = study.permutations
+        found["permutations"] = {"p": p.p, "scores": p.scores, "seconds": round(p.seconds, 3)}
+    return found
+
+
+def own_score(study: Study) -> Spread:
+    """Return the score that is compared: balanced accuracy, or R²."""
+    return study.score.balanced_accuracy if isinstance(study.score, ClassScore) else study.score.r2
+
+
+def written(score: Spread) -> str:
+    """Write a mean and its sd."""
+    return f"{score.mean:.2f} ± {score.sd:.2f}"
+
+
+def spoken_range(counts: tuple[int, ...]) -> str:
+    """Write how many genes were used: one number, or the range."""
+    low, high = min(counts), max(counts)
+    return str(low) if low == high else f"{low} to {high}"

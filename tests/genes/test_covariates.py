@@ -1,0 +1,139 @@
+"""Covariates are adjusted for, never selected, and asked for again when a model predicts."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from spred.errors import InputError
+from spred.genes import (
+    Study,
+    add_baselines,
+    add_permutations,
+    add_stability,
+    apply_model,
+    load_model,
+    read,
+    run_study,
+    write_study,
+)
+from spred.genes.covariates import Covariate, choose_covariates, encode
+from spred.genes.model import model_of
+
+QUICK = {"n_alphas": 12, "folds": 3}
+
+
+@pytest.fixture(scope="module")
+def batched(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """80 samples in two batches, of which one holds most tumours: FOLLOWS follows the batch, TRUE the class."""
+    rng = np.random.default_rng(0)
+    batch = np.arange(80) % 2
+    tumour = np.where(rng.random(80) < 0.8, batch, 1 - batch)
+    values = 8 + rng.normal(size=(80, 40))
+    values[:, 0] += 1.5 * tumour
+    values[:, 1] += 4.0 * batch
+    frame = pd.DataFrame(values.round(4), columns=["TRUE", "FOLLOWS", *(f"N{j}" for j in range(38))])
+    age = 40 + np.arange(80) * 0.5
+    frame.insert(0, "sample", [f"s{i}" for i in range(80)])
+    frame.insert(1, "class", np.where(tumour, "tumour", "normal"))
+    frame.insert(2, "batch", batch + 1)
+    frame.insert(3, "age", np.where(np.arange(80) == 7, np.nan, age))
+    path = tmp_path_factory.mktemp("data") / "batched.csv"
+    frame.to_csv(path, index=False)
+    return path
+
+
+@pytest.fixture(scope="module")
+def adjusted(batched: Path) -> Study:
+    return run_study(read(batched, target="class", covariates=["batch", "age"]), **QUICK)
+
+
+def test_numbers_levels_and_gaps() -> None:
+    table = pd.DataFrame(
+        {"age": [*np.arange(11) + 30.5, None], "sex": [*"fmfmfmfmfmf", None], "site": [*"abcabcabcabc"]}
+    )
+    chosen = choose_covariates(table, ["age", "sex", "site"])
+    assert chosen == (Covariate("age", ()), Covariate("sex", ("f", "m")), Covariate("site", ("a", "b", "c")))
+    assert [name for covariate in chosen for name in covariate.columns] == ["age", "sex=m", "site=b", "site=c"]
+    values = encode(chosen, table)
+    np.testing.assert_array_equal(values[1], [31.5, 1, 1, 0])
+    np.testing.assert_array_equal(np.isnan(values[11]), [True, True, False, False])
+    assert encode((), table).shape == (12, 0)
+
+
+def test_a_gene_that_follows_the_batch_is_left_out(adjusted: Study) -> None:
+    plain = run_study(dataclasses.replace(adjusted.expression, covariates=(), adjusted_for=None), **QUICK)
+    assert "FOLLOWS" in set(plain.genes["gene"])
+    assert adjusted.genes["gene"][0] == "TRUE"
+    assert "FOLLOWS" not in set(adjusted.genes["gene"])
+    assert any(note == "Adjusted for, without a penalty: batch (1, 2), age (a number)." for note in adjusted.notes)
+    assert adjusted.scaled.shape == (80, 40)
+    assert not {"batch", "age"} & set(adjusted.expression.genes)
+
+
+def test_covariates_are_not_taken_to_log2(batched: Path, adjusted: Study) -> None:
+    expression = dataclasses.replace(adjusted.expression, values=2**adjusted.expression.values - 1, log2=True)
+    assert list(run_study(expression, **QUICK).genes["gene"]) == list(adjusted.genes["gene"])
+
+
+def test_a_rule_of_k_counts_genes_only(batched: Path) -> None:
+    study = run_study(read(batched, target="class", covariates=["batch", "age"]), rule=1, **QUICK)
+    assert list(study.genes["gene"]) == ["TRUE"]
+
+
+def test_the_whole_study_goes_on_with_covariates(adjusted: Study, tmp_path: Path) -> None:
+    whole = add_permutations(add_baselines(add_stability(adjusted, n_pairs=5)), 3)
+    assert whole.stability is not None
+    assert len(whole.stability.frequency) == 40
+    out = write_study(whole, tmp_path / "out")
+    assert load_model(out) == model_of(adjusted)
+    assert "adjusted for batch, age" in (out / "report.html").read_text()
+
+
+def test_a_model_asks_for_its_covariates(batched: Path, adjusted: Study, tmp_path: Path) -> None:
+    found = apply_model(model_of(adjusted), batched).table
+    expected = adjusted.model.predict_proba(adjusted.expression.design)
+    np.testing.assert_allclose(found[["prob_normal", "prob_tumour"]], expected, atol=1e-12)
+    frame = pd.read_csv(batched)
+    frame.drop(columns="age").to_csv(tmp_path / "a.csv", index=False)
+    with pytest.raises(InputError, match="'age' not found"):
+        apply_model(model_of(adjusted), tmp_path / "a.csv")
+    frame.assign(batch=frame["batch"] + 1).to_csv(tmp_path / "b.csv", index=False)
+    with pytest.raises(InputError, match="covariate 'batch' has the level '3'; known are '1', '2'"):
+        apply_model(model_of(adjusted), tmp_path / "b.csv")
+
+
+def test_numbers_are_adjusted_for_too(batched: Path) -> None:
+    study = run_study(read(batched, target="age", task="regression", covariates=["batch"]), **QUICK)
+    assert np.isfinite(study.score.r2.mean)
+
+
+@pytest.mark.parametrize(
+    ("names", "sentence"),
+    [
+        (["bach"], "column 'bach' not found; did you mean 'batch'"),
+        (["class"], "is the target or the group"),
+        (["sample name"], "not found"),
+    ],
+)
+def test_bad_covariates_are_sentences(names: list[str], sentence: str, batched: Path) -> None:
+    with pytest.raises(InputError, match=sentence):
+        read(batched, target="class", covariates=names)
+
+
+def test_columns_that_are_no_covariates() -> None:
+    table = pd.DataFrame({"one": ["x"] * 12, "many": [f"p{i}" for i in range(12)], "age": np.arange(12) + 0.5})
+    with pytest.raises(InputError, match="'one' holds one value only"):
+        choose_covariates(table, ["one"])
+    with pytest.raises(InputError, match="'many' has 12 levels"):
+        choose_covariates(table, ["many"])
+    with pytest.raises(InputError, match="covariate 'ages' not found; did you mean 'age'"):
+        choose_covariates(table, ["ages"])
+    broken = table.astype({"age": object})
+    broken.loc[3, "age"] = "old"
+    with pytest.raises(InputError, match="sample 3: covariate 'age' is 'old', no number"):
+        encode([Covariate("age", ())], broken)

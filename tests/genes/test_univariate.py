@@ -1,0 +1,58 @@
+"""p-values are SciPy's, adjusted ones statsmodels' by hand, neighbours those of the correlation matrix."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from spred.genes.univariate import adjusted, correlations, neighbours, p_values
+
+RNG = np.random.default_rng(0)
+VALUES = RNG.normal(size=(30, 12))
+LABELS = np.repeat(["a", "b", "c"], [8, 10, 12])
+
+
+def test_two_classes_are_welchs_test() -> None:
+    labels = np.where(LABELS == "a", "a", "b")
+    expected = stats.ttest_ind(VALUES[labels == "a"], VALUES[labels == "b"], equal_var=False).pvalue
+    np.testing.assert_allclose(p_values(VALUES, labels, ["a", "b"]), expected)
+
+
+def test_more_classes_are_an_analysis_of_variance() -> None:
+    expected = stats.f_oneway(*(VALUES[c == LABELS] for c in "abc")).pvalue
+    np.testing.assert_allclose(p_values(VALUES, LABELS, ["a", "b", "c"]), expected)
+
+
+def test_a_number_is_pearsons_correlation() -> None:
+    y = RNG.normal(size=30)
+    expected = [stats.pearsonr(column, y).pvalue for column in VALUES.T]
+    np.testing.assert_allclose(p_values(VALUES, y, []), expected)
+
+
+def test_what_cannot_be_tested_has_p_1() -> None:
+    flat = np.ones((30, 1))
+    assert p_values(flat, LABELS, ["a", "b", "c"]).tolist() == [1.0]
+    assert p_values(VALUES[:5], np.array(["a", *"bbbb"]), ["a", "b"]).tolist() == [1.0] * 12
+
+
+def test_adjusted_p_values_are_scipys() -> None:
+    p = RNG.random(50) ** 3
+    np.testing.assert_allclose(adjusted(p), stats.false_discovery_control(p))
+
+
+def test_correlations_of_constant_columns_are_nought() -> None:
+    values = np.column_stack([VALUES[:, :2], np.ones(30)])
+    found = correlations(values, values)
+    assert found[2].tolist() == [0.0, 0.0, 0.0]
+    assert found[0, 1] == pytest.approx(np.corrcoef(VALUES[:, 0], VALUES[:, 1])[0, 1])
+
+
+def test_neighbours_are_named_with_their_correlation() -> None:
+    twin, mirror = VALUES[:, 0] + 0.1 * RNG.normal(size=30), -VALUES[:, 0] + 0.2 * RNG.normal(size=30)
+    values = np.column_stack([VALUES, twin, mirror])
+    names = [f"g{j}" for j in range(14)]
+    first, second = neighbours(values, np.array([0, 5]), names)
+    assert first.startswith("g12 ")
+    assert ", g13 -0.9" in first
+    assert second == ""
