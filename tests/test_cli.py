@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -241,10 +241,11 @@ def spred_process(
 
 
 def test_help_answers_at_once() -> None:
-    def seconds() -> float:
-        start = time.perf_counter()
+    def seconds() -> float:  # of the processor: the wall clock counts what else the machine does
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
         assert spred_process("genes", "--help").returncode == 0
-        return time.perf_counter() - start
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
     assert min(seconds() for _ in range(3)) < 1.0
 
