@@ -2,6 +2,9 @@
 
 ``scripts/bench linear`` runs Lasso and sparse logistic paths of 100 alphas down to α_max/100. spred has to reach a
 relative gap of 1e-9 at every alpha; a peer's time is that of the loosest of its tolerances that reaches 1e-5.
+
+``scripts/bench torch`` measures step times and the frontier of accuracy against compression on MNIST; ``torch-steps``
+the times alone.
 """
 
 from __future__ import annotations
@@ -24,6 +27,8 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
 from datasets import DATASETS  # noqa: E402
+from networks.methods import METHODS  # noqa: E402
+from networks.suite import steps, torch_suite  # noqa: E402
 from objective import grid, worst_gap  # noqa: E402
 from solvers import SOLVERS  # noqa: E402
 
@@ -77,24 +82,33 @@ def linear(names: list[str], solvers: list[str], limit: float) -> list[dict]:
 
 def machine() -> dict:
     """Return what a reader needs to place the seconds: processor, cores, versions."""
-    packages = ("torch-spred", "numpy", "scipy", "scikit-learn", "celer", "skglm")
+    packages = ("torch-spred", "numpy", "scipy", "scikit-learn", "celer", "skglm", "torch", "torchao")
+    found = {dist.name for dist in importlib.metadata.distributions()}
     return {
         "processor": platform.processor() or platform.machine(),
         "cores": os.cpu_count(),
         "python": platform.python_version(),
-        "versions": {name: importlib.metadata.version(name) for name in packages},
+        "versions": {name: importlib.metadata.version(name) for name in packages if name in found},
     }
 
 
 def main() -> None:
     """Parse the command line, run, write JSON."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("suite", choices=["linear"])
+    parser.add_argument("suite", choices=["linear", "torch", "torch-steps"])
     parser.add_argument("--data", nargs="*", default=list(DATASETS), choices=list(DATASETS))
     parser.add_argument("--solvers", nargs="*", default=list(SOLVERS), choices=list(SOLVERS))
     parser.add_argument("--limit", type=float, default=60.0, help="seconds after which no tighter tolerance is tried")
+    parser.add_argument("--methods", nargs="*", default=list(METHODS), choices=list(METHODS), help="of the torch suite")
+    parser.add_argument("--seeds", type=int, default=3, help="of the torch suite")
+    parser.add_argument("--epochs", type=int, default=40, help="of the torch suite")
     given = parser.parse_args()
-    rows = linear(given.data, given.solvers, given.limit)
+    if given.suite == "torch":
+        rows = torch_suite(given.methods, given.seeds, given.epochs)
+    elif given.suite == "torch-steps":
+        rows = steps(given.methods)
+    else:
+        rows = linear(given.data, given.solvers, given.limit)
     out = HERE / "results" / f"{given.suite}.json"
     out.parent.mkdir(exist_ok=True)
     out.write_text(json.dumps({"machine": machine(), "rows": rows}, indent=1) + "\n")

@@ -6,12 +6,15 @@ from torch import nn
 
 from spred.core.partition import Axes
 from spred.core.penalties import Penalty
-from spred.errors import InputError, StateError
+from spred.errors import InputError, SpredWarning, StateError
 from spred.nn.finalize import finalize
 from spred.nn.groups import L1, GroupL1, weights
-from spred.nn.inspect import at_zero, inspect
+from spred.nn.inspect import inspect
 from spred.nn.modules import fold, parametrize
 from spred.nn.optimizer import SpredOptimizer
+from spred.nn.zeros import at_zero
+
+pytestmark = pytest.mark.filterwarnings("ignore:the decay budget")
 
 X = torch.randn(40, 6, generator=torch.Generator().manual_seed(0))
 Y = X[:, :2] - X[:, 2:4]
@@ -131,3 +134,31 @@ def test_wrong_calls_are_refused_in_a_sentence():
         finalize(model, opt, threshold=-1)
     with pytest.raises(InputError, match="needs a loss_fn"):
         finalize(model, opt, [(X, Y)])
+
+
+def test_a_run_that_was_too_short_is_said_by_name():
+    model, opt = trained(L1, n_steps=3)
+    with pytest.warns(SpredWarning, match=r"decay budget of 0\.weight, 2\.weight is below 1.*train longer"):
+        finalize(model, opt)
+    assert inspect(model, opt).rows[0].notes == ("B is small: train longer",)
+
+
+@pytest.mark.filterwarnings("error")
+def test_no_warning_without_alpha_or_after_a_long_run():
+    model, opt = trained(L1, n_steps=3, alpha=0.0)
+    finalize(model, opt)
+    model, opt = trained(L1, alpha=0.05)
+    assert min(opt.decay_budget().values()) > 1.0
+    finalize(model, opt)
+
+
+def test_at_alpha_zero_the_weights_that_are_left_are_refitted_and_the_zeros_stay():
+    model, opt = trained(L1, n_steps=2000, alpha=0.05)
+    finalize(model, opt)
+    zeros = model[0].weight == 0
+    before = nn.functional.mse_loss(model(X), Y)
+    opt.penalties[0].alpha = 0.0
+    train(model, opt, 1000)
+    assert zeros.any()
+    assert torch.equal(model[0].weight == 0, zeros)
+    assert nn.functional.mse_loss(model(X), Y) < 0.5 * before

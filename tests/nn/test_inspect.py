@@ -101,8 +101,8 @@ def test_notes_name_what_limits_the_figures():
     model[4].weight.requires_grad_(False)
     notes = [row.notes for row in inspect(model, opt).rows]
     assert notes == [
-        ("followed by batch norm: scale-invariant",),
-        ("every weight is zero: the layer is dead",),
+        ("followed by batch norm: scale-invariant", "B is small: train longer"),
+        ("every weight is zero: the layer is dead", "B is small: train longer"),
         ("frozen",),
     ]
 

@@ -188,6 +188,17 @@ def test_named_parameters_stay_named():
     assert sorted(names) == sorted(["0.bias", "2.bias", *(f"{k}.weight.factor{f}" for k in (0, 2) for f in (0, 1))])
 
 
+@pytest.mark.parametrize("kind", [L1, GroupL1])
+def test_gradients_of_factors_live_in_the_same_memory_at_every_step(kind):
+    model = net()
+    opt = SpredOptimizer(torch.optim.SGD(model.parameters(), lr=0.1), kind(weights(model), 0.01))
+    addresses = []
+    for _ in range(3):
+        train(model, opt, 1)
+        addresses.append([factor.grad.data_ptr() for entry in opt.factored for factor in entry.factors])
+    assert addresses[0] == addresses[1] == addresses[2]
+
+
 # --- the penalty ------------------------------------------------------------------------------------------
 
 
@@ -230,7 +241,9 @@ def test_no_warning_without_weight_decay_or_where_it_only_meets_others():
 
 def test_decay_budget_of_sgd_is_the_sum_of_its_steps():
     model = nn.Linear(6, 2, bias=False)
-    opt = SpredOptimizer(torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.5), L1(model.weight, 0.1))
+    opt = SpredOptimizer(
+        torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.5), L1(model.weight, 0.1), metric=False
+    )
     assert opt.decay_budget()[model.weight] == 0.0
     train(model, opt, 1000)
     assert opt.decay_budget()[model.weight] == pytest.approx(1000 * 0.01 * 0.1 / (1 - 0.5), rel=0.02)
@@ -238,7 +251,7 @@ def test_decay_budget_of_sgd_is_the_sum_of_its_steps():
 
 def test_decay_budget_goes_on_over_a_mask_and_is_unknown_after_a_balanced_split():
     model = nn.Linear(6, 2, bias=False)
-    opt = SpredOptimizer(torch.optim.SGD(model.parameters(), lr=0.01), L1(model.weight, 0.1))
+    opt = SpredOptimizer(torch.optim.SGD(model.parameters(), lr=0.01), L1(model.weight, 0.1), metric=False)
     train(model, opt, 500)
     with torch.no_grad():
         model.weight[0] = 0.0
@@ -260,6 +273,30 @@ def test_a_loaded_model_is_noticed(kind):
     model.load_state_dict(other.state_dict())
     train(model, opt, 1)
     torch.testing.assert_close(model[0].weight, other[0].weight)
+
+
+def test_a_write_that_torch_does_not_count_is_taken_over_by_resplit():
+    model = net()
+    opt = SpredOptimizer(torch.optim.SGD(model.parameters(), lr=0.1), L1(weights(model), 0.01))
+    train(model, opt, 1)
+    model[0].weight.data[0] = 0.0
+    opt.resplit()
+    train(model, opt, 3)
+    assert torch.count_nonzero(model[0].weight[0]) == 0
+
+
+def test_a_step_notices_an_average_written_through_data():
+    torch.manual_seed(0)
+    model = nn.Linear(300, 20)  # more weights than a step compares
+    opt = SpredOptimizer(torch.optim.SGD(model.parameters(), lr=0.1), L1(weights(model), 0.0))
+    inputs = torch.zeros(4, 300)
+    for _ in range(2):
+        average = 0.5 * model.weight.detach() + 0.1
+        model.weight.data.copy_(average)
+        opt.zero_grad()
+        model(inputs).square().mean().backward()  # no gradient in the weights: the step keeps what was written
+        opt.step()
+        torch.testing.assert_close(model.weight.detach(), average)
 
 
 @pytest.mark.parametrize("name", ["SGD", "Adam", "Adagrad", "RMSprop", "LBFGS"])

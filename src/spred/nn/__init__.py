@@ -2,10 +2,14 @@
 
 groups     the public penalties: which tensors, which groups, how strong, how deep
 modules    parametrize, penalty, fold: the identity by autograd, the road to read
-factored   one penalised tensor and its factors
-optimizer  SpredOptimizer: the same steps inside any torch optimiser, the model untouched
+factored   one penalised tensor and its factors; gradients: theirs, in place
+metric     why the dense model's learning rate works
+reopen     weights that noise has closed get another chance
+steer      alpha follows from a target density
+watch      divergence and collapse, by name
+optimizer  SpredOptimizer: the same steps inside any torch optimiser (base), the model untouched
 inspect    what a model in training has reached: sparsity, balance, decay budget, residual
-finalize   exact zeros
+finalize   exact zeros, by the rule in zeros
 """
 
 from spred.nn.finalize import FinalizeReport, finalize

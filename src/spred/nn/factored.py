@@ -6,15 +6,21 @@ The factors follow the tensor when it is written from outside, and remember how 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import log, nan
 
 import torch
 from torch import Tensor, nn
 
-from spred.core.factors import Factors, merge
+from spred.core.factors import Factors, merge, natural_scale
 from spred.core.partition import Partition, norms
+from spred.errors import InputError
+from spred.nn.gradients import Buffers, buffers, deep_gradients, pair_gradients
 from spred.nn.groups import Target, factor_dtype, split_exactly
+from spred.nn.metric import saturation
+
+PROBED = 500
+"""Values of a tensor that are compared at each step to notice writes that torch does not count."""
 
 
 @dataclass(eq=False)
@@ -22,16 +28,27 @@ class Factored:
     """A penalised tensor and the factors that stand for it in the base optimiser.
 
     Attributes:
+        name: what messages call the tensor.
         target: the tensor, its penalty, its partition.
         factors: ``(gate, …, gate, full)``.
+        scale: the typical group norm when the tensor was first split: the unit in which a weight is small.
         imbalance: :func:`imbalance_of` of the factors when they were last split.
         spent: the decay budget used up before that split; NaN where it cannot be measured.
+        seen: address and version of the tensor when the factors last agreed with it.
+        probe: some of its values at that time, where they can be read without waiting for a device.
+        dead: whether all weights were at zero when :mod:`spred.nn.watch` last looked.
     """
 
+    name: str
     target: Target
     factors: tuple[nn.Parameter, ...]
+    scale: float
     imbalance: float
     spent: float
+    seen: tuple[int, int] | None = None
+    probe: Tensor | None = None
+    dead: bool = False
+    _buffers: Buffers | None = field(default=None, init=False, repr=False)
 
     @property
     def tensor(self) -> Tensor:
@@ -47,6 +64,56 @@ class Factored:
         """Return the product of the factors in the tensor's dtype."""
         return merge(self.factors, self.partition).to(self.tensor.dtype)
 
+    def agree(self) -> None:
+        """Remember the tensor as it is now, when it is the product of the factors."""
+        self.seen = self.tensor.data_ptr(), self.tensor._version
+        self.probe = self._sample().clone() if self.tensor.device.type == "cpu" else None
+
+    def was_written(self) -> bool:
+        """Return whether the tensor has changed since :meth:`agree`.
+
+        Torch counts writes, but not those through ``.data``, which averaging tools like: these show in the probe.
+        """
+        if self.seen != (self.tensor.data_ptr(), self.tensor._version):
+            return True
+        return self.probe is not None and not torch.equal(self.probe, self._sample())
+
+    def _sample(self) -> Tensor:
+        """Return at most ``PROBED`` values of the tensor, evenly spaced."""
+        flat = self.tensor.detach().flatten()
+        return flat[:: max(1, flat.numel() // PROBED)]
+
+    @torch.no_grad()
+    def write(self) -> None:
+        """Put the product of the factors into the tensor."""
+        if len(self.factors) == 2 and self.tensor.dtype == self.factors[0].dtype:
+            gate, full = self.factors
+            torch.mul(self.partition.spread(gate, full), full, out=self.tensor)
+        else:
+            self.tensor.copy_(self.product())
+        self.agree()
+
+    @torch.no_grad()
+    def take_gradient(self, *, metric: bool) -> None:
+        """Give each factor its gradient: the loss's, pulled back, plus the penalty's, both divided by the metric."""
+        grad = self.tensor.grad
+        if grad is None:
+            for factor in self.factors:
+                factor.grad = None
+            return
+        if grad.layout != torch.strided:
+            raise InputError(f"the gradient of {self.name} is sparse; make its module with sparse=False")
+        grad = grad.to(self.factors[0].dtype)
+        depth, alpha, weights = len(self.factors), self.target.penalty.alpha, self.target.weights
+        constant = saturation(self.scale, depth) if metric else None
+        if depth == 2:
+            self._buffers = self._buffers or buffers(self.factors)
+            grads = pair_gradients(grad, self.factors, self.partition, alpha * weights, constant, self._buffers)
+        else:
+            grads = deep_gradients(grad, self.factors, self.partition, alpha, weights, constant)
+        for factor, value in zip(self.factors, grads, strict=True):
+            factor.grad = value
+
     def budget(self) -> float:
         """Return the decay budget B spent so far; see :meth:`SpredOptimizer.decay_budget`."""
         if self.imbalance == 0.0:
@@ -56,12 +123,14 @@ class Factored:
         return self.spent + len(self.factors) / 4 * log(self.imbalance / now)
 
 
-def factorise(target: Target, balanced: bool) -> Factored:
+def factorise(target: Target, balanced: bool, name: str = "a penalised tensor") -> Factored:
     """Return the first split of a target's tensor."""
     value = target.tensor.detach().to(factor_dtype(target.tensor))
     factors = split_exactly(value, target.penalty.depth, target.partition, balanced=balanced)
     imbalance = 0.0 if balanced else imbalance_of(factors, target.partition)
-    return Factored(target, tuple(map(nn.Parameter, factors)), imbalance, spent=nan if balanced else 0.0)
+    scale = min(natural_scale(value, target.partition), 2.0**100)
+    spent = nan if balanced else 0.0
+    return Factored(name, target, tuple(map(nn.Parameter, factors)), scale, imbalance, spent)
 
 
 def follow(entry: Factored, balanced: bool) -> tuple[Factors, Tensor]:

@@ -8,6 +8,7 @@ can go on.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from math import isfinite
@@ -16,10 +17,11 @@ import torch
 from torch import Tensor, nn
 
 from spred.core.factors import natural_scale
-from spred.errors import InputError, StateError
+from spred.errors import InputError, SpredWarning, StateError
 from spred.nn.groups import factor_dtype, zero_groups_
-from spred.nn.inspect import SMALL, View, at_zero, mean_gradients, table, views
+from spred.nn.inspect import SHORT, View, mean_gradients, table, too_short, views
 from spred.nn.optimizer import SpredOptimizer
+from spred.nn.zeros import SMALL, at_zero
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,9 @@ def finalize(
     Raises:
         InputError: a threshold that is not a finite number ≥ 0; a loader without a loss or the reverse.
         StateError: nothing is penalised.
+
+    Warns:
+        SpredWarning: the decay budget of a tensor is below 1, so its weights are not yet those of the penalised loss.
     """
     if threshold is not None and not (isfinite(threshold) and threshold >= 0):
         raise InputError(f"threshold is {threshold}; give a finite number that is not negative")
@@ -94,6 +99,14 @@ def finalize(
     found = [view for view in views(model, opt) if view.penalty is not None]
     if not found:
         raise StateError("nothing is penalised; give the SpredOptimizer, or a model under spred.parametrize")
+    early = [view.name for view in found if too_short(view)]
+    if early:
+        warnings.warn(
+            f"the decay budget of {', '.join(early)} is below {SHORT:g}, so the penalty has not had its time; train "
+            "longer, or with a larger learning rate or alpha",
+            SpredWarning,
+            stacklevel=3,
+        )
     grads = mean_gradients(model, found, loader, loss_fn)
     return FinalizeReport(tuple(_finish(view, grad, threshold, opt) for view, grad in zip(found, grads, strict=True)))
 

@@ -46,6 +46,8 @@ class L1:
         alpha: strength, ≥ 0, on the scale of a loss that is a mean over samples. It may be changed between
             steps.
         depth: number of factors D. 2 is L1; 3 and 4 give ``alpha · Σ |v_i|^{2/D}``, sparser and not convex.
+        target_density: share of the weights to keep, between 0 and 1. ``alpha`` is then only where
+            :class:`~spred.nn.optimizer.SpredOptimizer` starts from; it needs ``total_steps``.
 
     Raises:
         InputError: no tensor, a tensor that cannot be trained as it is, a negative alpha, a depth below 2.
@@ -58,12 +60,17 @@ class L1:
 
     _alpha: float
 
-    def __init__(self, params: Tensor | Iterable[Tensor], alpha: float, *, depth: int = 2) -> None:
+    def __init__(
+        self, params: Tensor | Iterable[Tensor], alpha: float, *, depth: int = 2, target_density: float | None = None
+    ) -> None:
         if isinstance(depth, bool) or not isinstance(depth, int) or depth < 2:
             raise InputError(f"depth is {depth!r}; give a whole number, 2 or more")
         self.params = (params,) if isinstance(params, Tensor) else tuple(params)
         self.alpha = alpha
         self.depth = depth
+        self.target_density = target_density
+        if target_density is not None and not 0.0 < target_density < 1.0:
+            raise InputError(f"target_density is {target_density}; give a number between 0 and 1")
         if not self.params:
             raise InputError(f"{type(self).__name__} got no tensor; give one, or spred.weights(model)")
         for position, tensor in enumerate(self.params):
@@ -109,6 +116,7 @@ class GroupL1(L1):
         weight: ω. ``"none"`` is 1, ``"sqrt"`` the root of the group's size, which treats groups of unlike
             sizes alike.
         depth: number of factors D; above 2 the penalty is ``alpha · Σ_g ω_g ‖v_g‖^{2/D}``.
+        target_density: as in :class:`L1`.
 
     Raises:
         InputError: as :class:`L1`; an axis, labels or heads that do not fit a tensor.
@@ -129,8 +137,9 @@ class GroupL1(L1):
         heads: int | None = None,
         weight: str = "none",
         depth: int = 2,
+        target_density: float | None = None,
     ) -> None:
-        super().__init__(params, alpha, depth=depth)
+        super().__init__(params, alpha, depth=depth, target_density=target_density)
         if groups is not None and (dim is not None or heads is not None):
             raise InputError("groups= already names every group; leave out dim= and heads=")
         if heads is not None and heads < 1:

@@ -25,12 +25,13 @@ from spred.nn.factored import Factored
 from spred.nn.groups import WEIGHTED, factor_dtype, weights
 from spred.nn.modules import Product, factors_of, own_products
 from spred.nn.optimizer import SpredOptimizer
-
-SMALL = 1e-2
-"""Part of a tensor's typical group norm below which a group is at zero, if the gradient does not object."""
+from spred.nn.zeros import SMALL, at_zero
 
 STATIONARY = 0.1
 """A group whose residual is below this part of alpha is stationary."""
+
+SHORT = 1.0
+"""A decay budget below this is too small for an L1 solution: more than exp(−2) of the imbalance is left."""
 
 COLUMNS = (
     *("tensor", "shape", "nonzero", "density", "alpha"),
@@ -213,12 +214,14 @@ def residuals(value: Tensor, grad: Tensor, penalty: Penalty, threshold: float) -
     return torch.minimum(norms(value, penalty.partition) / threshold, stationary)
 
 
-@torch.no_grad()
-def at_zero(value: Tensor, grad: Tensor | None, penalty: Penalty, threshold: float) -> Tensor:
-    """Return which groups belong at zero (bool, gate shape), by the rule of :func:`spred.finalize`."""
-    if grad is not None and penalty.depth == 2 and penalty.alpha > 0:
-        value = value - threshold / penalty.alpha * grad.to(value.dtype)
-    return norms(value, penalty.partition) <= threshold * penalty.weights
+def too_short(view: View) -> bool:
+    """Return whether the penalty of a weight has had too little time to mean anything."""
+    return (
+        view.entry is not None
+        and view.entry.tensor.requires_grad
+        and view.entry.target.penalty.alpha > 0
+        and view.entry.budget() < SHORT
+    )
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -279,6 +282,8 @@ def _row(view: View, grad: Tensor | None, budgets: dict[Tensor, float], normalis
         notes.append("every weight is zero: the layer is dead")
     if view.entry is not None and not view.entry.tensor.requires_grad:
         notes.append("frozen")
+    elif too_short(view):
+        notes.append("B is small: train longer")
     return replace(
         plain,
         alpha=penalty.alpha,

@@ -8,19 +8,24 @@ model's own ``.grad``. The same mathematics by autograd is in :mod:`spred.nn.mod
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from spred.core.factors import decay, pull_back, quadratic_penalty
-from spred.errors import InputError, SpredWarning, StateError
+from spred.core.factors import quadratic_penalty
+from spred.errors import InputError, StateError
+from spred.nn import watch
+from spred.nn.base import adopt_state, check_members, clear_moments, copy_options, install, names
 from spred.nn.factored import Factored, factorise, follow, imbalance_of
-from spred.nn.groups import L1, Target, targets, zero_groups_
+from spred.nn.groups import L1, targets, zero_groups_
+from spred.nn.metric import Metric, wants_metric
+from spred.nn.reopen import Reopening, open_groups_
+from spred.nn.steer import steering
 
-NOT_OPTIONS = ("params", "param_names")
+SAVED = {"param_groups", "state", "base", "factors", "budgets", "scales", "alphas", "n_steps", "errors", "reopening"}
 
 
 class SpredOptimizer(torch.optim.Optimizer):
@@ -40,6 +45,15 @@ class SpredOptimizer(torch.optim.Optimizer):
         penalties: :class:`~spred.nn.groups.L1`, :class:`~spred.nn.groups.GroupL1`, or several. Move the model
             to its device first. Their ``alpha`` may be changed between steps.
         balanced: split as in :func:`spred.core.factors.split`.
+        metric: divide the factors' gradients by the saturating metric of :mod:`spred.nn.metric`, so that the dense
+            model's learning rate works. ``"auto"`` does it for SGD, where it helps.
+        reopen: while the learning rate is at least half of the largest so far, weights at zero whose mean gradient
+            exceeds alpha are opened again (:mod:`spred.nn.reopen`). It takes one more copy of each tensor in that
+            time. Never for LBFGS, which sees no noise.
+        target_density: share of all penalised weights to keep, between 0 and 1. Every alpha is then steered by one
+            common factor (:mod:`spred.nn.steer`), from where it stands; ``penalties[k].alpha`` is what is used. A
+            penalty can have a target of its own instead.
+        total_steps: steps of the whole run; needed with a target.
 
     Attributes:
         base: the wrapped optimiser, with factors in its groups.
@@ -58,23 +72,42 @@ class SpredOptimizer(torch.optim.Optimizer):
     Source: Ziyin and Wang, "spred: Solving L1 Penalty with SGD", ICML 2023, algorithm 1.
     """
 
-    def __init__(self, base: torch.optim.Optimizer, penalties: L1 | Iterable[L1], *, balanced: bool = False) -> None:
+    def __init__(
+        self,
+        base: torch.optim.Optimizer,
+        penalties: L1 | Iterable[L1],
+        *,
+        balanced: bool = False,
+        metric: Metric = "auto",
+        reopen: bool = True,
+        target_density: float | None = None,
+        total_steps: int | None = None,
+    ) -> None:
         if not isinstance(base, torch.optim.Optimizer) or isinstance(base, SpredOptimizer):
             raise InputError(
                 f"base is {base!r}; give an instance of a torch optimiser, "
                 "for instance torch.optim.SGD(model.parameters(), lr=0.1)"
             )
         listed = targets(penalties)
-        _check_members(base, listed)
+        check_members(base, listed)
         self._routes: list[tuple[int, bool]] = []  # empty while Optimizer.__init__ adds the public groups
         super().__init__([dict(group) for group in base.param_groups], dict(base.defaults))
         self.base = base
         self.balanced = balanced
+        self.metric = wants_metric(base, metric)
         self.penalties = list(dict.fromkeys(target.penalty for target in listed))
-        self.factored = [factorise(target, balanced) for target in listed]
+        called = names(base, listed)
+        self.factored = [factorise(target, balanced, name) for target, name in zip(listed, called, strict=True)]
+        self.steering = steering(self.factored, self.penalties, target_density, total_steps)
+        self.reopening = None
+        if reopen and not isinstance(base, torch.optim.LBFGS):
+            self.reopening = (
+                Reopening(self.factored) if self.steering is None else self.steering.reopening(self.factored)
+            )
+        self.n_steps = 0
         for entry in self.factored:
-            _adopt_state(base, entry)
-        self._routes = _install(base, self.factored)
+            adopt_state(base, entry)
+        self._routes = install(base, self.factored)
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
@@ -87,14 +120,21 @@ class SpredOptimizer(torch.optim.Optimizer):
             What the base returns: with a closure its loss, plus the penalty.
         """
         self._send_options()
-        self.resplit()
+        self._take_writes()
         if closure is None:
             self._pull_gradients()
             loss = self.base.step()
         else:
             loss = self.base.step(self._penalised(closure))
+        self._reopen()
         self._write_products()
         self._fetch_options()
+        self.n_steps += 1
+        if self.n_steps % watch.EVERY == 0:
+            for entry in self.factored:
+                watch.check(entry)
+        if self.steering is not None:
+            self.steering.observe(self.n_steps)
         return loss
 
     def zero_grad(self, set_to_none: bool = True) -> None:
@@ -115,30 +155,28 @@ class SpredOptimizer(torch.optim.Optimizer):
         """Return the decay budget B that each penalised tensor has spent.
 
         ``B = (D/4)·log(Δ₀/Δ)``, where Δ is the mean of ``|u² − w²|`` over the groups that are not closed (in a
-        group, gate against norm of the full factor), and Δ₀ its value at the split. Under SGD only the penalty
-        moves ``u² − w²``, and B is ``Σ_t lr_t·α/(1 − momentum)``, to first order in the step; under other
-        optimisers the same ratio is measured. While B is small, below 2 say, the run has not reached the L1
-        solution (docs/math.md, §6). NaN after a balanced split, which has no imbalance to lose.
+        group, gate against norm of the full factor), and Δ₀ its value at the split. It is measured from the factors,
+        whatever optimiser moved them. Under SGD only the penalty moves ``u² − w²``, and to first order in the step B
+        is ``Σ_t lr_t·α/(1 − momentum)`` without the metric; with it, each weight has a B of its own, in which
+        ``lr_t`` is divided by the metric, and this is that of their mean imbalance. While B is small, below 2 say,
+        the run has not reached the L1 solution (docs/math.md, §6). NaN after a balanced split, which has no imbalance
+        to lose.
         """
         return {entry.tensor: entry.budget() for entry in self.factored}
 
     @torch.no_grad()
     def resplit(self) -> None:
-        """Take over weights that were written from outside since the last step; every step begins with this.
+        """Take over weights that were written from outside since the last step.
+
+        Every step does so for the tensors whose version counter has moved, or, on the CPU, some of whose values have;
+        this compares all values, and so sees on any device what was written through ``.data``.
 
         What changed keeps its gates where they still suit, so that the optimiser's moments keep their
         meaning; else it is split anew. Groups that were written as exact zeros get all factors and moments
         zero: zero is absorbing, so a mask stays a mask.
         """
         for entry in self.factored:
-            if torch.equal(entry.tensor, entry.product()):
-                continue
-            spent = entry.budget()
-            factors, reset = follow(entry, self.balanced)
-            for factor, value in zip(entry.factors, factors, strict=True):
-                factor.copy_(value)
-            self._forget(entry, reset)
-            entry.imbalance, entry.spent = imbalance_of(entry.factors, entry.partition), spent
+            self._resplit(entry)
 
     @torch.no_grad()
     def close(self, entry: Factored, dead: Tensor) -> None:
@@ -148,11 +186,9 @@ class SpredOptimizer(torch.optim.Optimizer):
             entry: one of ``factored``.
             dead: the groups, bool in the gate shape.
         """
-        spent = entry.budget()
-        zero_groups_(entry.factors, dead, entry.partition)
-        self._forget(entry, dead)
-        entry.imbalance, entry.spent = imbalance_of(entry.factors, entry.partition), spent
-        entry.tensor.copy_(entry.product())
+        with self._rewriting(entry, dead):
+            zero_groups_(entry.factors, dead, entry.partition)
+        entry.write()
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add unpenalised tensors, to the base too. A penalised tensor must be there from the start."""
@@ -167,7 +203,11 @@ class SpredOptimizer(torch.optim.Optimizer):
             "base": self.base.state_dict(),
             "factors": [[factor.detach() for factor in entry.factors] for entry in self.factored],
             "budgets": [[entry.imbalance, entry.spent] for entry in self.factored],
+            "scales": [entry.scale for entry in self.factored],
             "alphas": [penalty.alpha for penalty in self.penalties],
+            "n_steps": self.n_steps,
+            "errors": [] if self.steering is None else [loop.error for loop in self.steering.loops],
+            "reopening": None if self.reopening is None else self.reopening.state_dict(),
         }
 
     @torch.no_grad()
@@ -182,9 +222,15 @@ class SpredOptimizer(torch.optim.Optimizer):
         self.base.load_state_dict(state_dict["base"])
         for penalty, alpha in zip(self.penalties, state_dict["alphas"], strict=True):
             penalty.alpha = alpha
-        saved = zip(self.factored, state_dict["factors"], state_dict["budgets"], strict=True)
-        for entry, factors, (imbalance, spent) in saved:
-            entry.imbalance, entry.spent = imbalance, spent
+        self.n_steps = state_dict["n_steps"]
+        if self.reopening is not None and state_dict["reopening"] is not None:
+            self.reopening.load_state_dict(state_dict["reopening"])
+        if self.steering is not None:
+            for loop, error in zip(self.steering.loops, state_dict["errors"], strict=True):
+                loop.error = error
+        saved = zip(self.factored, *(state_dict[key] for key in ("factors", "budgets", "scales")), strict=True)
+        for entry, factors, (imbalance, spent), scale in saved:
+            entry.imbalance, entry.spent, entry.scale, entry.seen = imbalance, spent, scale, None
             for factor, value in zip(entry.factors, factors, strict=True):
                 factor.copy_(value)
 
@@ -204,30 +250,47 @@ class SpredOptimizer(torch.optim.Optimizer):
 
         return penalised
 
+    def _reopen(self) -> None:
+        """Open what noise has closed; the base forgets its moments there."""
+        if self.reopening is None:
+            return
+        for entry, groups, mean in self.reopening.observe(max(float(group["lr"]) for group in self.param_groups)):
+            if groups.any():
+                with self._rewriting(entry, groups):
+                    open_groups_(entry, groups, mean)
+
+    def _take_writes(self) -> None:
+        """Split again what torch's version counters say was written; comparing every value would cost a step more."""
+        for entry in self.factored:
+            if entry.was_written():
+                self._resplit(entry)
+
+    def _resplit(self, entry: Factored) -> None:
+        if not torch.equal(entry.tensor, entry.product()):
+            factors, reset = follow(entry, self.balanced)
+            with self._rewriting(entry, reset):
+                for factor, value in zip(entry.factors, factors, strict=True):
+                    factor.copy_(value)
+        entry.agree()
+
     @torch.no_grad()
     def _pull_gradients(self) -> None:
         """Give each factor its gradient: the loss's, pulled back, plus the penalty's."""
         for entry in self.factored:
-            grad = entry.tensor.grad
-            if grad is None:
-                for factor in entry.factors:
-                    factor.grad = None
-                continue
-            if grad.layout != torch.strided:
-                raise InputError(
-                    f"the gradient of a penalised tensor of shape {tuple(grad.shape)} is sparse; "
-                    "make its module with sparse=False"
-                )
-            target = entry.target
-            pulled = pull_back(grad.to(entry.factors[0].dtype), entry.factors, entry.partition)
-            shrink = decay(entry.factors, target.penalty.alpha, target.weights, entry.partition)
-            for factor, of_loss, of_penalty in zip(entry.factors, pulled, shrink, strict=True):
-                factor.grad = of_loss + of_penalty
+            entry.take_gradient(metric=self.metric)
 
     @torch.no_grad()
     def _write_products(self) -> None:
         for entry in self.factored:
-            entry.tensor.copy_(entry.product())
+            entry.write()
+
+    @contextmanager
+    def _rewriting(self, entry: Factored, groups: Tensor) -> Iterator[None]:
+        """Around a change of factors by hand: the decay budget goes on, and the moments of ``groups`` are void."""
+        spent = entry.budget()
+        yield
+        self._forget(entry, groups)
+        entry.imbalance, entry.spent = imbalance_of(entry.factors, entry.partition), spent
 
     def _forget(self, entry: Factored, groups: Tensor) -> None:
         """Drop what the base remembers about groups (bool, gate shape) whose factors were rewritten."""
@@ -236,128 +299,31 @@ class SpredOptimizer(torch.optim.Optimizer):
         elif groups.any():
             *gates, full = entry.factors
             for gate in gates:
-                _clear_moments(self.base.state[gate], gate, groups)
-            _clear_moments(self.base.state[full], full, entry.partition.spread(groups, full))
+                clear_moments(self.base.state[gate], gate, groups)
+            clear_moments(self.base.state[full], full, entry.partition.spread(groups, full))
 
     def _send_options(self) -> None:
         """Bring lr, momentum and the rest from the public groups to the base's."""
         for (source, decays), group in zip(self._routes, self.base.param_groups, strict=True):
-            _copy_options(self.param_groups[source], group, decays=decays)
+            copy_options(self.param_groups[source], group, decays=decays)
 
     def _fetch_options(self) -> None:
         """Bring back what a base optimiser changes in its own groups (a few adapt their lr)."""
         for (source, decays), group in zip(self._routes, self.base.param_groups, strict=True):
-            _copy_options(group, self.param_groups[source], decays=decays)
-
-
-def _check_members(base: torch.optim.Optimizer, listed: list[Target]) -> None:
-    members = {id(tensor) for group in base.param_groups for tensor in group["params"]}
-    for target in listed:
-        if id(target.tensor) not in members:
-            raise InputError(
-                f"a penalised tensor of shape {tuple(target.tensor.shape)} is not in the optimiser; "
-                "build the base optimiser on the same model's parameters"
-            )
+            copy_options(group, self.param_groups[source], decays=decays)
 
 
 def _check_state(state_dict: dict[str, Any], opt: SpredOptimizer) -> None:
-    missing = {"param_groups", "state", "base", "factors", "budgets", "alphas"} - set(state_dict)
+    missing = SAVED - set(state_dict)
     if missing:
         raise StateError(f"the loaded state lacks {sorted(missing)}; load one that SpredOptimizer.state_dict returned")
     saved = [[tuple(factor.shape) for factor in factors] for factors in state_dict["factors"]]
     here = [[tuple(factor.shape) for factor in entry.factors] for entry in opt.factored]
+    n_loops = 0 if opt.steering is None else len(opt.steering.loops)
+    if len(state_dict["errors"]) != n_loops:
+        raise StateError("the loaded state steers other penalties; give the same target_density as when it was saved")
     if saved != here or len(state_dict["alphas"]) != len(opt.penalties):
         raise StateError(
             f"the loaded state has factors of shapes {saved} and this optimiser {here}; "
             "load the state of the same model with the same penalties"
         )
-
-
-def _install(base: torch.optim.Optimizer, factored: list[Factored]) -> list[tuple[int, bool]]:
-    """Put factors in the place of their tensors in the base's groups, in place.
-
-    Where a group knows weight decay and has other tensors too, the factors move to a group of their own
-    without it.
-
-    Returns:
-        For each group of the base: the public group it follows, and whether it follows its weight decay.
-    """
-    by_tensor = {entry.tensor: entry for entry in factored}
-    routes: list[tuple[int, bool]] = []
-    moved: list[tuple[int, dict[str, Any]]] = []
-    switched_off = False
-    for index, group in enumerate(base.param_groups):
-        named = list(zip(group["params"], group.get("param_names", group["params"]), strict=True))
-        inside = [pair for pair in named if pair[0] in by_tensor]
-        outside = [pair for pair in named if pair[0] not in by_tensor]
-        switched_off = switched_off or bool(inside and group.get("weight_decay"))
-        if not inside or "weight_decay" not in group:
-            _fill(group, named, by_tensor)
-            routes.append((index, True))
-        elif outside:
-            twin = {**group, "params": [], "weight_decay": 0.0}
-            _fill(group, outside, by_tensor)
-            _fill(twin, inside, by_tensor)
-            moved.append((index, twin))
-            routes.append((index, True))
-        else:
-            group["weight_decay"] = 0.0
-            _fill(group, inside, by_tensor)
-            routes.append((index, False))
-    for index, twin in moved:
-        base.add_param_group(twin)
-        routes.append((index, False))
-    if switched_off:
-        warnings.warn(
-            "weight_decay is switched off for the penalised tensors, because their L2 must be inside the "
-            "objective and spred adds it there; build the base optimiser with weight_decay=0 for them",
-            SpredWarning,
-            stacklevel=3,
-        )
-    return routes
-
-
-def _fill(group: dict[str, Any], named: list[tuple[Tensor, Any]], by_tensor: dict[Tensor, Factored]) -> None:
-    """Make ``named`` the content of a base group, each penalised tensor as its factors."""
-    params: list[Tensor] = []
-    names: list[str] = []
-    for tensor, name in named:
-        factors = by_tensor[tensor].factors if tensor in by_tensor else (tensor,)
-        params.extend(factors)
-        names.extend([f"{name}.factor{k}" for k in range(len(factors))] if tensor in by_tensor else [name])
-    if "param_names" in group:
-        group["param_names"] = names
-    group["params"][:] = params  # in place: LBFGS holds on to this very list
-
-
-def _copy_options(source: dict[str, Any], to: dict[str, Any], *, decays: bool) -> None:
-    for key, value in source.items():
-        if key not in NOT_OPTIONS and (decays or key != "weight_decay"):
-            to[key] = value
-
-
-def _adopt_state(base: torch.optim.Optimizer, entry: Factored) -> None:
-    """Give the factors the state that ``base`` made for the tensor when it was built (Adagrad does).
-
-    Such a state is constant; anything else comes from steps already taken, and has no meaning for factors.
-    """
-    for key, value in base.state.pop(entry.tensor, {}).items():
-        per_weight = isinstance(value, Tensor) and value.ndim > 0
-        if not isinstance(value, Tensor) or (per_weight and not bool((value == value.flatten()[0]).all())):
-            raise StateError(
-                "the base optimiser has already taken steps on a tensor of shape "
-                f"{tuple(entry.tensor.shape)}; wrap it before its first step"
-            )
-        for factor in entry.factors:
-            fill = value.flatten()[0].item()
-            base.state[factor][key] = torch.full_like(factor, fill) if per_weight else value.clone()
-
-
-def _clear_moments(state: dict[str, Any], factor: Tensor, where: Tensor) -> None:
-    """Zero the moments of some coordinates (bool); a state that is not per coordinate is dropped whole."""
-    tensors = [value for value in state.values() if isinstance(value, Tensor) and value.ndim > 0]
-    if any(value.shape != factor.shape for value in tensors):
-        state.clear()
-        return
-    for value in tensors:
-        value.masked_fill_(where, 0.0)

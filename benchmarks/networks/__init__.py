@@ -1,0 +1,1 @@
+"""The torch suite in the same triple: an objective, a data set, one file a method."""

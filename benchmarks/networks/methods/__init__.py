@@ -1,0 +1,10 @@
+"""The methods by name, one file each: ``prepare(model, strength, n_steps) -> (optimiser, finish)``.
+
+``GRID`` holds the strengths that are tried, the same for every seed.
+"""
+
+from __future__ import annotations
+
+from networks.methods import magnitude, pat, spred_sgd, subgradient
+
+METHODS = {"spred": spred_sgd, "torchao PAT": pat, "magnitude": magnitude, "L1 subgradient": subgradient}

@@ -1,0 +1,92 @@
+"""Run the torch suite: step times, and the frontier of accuracy against compression on MNIST.
+
+Methods are compared at equal compression: for each seed the validation accuracies on the method's grid are
+interpolated in the logarithm of the compression, and the same for the test accuracies; means and standard errors are
+over seeds. Nothing was chosen by a test accuracy.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from importlib.util import find_spec
+from statistics import mean, stdev
+
+import numpy as np
+import torch
+from joblib import Parallel, delayed
+
+from networks.methods import METHODS
+from networks.mnist import Images, mnist
+from networks.objective import run
+from networks.steps import CASES, TIMED, step_times
+
+RATIOS = (10, 20, 50, 75, 100, 150)
+
+
+def torch_suite(methods: list[str], seeds: int, epochs: int) -> list[dict]:
+    """Run everything, print as it goes, and return rows for the JSON file."""
+    methods = available(methods)
+    rows = steps(methods)
+    print(f"\n{'MNIST, LeNet-300-100':20} seed  strength compression validation    test seconds")
+    tasks = [(name, seed, strength) for seed in range(seeds) for name in methods for strength in METHODS[name].GRID]
+    data = mnist()
+    for row in Parallel(n_jobs=-1, return_as="generator")(delayed(_one)(*task, data, epochs) for task in tasks):
+        rows.append(row)
+        print(
+            f"{row['method']:20} {row['seed']:4} {row['strength']:9.2g} {1 / max(row['density'], 1e-9):10.1f}× "
+            f"{100 * row['validation']:10.2f} {100 * row['test']:7.2f} {row['seconds']:7.0f}",
+            flush=True,
+        )
+    table(rows, methods)
+    return rows
+
+
+def steps(methods: list[str]) -> list[dict]:
+    """Time one step of each network; print and return the rows."""
+    rows = []
+    print(f"{'one step of':20} {'':20} {'ms':>8}  over dense")
+    for case in CASES:
+        times = step_times(case, [name for name in TIMED if name in available(methods)])
+        for name, ms in times.items():
+            rows.append({"measure": "step", "network": case, "method": name, "ms": ms, "ratio": ms / times["dense"]})
+            print(f"{case:20} {name:20} {ms:8.2f} {rows[-1]['ratio']:10.2f}×", flush=True)
+    return rows
+
+
+def available(methods: list[str]) -> list[str]:
+    """Return the methods whose package is installed."""
+    return [name for name in methods if name != "torchao PAT" or find_spec("torchao") is not None]
+
+
+def _one(name: str, seed: int, strength: float, data: Images, epochs: int) -> dict:
+    torch.set_num_threads(1)
+    result = run(METHODS[name], strength, data, seed, epochs)
+    row = {"measure": "frontier", "method": name, "seed": seed, "strength": strength, "epochs": epochs}
+    return row | asdict(result)
+
+
+def table(rows: list[dict], methods: list[str]) -> None:
+    """Print accuracies at fixed compressions, where a method's grid spans them."""
+    for part in ("validation", "test"):
+        print(f"\n{part + ' accuracy at':20}" + "".join(f"{ratio:>14}×" for ratio in RATIOS))
+        for name in methods:
+            frontiers = frontier(rows, name, part)
+            print(f"{name:20}" + "".join(f"{_cell(at):>15}" for at in zip(*frontiers, strict=True)))
+
+
+def frontier(rows: list[dict], method: str, part: str) -> list[list[float]]:
+    """Return, for each seed, the accuracy at each of ``RATIOS``; NaN outside the grid's span."""
+    runs = [row for row in rows if row["measure"] == "frontier" and row["method"] == method and row["density"] > 0]
+    found = []
+    for seed in sorted({row["seed"] for row in runs}):
+        points = sorted((-np.log(row["density"]), row[part]) for row in runs if row["seed"] == seed)
+        sizes, accuracies = zip(*points, strict=True)
+        found.append([float(np.interp(np.log(r), sizes, accuracies, left=np.nan, right=np.nan)) for r in RATIOS])
+    return found
+
+
+def _cell(accuracies: tuple[float, ...]) -> str:
+    if any(np.isnan(accuracies)):
+        return "–"
+    spread = f" ±{100 * stdev(accuracies) / len(accuracies) ** 0.5:.2f}" if len(accuracies) > 1 else ""
+    return f"{100 * mean(accuracies):.2f}{spread}"

@@ -1,0 +1,133 @@
+"""What :class:`SpredOptimizer` does to the optimiser that it wraps: factors take the places of their tensors.
+
+The base's groups, options and moments are the public ones of every torch optimiser; no method of it is replaced.
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from spred.errors import InputError, SpredWarning, StateError
+from spred.nn.factored import Factored
+from spred.nn.groups import Target
+
+NOT_OPTIONS = ("params", "param_names")
+
+
+def names(base: torch.optim.Optimizer, listed: list[Target]) -> list[str]:
+    """Return what messages call the tensors: their names where the base was given named parameters."""
+    known = {
+        id(tensor): name
+        for group in base.param_groups
+        for tensor, name in zip(group["params"], group.get("param_names", ()), strict=False)
+    }
+    return [
+        known.get(id(target.tensor), f"penalised tensor {k} of shape {tuple(target.tensor.shape)}")
+        for k, target in enumerate(listed)
+    ]
+
+
+def check_members(base: torch.optim.Optimizer, listed: list[Target]) -> None:
+    """Refuse penalised tensors that the base does not train."""
+    members = {id(tensor) for group in base.param_groups for tensor in group["params"]}
+    for target in listed:
+        if id(target.tensor) not in members:
+            raise InputError(
+                f"a penalised tensor of shape {tuple(target.tensor.shape)} is not in the optimiser; "
+                "build the base optimiser on the same model's parameters"
+            )
+
+
+def install(base: torch.optim.Optimizer, factored: list[Factored]) -> list[tuple[int, bool]]:
+    """Put factors in the place of their tensors in the base's groups, in place.
+
+    Where a group knows weight decay and has other tensors too, the factors move to a group of their own
+    without it.
+
+    Returns:
+        For each group of the base: the public group it follows, and whether it follows its weight decay.
+    """
+    by_tensor = {entry.tensor: entry for entry in factored}
+    routes: list[tuple[int, bool]] = []
+    moved: list[tuple[int, dict[str, Any]]] = []
+    switched_off = False
+    for index, group in enumerate(base.param_groups):
+        named = list(zip(group["params"], group.get("param_names", group["params"]), strict=True))
+        inside = [pair for pair in named if pair[0] in by_tensor]
+        outside = [pair for pair in named if pair[0] not in by_tensor]
+        switched_off = switched_off or bool(inside and group.get("weight_decay"))
+        if not inside or "weight_decay" not in group:
+            _fill(group, named, by_tensor)
+            routes.append((index, True))
+        elif outside:
+            twin = {**group, "params": [], "weight_decay": 0.0}
+            _fill(group, outside, by_tensor)
+            _fill(twin, inside, by_tensor)
+            moved.append((index, twin))
+            routes.append((index, True))
+        else:
+            group["weight_decay"] = 0.0
+            _fill(group, inside, by_tensor)
+            routes.append((index, False))
+    for index, twin in moved:
+        base.add_param_group(twin)
+        routes.append((index, False))
+    if switched_off:
+        warnings.warn(
+            "weight_decay is switched off for the penalised tensors, because their L2 must be inside the "
+            "objective and spred adds it there; build the base optimiser with weight_decay=0 for them",
+            SpredWarning,
+            stacklevel=3,
+        )
+    return routes
+
+
+def _fill(group: dict[str, Any], named: list[tuple[Tensor, Any]], by_tensor: dict[Tensor, Factored]) -> None:
+    """Make ``named`` the content of a base group, each penalised tensor as its factors."""
+    params: list[Tensor] = []
+    names: list[str] = []
+    for tensor, name in named:
+        factors = by_tensor[tensor].factors if tensor in by_tensor else (tensor,)
+        params.extend(factors)
+        names.extend([f"{name}.factor{k}" for k in range(len(factors))] if tensor in by_tensor else [name])
+    if "param_names" in group:
+        group["param_names"] = names
+    group["params"][:] = params  # in place: LBFGS holds on to this very list
+
+
+def copy_options(source: dict[str, Any], to: dict[str, Any], *, decays: bool) -> None:
+    """Copy the options of a group, weight decay only where ``decays`` says so."""
+    for key, value in source.items():
+        if key not in NOT_OPTIONS and (decays or key != "weight_decay"):
+            to[key] = value
+
+
+def adopt_state(base: torch.optim.Optimizer, entry: Factored) -> None:
+    """Give the factors the state that ``base`` made for the tensor when it was built (Adagrad does).
+
+    Such a state is constant; anything else comes from steps already taken, and has no meaning for factors.
+    """
+    for key, value in base.state.pop(entry.tensor, {}).items():
+        per_weight = isinstance(value, Tensor) and value.ndim > 0
+        if not isinstance(value, Tensor) or (per_weight and not bool((value == value.flatten()[0]).all())):
+            raise StateError(
+                "the base optimiser has already taken steps on a tensor of shape "
+                f"{tuple(entry.tensor.shape)}; wrap it before its first step"
+            )
+        for factor in entry.factors:
+            fill = value.flatten()[0].item()
+            base.state[factor][key] = torch.full_like(factor, fill) if per_weight else value.clone()
+
+
+def clear_moments(state: dict[str, Any], factor: Tensor, where: Tensor) -> None:
+    """Zero the moments of some coordinates (bool); a state that is not per coordinate is dropped whole."""
+    tensors = [value for value in state.values() if isinstance(value, Tensor) and value.ndim > 0]
+    if any(value.shape != factor.shape for value in tensors):
+        state.clear()
+        return
+    for value in tensors:
+        value.masked_fill_(where, 0.0)

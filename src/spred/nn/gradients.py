@@ -1,0 +1,91 @@
+"""The gradients of the factors, as :mod:`spred.core.factors` defines them, without new memory at each step.
+
+Depth 2 is what runs at every step of most users, so it is written in place; deeper products use the words of ``core``.
+The tests hold both to the same formulas.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from spred.core.factors import Factors, decay, pull_back
+from spred.core.partition import SINGLES, Partition
+from spred.nn.metric import speed
+
+Buffers = tuple[Tensor, Tensor, Tensor]
+"""Gradient of the gate, gradient of the full factor, and the metric."""
+
+
+def buffers(factors: Factors) -> Buffers:
+    """Return the memory that :func:`pair_gradients` writes to."""
+    gate, full = factors
+    return torch.empty_like(gate), torch.empty_like(full), torch.empty_like(gate)
+
+
+def pair_gradients(
+    grad: Tensor,
+    factors: Factors,
+    partition: Partition,
+    rate: Tensor | float,
+    constant: float | None,
+    out: Buffers,
+) -> Factors:
+    """Return the gradients of gate and full factor, written to ``out``.
+
+    Args:
+        grad: gradient of the loss in the product.
+        factors: gate and full factor.
+        partition: which coordinates share a gate.
+        rate: ``α·ω``, a number or in the gate shape.
+        constant: what the metric adds to the speed; None for no metric.
+        out: from :func:`buffers`.
+    """
+    gate, full = factors
+    of_gate, of_full, divisor = out
+    _gathered(grad, full, partition, of_gate, scratch=of_full)
+    _add_product(of_gate, gate, rate)
+    if constant is not None:
+        _gathered(full, full, partition, divisor, scratch=of_full)
+        divisor.addcmul_(gate, gate).add_(constant)
+        of_gate.div_(divisor)
+    torch.mul(partition.spread(gate, full), grad, out=of_full)
+    _add_product(of_full, full, rate if isinstance(rate, float) else partition.spread(rate, full))
+    if constant is not None:
+        of_full.div_(partition.spread(divisor, full))
+    return of_gate, of_full
+
+
+def deep_gradients(
+    grad: Tensor,
+    factors: Factors,
+    partition: Partition,
+    alpha: float,
+    weights: Tensor | float,
+    constant: float | None,
+) -> Factors:
+    """Return the same at any depth, in new memory; ``alpha`` and ``weights`` as in :func:`spred.core.factors.decay`."""
+    of_loss = pull_back(grad, factors, partition)
+    of_penalty = decay(factors, alpha, weights, partition)
+    *of_gates, of_full = (a + b for a, b in zip(of_loss, of_penalty, strict=True))
+    if constant is None:
+        return (*of_gates, of_full)
+    divisor = speed(factors, partition) + constant
+    return (*(of_gate / divisor for of_gate in of_gates), of_full / partition.spread(divisor, of_full))
+
+
+def _gathered(a: Tensor, b: Tensor, partition: Partition, out: Tensor, *, scratch: Tensor) -> None:
+    """Write the sums of ``a·b`` over the groups to ``out``."""
+    if partition is SINGLES:
+        torch.mul(a, b, out=out)
+    else:
+        torch.mul(a, b, out=scratch)
+        out.copy_(partition.gather(scratch))
+
+
+def _add_product(out: Tensor, factor: Tensor, rate: Tensor | float) -> None:
+    """``out += rate·factor``, in place."""
+    if isinstance(rate, float):
+        out.add_(factor, alpha=rate)
+    else:
+        out.addcmul_(factor, rate)

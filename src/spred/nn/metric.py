@@ -1,0 +1,58 @@
+"""The metric: why the learning rate of the dense model works for the factors too.
+
+Plain gradient descent on factors moves their product ``v`` at speed ``Σ_k Π_{j≠k} ‖f_j‖²`` (``u² + w²`` at depth 2),
+which shrinks with ``v`` itself: small weights hardly move at the dense learning rate. Dividing each factor's gradient,
+that of the loss and that of the penalty alike, by this speed plus a constant gives large weights the dense step, and
+small ones a step in proportion to their size. A positive number that multiplies a gradient changes how fast one gets
+somewhere, not where: the stationary points stay those of the penalised loss.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from spred.core.factors import Factors
+from spred.core.partition import Partition
+from spred.errors import InputError
+
+Metric = bool | Literal["auto"]
+
+
+def speed(factors: Factors, partition: Partition) -> Tensor:
+    """Return ``Σ_k Π_{j≠k} ‖f_j‖²`` of each group, in the gate shape.
+
+    A unit of the loss's gradient moves the product by at most this much; where each coordinate is alone, by just this.
+    """
+    *gates, full = factors
+    squares = [*(gate * gate for gate in gates), partition.gather(full * full)]
+    total = torch.zeros_like(squares[0])
+    for k in range(len(squares)):
+        others = torch.ones_like(total)
+        for square in squares[:k] + squares[k + 1 :]:
+            others = others * square
+        total = total + others
+    return total
+
+
+def saturation(scale: float, depth: int) -> float:
+    """Return the constant of the metric: the speed of a balanced group of norm ``scale``, ``D·scale^{2−2/D}``."""
+    return depth * scale ** (2.0 - 2.0 / depth)
+
+
+def wants_metric(base: torch.optim.Optimizer, metric: Metric) -> bool:
+    """Return whether the steps of ``base`` go through the metric.
+
+    ``"auto"`` is yes for SGD. Adaptive optimisers divide by a size of their own, which cancels most of it; LBFGS must
+    see the plain gradient, because it builds its curvature from it.
+
+    Raises:
+        InputError: something else than a bool or ``"auto"``; True for LBFGS.
+    """
+    if metric not in (True, False, "auto"):
+        raise InputError(f"metric is {metric!r}; give True, False or 'auto'")
+    if metric is True and isinstance(base, torch.optim.LBFGS):
+        raise InputError("LBFGS needs plain gradients; leave metric at 'auto' for it")
+    return isinstance(base, torch.optim.SGD) if metric == "auto" else bool(metric)

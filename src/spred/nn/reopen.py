@@ -1,0 +1,104 @@
+"""Reopening: weights that noise has closed, and that the loss wants back, get another chance.
+
+At zero, a pair of factors is a saddle if the gradient exceeds its penalty, ``‖g‖ > α·ω``, and a minimum if not
+(docs/math.md, §3). Minibatch noise can close a weight whose *mean* gradient exceeds it, and near zero factors hardly
+move, so it would not come back in time. While the learning rate is at least half of the largest so far, a running mean
+of the gradients is kept, and every 200 steps the closed groups that it would open are opened along the way down. After
+that, the weights that are left settle, and the mean is dropped.
+
+Zeros that were written from outside, or by ``finalize``, have both factors exactly zero. They are never reopened.
+Depth 2 only: deeper products have a minimum at zero, whatever the gradient.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from spred.core.partition import norms
+from spred.nn.factored import Factored
+
+EVERY = 200
+"""Steps between two looks; the running mean forgets at the same pace."""
+
+UNTIL = 0.5
+"""Part of the largest learning rate below which nothing is reopened."""
+
+CLOSED = 0.01
+"""A group is closed if its factors would make, at balance, less than this part of the tensor's typical norm."""
+
+OPENED = 0.1
+"""Norm that a reopened group gets, as a part of the typical norm."""
+
+
+class Reopening:
+    """The running mean gradients of the penalised tensors, and what they open.
+
+    Args:
+        factored: the penalised tensors; those of depth 2 are looked after.
+        every: steps between two looks.
+        until: part of the largest learning rate below which nothing is reopened.
+
+    Attributes:
+        n_steps: steps seen.
+        peak: largest learning rate seen.
+        means: one running mean for each tensor; empty when it is too late to reopen.
+    """
+
+    def __init__(self, factored: Sequence[Factored], every: int = EVERY, until: float = UNTIL) -> None:
+        self.entries = [entry for entry in factored if len(entry.factors) == 2]
+        self.every = every
+        self.until = until
+        self.n_steps = 0
+        self.peak = 0.0
+        self.means: list[Tensor] = []
+
+    @torch.no_grad()
+    def observe(self, lr: float) -> list[tuple[Factored, Tensor, Tensor]]:
+        """Take in the gradients of one step; return tensors, groups to open (bool, gate shape) and mean gradients."""
+        self.n_steps += 1
+        self.peak = max(self.peak, lr)
+        if lr < self.until * self.peak:
+            self.means = []
+            return []
+        if not self.means:
+            self.means = [torch.zeros_like(entry.factors[-1]) for entry in self.entries]
+        for entry, mean in zip(self.entries, self.means, strict=True):
+            if entry.tensor.grad is not None:
+                mean.lerp_(entry.tensor.grad.to(mean.dtype), 1.0 / self.every)
+        if self.n_steps % self.every:
+            return []
+        return [(e, openable(e, mean), mean) for e, mean in zip(self.entries, self.means, strict=True)]
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return tensors and plain Python values."""
+        return {"n_steps": self.n_steps, "peak": self.peak, "means": list(self.means)}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Load what :meth:`state_dict` returned."""
+        self.n_steps, self.peak = state["n_steps"], state["peak"]
+        # Without strict, because the means may already have been dropped.
+        pairs = zip(state["means"], self.entries, strict=False)
+        self.means = [mean.to(entry.factors[-1], copy=True) for mean, entry in pairs]
+
+
+def openable(entry: Factored, mean: Tensor) -> Tensor:
+    """Return the groups that training has closed and their mean gradient opens (bool, gate shape)."""
+    gate, full = entry.factors
+    size = 0.5 * (gate * gate + entry.partition.gather(full * full))
+    closed = (size > 0) & (size <= CLOSED * entry.scale)
+    return closed & (norms(mean, entry.partition) > entry.target.penalty.alpha * entry.target.weights)
+
+
+@torch.no_grad()
+def open_groups_(entry: Factored, groups: Tensor, mean: Tensor) -> None:
+    """Give ``groups`` balanced factors along the way down, ``v_g = −ε·g/‖g‖``, in place."""
+    gate, full = entry.factors
+    root = (OPENED * entry.scale) ** 0.5
+    length = norms(mean, entry.partition)
+    down = -mean / entry.partition.spread(torch.where(groups, length, 1.0), mean)
+    gate.masked_fill_(groups, root)
+    full.copy_(torch.where(entry.partition.spread(groups, full), root * down, full))

@@ -1,0 +1,108 @@
+"""The density that is asked for is reached, from any alpha, for all tensors together or one by one."""
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+from spred.errors import InputError, StateError
+from spred.nn.finalize import finalize
+from spred.nn.groups import L1, weights
+from spred.nn.optimizer import SpredOptimizer
+from spred.nn.steer import density
+
+N_STEPS = 1500
+X = torch.randn(512, 30, generator=torch.Generator().manual_seed(0))
+Y = torch.tanh(X @ torch.randn(30, 4, generator=torch.Generator().manual_seed(1)))
+
+
+def net():
+    torch.manual_seed(2)
+    return nn.Sequential(nn.Linear(30, 40), nn.Tanh(), nn.Linear(40, 4))
+
+
+def train(model, opt, n_steps):
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(opt, N_STEPS)
+    generator = torch.Generator().manual_seed(3)
+    for _ in range(n_steps):
+        batch = torch.randint(len(X), (64,), generator=generator)
+        opt.zero_grad()
+        nn.functional.mse_loss(model(X[batch]), Y[batch]).backward()
+        opt.step()
+        schedule.step()
+
+
+def sgd(model, lr=0.2):
+    return torch.optim.SGD(model.parameters(), lr=lr, momentum=0.9)
+
+
+@pytest.mark.parametrize(("target", "alpha"), [(0.1, 1e-4), (0.1, 3e-3), (0.2, 3e-3)])
+def test_one_target_for_all_is_reached_from_any_alpha(target, alpha):
+    model = net()
+    opt = SpredOptimizer(sgd(model), L1(weights(model), alpha), target_density=target, total_steps=N_STEPS)
+    train(model, opt, N_STEPS)
+    assert finalize(model, opt).density == pytest.approx(target, rel=0.1)
+    assert opt.penalties[0].alpha != alpha
+
+
+def test_each_penalty_can_have_a_target_and_the_others_keep_their_alpha():
+    model = net()
+    penalties = [L1(model[0].weight, 1e-3, target_density=0.1), L1(model[2].weight, 1e-3)]
+    opt = SpredOptimizer(sgd(model), penalties, total_steps=N_STEPS)
+    train(model, opt, N_STEPS)
+    first = finalize(model, opt).rows[0]
+    assert first.nonzeros / first.size == pytest.approx(0.1, rel=0.1)
+    assert penalties[1].alpha == 1e-3
+
+
+def test_density_is_what_finalize_leaves():
+    model = net()
+    opt = SpredOptimizer(sgd(model), L1(weights(model), 1e-2))
+    train(model, opt, N_STEPS // 2)
+    counted = density(opt.factored)
+    assert counted < 0.9
+    assert finalize(model, opt).density == counted
+
+
+def test_resume_is_bit_for_bit():
+    def make():
+        model = net()
+        return model, SpredOptimizer(sgd(model), L1(weights(model), 1e-3), target_density=0.2, total_steps=300)
+
+    model, opt = make()
+    train(model, opt, 150)
+    saved = copy.deepcopy([model.state_dict(), opt.state_dict()])
+    again, opt_again = make()
+    again.load_state_dict(saved[0])
+    opt_again.load_state_dict(saved[1])
+    for m, o in ((model, opt), (again, opt_again)):
+        train(m, o, 60)
+    assert torch.equal(model[0].weight, again[0].weight)
+    assert opt.penalties[0].alpha == opt_again.penalties[0].alpha
+
+
+def test_wrong_targets_are_refused_in_a_sentence():
+    model = net()
+    with pytest.raises(InputError, match="between 0 and 1"):
+        L1(weights(model), 1e-3, target_density=2.0)
+    own = L1(weights(model), 1e-3, target_density=0.2)
+    plain = L1(weights(model), 1e-3)
+    for penalty, options, message in [
+        (own, {}, "needs total_steps"),
+        (plain, {"total_steps": 9}, "both or neither"),
+        (plain, {"target_density": 0.2}, "needs total_steps"),
+        (own, {"target_density": 0.2, "total_steps": 9}, "one or the other"),
+        (plain, {"target_density": 1.0, "total_steps": 9}, "between 0 and 1"),
+        (L1(weights(model), 0.0), {"target_density": 0.2, "total_steps": 9}, "alpha above 0"),
+    ]:
+        with pytest.raises(InputError, match=message):
+            SpredOptimizer(sgd(model), penalty, **options)
+
+
+def test_a_state_without_the_target_is_refused():
+    model = net()
+    plain = SpredOptimizer(sgd(model), L1(weights(model), 1e-3))
+    steered = SpredOptimizer(sgd(model), L1(weights(model), 1e-3), target_density=0.1, total_steps=100)
+    with pytest.raises(StateError, match="same target_density"):
+        steered.load_state_dict(plain.state_dict())
