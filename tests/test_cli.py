@@ -40,7 +40,7 @@ def study(data: Path, out: Path, *more: object) -> Result:
     return call("genes", data, "--target", "disease state", "--out", out, "--alphas", 8, "--folds", 3, *more)
 
 
-def failed(result: Result, sentence: str) -> None:
+def assert_failed(result: Result, sentence: str) -> None:
     """The command failed with one sentence on stderr after its progress, and showed no traceback."""
     assert result.exit_code == 1
     assert sentence in result.stderr
@@ -104,7 +104,7 @@ def test_covariates_are_named_by_commas(data: Path, tmp_path: Path) -> None:
     result = study(tmp_path / "a.csv", tmp_path / "out", "--covariates", "sex, age")
     assert result.exit_code == 0, result.output
     assert "Adjusted for, without a penalty: sex (f, m), age (a number)." in result.stdout
-    failed(
+    assert_failed(
         study(tmp_path / "a.csv", tmp_path / "o", "--covariates", "ages"),
         "column 'ages' not found; did you mean 'age'?",
     )
@@ -123,7 +123,7 @@ def test_describe_needs_no_target(data: Path, tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     assert "small: 30 samples × 12 genes" in result.stdout
     assert "disease state  2 levels: normal 15, tumour 15" in result.stdout
-    failed(call("describe", tmp_path / "none.csv"), "no such file")
+    assert_failed(call("describe", tmp_path / "none.csv"), "no such file")
 
 
 def test_a_model_predicts_new_samples(data: Path, tmp_path: Path) -> None:
@@ -139,28 +139,28 @@ def test_a_model_predicts_new_samples(data: Path, tmp_path: Path) -> None:
     assert {p.name for p in tmp_path.iterdir()} == {"out", "new.csv", "p.csv"}
     printed = call("predict", tmp_path / "out" / "model.json", tmp_path / "new.csv")
     assert printed.stdout.startswith("sample,predicted,prob_normal,prob_tumour\nn0,")
-    failed(call("predict", tmp_path / "out", data, "--target", "disease state"), "a score would be too good")
+    assert_failed(call("predict", tmp_path / "out", data, "--target", "disease state"), "a score would be too good")
 
 
 def test_a_wrong_column_is_one_sentence(data: Path, tmp_path: Path) -> None:
     result = call("genes", data, "--target", "disease", "--out", tmp_path / "out")
-    failed(result, "column 'disease' not found; did you mean 'disease state'?")
+    assert_failed(result, "column 'disease' not found; did you mean 'disease state'?")
     assert not (tmp_path / "out").exists()
 
 
 def test_a_missing_file_is_one_sentence(data: Path, tmp_path: Path) -> None:
-    failed(study(data.with_name("smal.csv"), tmp_path / "out"), "no such file; did you mean 'small.csv'?")
+    assert_failed(study(data.with_name("smal.csv"), tmp_path / "out"), "no such file; did you mean 'small.csv'?")
 
 
 def test_one_class_only_is_one_sentence(data: Path, tmp_path: Path) -> None:
     pd.read_csv(data).assign(**{"disease state": "tumour"}).to_csv(tmp_path / "a.csv", index=False)
-    failed(study(tmp_path / "a.csv", tmp_path / "out"), "one class only ('tumour')")
+    assert_failed(study(tmp_path / "a.csv", tmp_path / "out"), "one class only ('tumour')")
 
 
 def test_a_folder_of_the_user_is_refused_before_the_work(data: Path, tmp_path: Path) -> None:
     (tmp_path / "thesis.doc").write_text("years")
     result = study(data, tmp_path)
-    failed(result, "spred has not written (thesis.doc)")
+    assert_failed(result, "spred has not written (thesis.doc)")
     assert "outer folds" not in result.stderr
 
 
@@ -186,7 +186,9 @@ def test_a_mistake_of_ours_is_one_sentence_too(data: Path, tmp_path: Path, monke
         raise ZeroDivisionError("by\nnought")
 
     monkeypatch.setattr("spred.genes.run_study", broken)
-    failed(study(data, tmp_path / "out"), "a mistake in spred (ZeroDivisionError: by); run again with SPRED_DEBUG=1")
+    assert_failed(
+        study(data, tmp_path / "out"), "a mistake in spred (ZeroDivisionError: by); run again with SPRED_DEBUG=1"
+    )
     monkeypatch.setenv("SPRED_DEBUG", "1")
     assert isinstance(study(data, tmp_path / "out").exception, ZeroDivisionError)
 
@@ -196,7 +198,7 @@ def test_a_full_disk_is_one_sentence(data: Path, tmp_path: Path, monkeypatch: py
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("spred.genes.report.write_json", full)
-    failed(study(data, tmp_path / "out"), "No space left on device")
+    assert_failed(study(data, tmp_path / "out"), "No space left on device")
     assert list(tmp_path.iterdir()) == []
 
 

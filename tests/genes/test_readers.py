@@ -17,7 +17,7 @@ from spred.genes import Expression, read
 from spred.genes.readers import READERS, title
 
 
-def same(one: Expression, other: Expression) -> None:
+def assert_same(one: Expression, other: Expression) -> None:
     """Two readings hold the same samples, genes, numbers and target."""
     np.testing.assert_allclose(one.values, other.values)
     assert list(one.samples) == list(other.samples)
@@ -53,20 +53,20 @@ def test_text_in_all_its_forms(
     path = tmp_path / name
     text = frame.to_csv(index=False, sep=separator)
     path.write_bytes(gzip.compress(text.encode()) if name.lower().endswith(".gz") else text.encode())
-    same(read(path, target="class", group="patient"), expression)
+    assert_same(read(path, target="class", group="patient"), expression)
 
 
 def test_a_byte_order_mark_and_windows_line_ends(tmp_path: Path, frame: pd.DataFrame, expression: Expression) -> None:
     path = tmp_path / "a.csv"
     path.write_bytes(b"\xef\xbb\xbf" + frame.to_csv(index=False, lineterminator="\r\n").encode())
-    same(read(path, target="class", group="patient"), expression)
+    assert_same(read(path, target="class", group="patient"), expression)
 
 
 def test_a_table_as_r_writes_it_lacks_the_corner(tmp_path: Path, frame: pd.DataFrame, expression: Expression) -> None:
     path = tmp_path / "a.tsv"
     text = frame.to_csv(index=False, sep="\t")
     path.write_text(text.removeprefix("sample\t"))
-    same(read(path, target="class", group="patient"), expression)
+    assert_same(read(path, target="class", group="patient"), expression)
 
 
 def test_genes_in_rows_with_labels(tmp_path: Path, frame: pd.DataFrame, expression: Expression) -> None:
@@ -74,7 +74,7 @@ def test_genes_in_rows_with_labels(tmp_path: Path, frame: pd.DataFrame, expressi
     genes.to_csv(tmp_path / "g.tsv.gz", sep="\t", index=False)
     labels.sample(frac=1, random_state=0).to_csv(tmp_path / "l.csv", index=False)
     found = read(tmp_path / "g.tsv.gz", target="class", group="patient", labels=tmp_path / "l.csv")
-    same(found, expression)
+    assert_same(found, expression)
     assert list(found.group) == list(expression.group)
     assert "Genes are in rows: 40 samples, 30 genes." in found.notes
 
@@ -82,7 +82,7 @@ def test_genes_in_rows_with_labels(tmp_path: Path, frame: pd.DataFrame, expressi
 def test_samples_in_rows_with_labels(tmp_path: Path, frame: pd.DataFrame, expression: Expression) -> None:
     frame.drop(columns=["class", "patient"]).to_csv(tmp_path / "g.csv", index=False)
     frame[["sample", "class"]].to_csv(tmp_path / "l.csv", index=False)
-    same(read(tmp_path / "g.csv", labels=tmp_path / "l.csv"), expression)
+    assert_same(read(tmp_path / "g.csv", labels=tmp_path / "l.csv"), expression)
 
 
 def test_the_only_label_needs_no_name(tmp_path: Path, frame: pd.DataFrame) -> None:
@@ -118,7 +118,7 @@ def test_samples_that_only_one_file_has(tmp_path: Path, frame: pd.DataFrame) -> 
 @pytest.mark.parametrize("index", [None, "sample"])
 def test_parquet(index: str | None, tmp_path: Path, frame: pd.DataFrame, expression: Expression) -> None:
     (frame.set_index(index) if index else frame).to_parquet(tmp_path / "a.parquet")
-    same(read(tmp_path / "a.parquet", target="class", group="patient"), expression)
+    assert_same(read(tmp_path / "a.parquet", target="class", group="patient"), expression)
 
 
 def test_parquet_without_names_counts_the_samples(tmp_path: Path, frame: pd.DataFrame) -> None:
@@ -171,7 +171,7 @@ def test_a_missing_demo_package_says_how_to_get_it(monkeypatch: pytest.MonkeyPat
 # --- what goes wrong --------------------------------------------------------------------------------------
 
 
-def fails(path: Path, sentence: str, **options: object) -> None:
+def assert_fails(path: Path, sentence: str, **options: object) -> None:
     """Reading fails with this sentence, behind the name of the file."""
     with pytest.raises(InputError, match=sentence) as caught:
         read(path, **options)
@@ -180,17 +180,17 @@ def fails(path: Path, sentence: str, **options: object) -> None:
 
 
 def test_a_missing_file_names_the_nearest(csv_file: Path) -> None:
-    fails(csv_file.with_name("smal.csv"), r"no such file; did you mean 'small\.csv'\?")
-    fails(csv_file.parent / "no" / "a.csv", "no such file")
+    assert_fails(csv_file.with_name("smal.csv"), r"no such file; did you mean 'small\.csv'\?")
+    assert_fails(csv_file.parent / "no" / "a.csv", "no such file")
 
 
 def test_a_folder_is_no_file(tmp_path: Path) -> None:
-    fails(tmp_path, "this is a folder")
+    assert_fails(tmp_path, "this is a folder")
 
 
 def test_an_unknown_format_lists_the_known(tmp_path: Path) -> None:
     (tmp_path / "a.docx").write_text("")
-    fails(tmp_path / "a.docx", r"'\.docx' are not read; the formats are \.csv, .*\.soft")
+    assert_fails(tmp_path / "a.docx", r"'\.docx' are not read; the formats are \.csv, .*\.soft")
 
 
 def test_an_unknown_demo() -> None:
@@ -199,36 +199,36 @@ def test_an_unknown_demo() -> None:
 
 
 def test_a_wrong_column_names_the_nearest(csv_file: Path) -> None:
-    fails(csv_file, r"column 'clas' not found; did you mean 'class'\?", target="clas")
-    fails(csv_file, r"column 'patiemt' not found; did you mean 'patient'\?", target="class", group="patiemt")
+    assert_fails(csv_file, r"column 'clas' not found; did you mean 'class'\?", target="clas")
+    assert_fails(csv_file, r"column 'patiemt' not found; did you mean 'patient'\?", target="class", group="patiemt")
 
 
 def test_genes_in_rows_without_labels_say_what_is_missing(tmp_path: Path, frame: pd.DataFrame) -> None:
     genes_by_samples(frame)[0].to_csv(tmp_path / "g.csv", index=False)
-    fails(tmp_path / "g.csv", "column 'class' not found; if genes are in rows, give the labels", target="class")
-    fails(tmp_path / "g.csv", "no column of labels found", target=None)
+    assert_fails(tmp_path / "g.csv", "column 'class' not found; if genes are in rows, give the labels", target="class")
+    assert_fails(tmp_path / "g.csv", "no column of labels found", target=None)
 
 
 def test_several_candidates_are_listed(tmp_path: Path, frame: pd.DataFrame) -> None:
     frame.assign(sex="f").to_csv(tmp_path / "a.csv", index=False)
-    fails(tmp_path / "a.csv", "several columns to predict; .*'class', 'sex'")
+    assert_fails(tmp_path / "a.csv", "several columns to predict; .*'class', 'sex'")
 
 
 @pytest.mark.parametrize("content", ["", "\n", "sample,class,G1\n", "sample\ns1\n"])
 def test_an_empty_table(content: str, tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text(content)
-    fails(tmp_path / "a.csv", "table is empty")
+    assert_fails(tmp_path / "a.csv", "table is empty")
 
 
 def test_a_cell_that_is_no_number_is_found(tmp_path: Path, frame: pd.DataFrame) -> None:
     broken = frame.astype({"G7": object})
     broken.loc[4, "G7"] = "7,31"
     broken.to_csv(tmp_path / "a.csv", index=False)
-    fails(tmp_path / "a.csv", "row 's4', column 'G7': '7,31' is not a number", target="class")
+    assert_fails(tmp_path / "a.csv", "row 's4', column 'G7': '7,31' is not a number", target="class")
     genes, labels = genes_by_samples(broken)
     genes.to_csv(tmp_path / "g.csv", index=False)
     labels.to_csv(tmp_path / "l.csv", index=False)
-    fails(
+    assert_fails(
         tmp_path / "g.csv",
         "row 'G7', column 's4': '7,31' is not a number",
         target="class",
@@ -240,12 +240,12 @@ def test_a_cell_that_is_no_number_is_found(tmp_path: Path, frame: pd.DataFrame) 
 def test_a_truncated_gzip(cut: float, tmp_path: Path, frame: pd.DataFrame) -> None:
     whole = gzip.compress(frame.to_csv(index=False).encode())
     (tmp_path / "a.csv.gz").write_bytes(whole[: int(cut * len(whole))])
-    fails(tmp_path / "a.csv.gz", "cut short or damaged", target="class")
+    assert_fails(tmp_path / "a.csv.gz", "cut short or damaged", target="class")
 
 
 def test_a_name_that_promises_gzip(tmp_path: Path, frame: pd.DataFrame) -> None:
     frame.to_csv(tmp_path / "a.csv.gz", index=False, compression=None)
-    fails(tmp_path / "a.csv.gz", "no gzip file", target="class")
+    assert_fails(tmp_path / "a.csv.gz", "no gzip file", target="class")
 
 
 @pytest.mark.parametrize("encoding", ["latin-1", "utf-16", "utf-8-sig"])
@@ -271,29 +271,29 @@ def test_a_file_that_may_not_be_read(csv_file: Path, monkeypatch: pytest.MonkeyP
         raise PermissionError(13, "denied")
 
     monkeypatch.setitem(READERS, ".csv", refuse)
-    fails(csv_file, "may not be read by you", target="class")
+    assert_fails(csv_file, "may not be read by you", target="class")
 
 
 def test_rows_of_unequal_length(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("sample,class,G1\ns1,a,1\ns2,b,2,3,4\n")
-    fails(tmp_path / "a.csv", "not equally long: .*line 3", target="class")
+    assert_fails(tmp_path / "a.csv", "not equally long: .*line 3", target="class")
     (tmp_path / "a.csv").write_text("sample,class,G1\ns1,a,1,2,3\ns2,b,2,3,4\n")
-    fails(tmp_path / "a.csv", "header has 3 cells but the rows have 5", target="class")
+    assert_fails(tmp_path / "a.csv", "header has 3 cells but the rows have 5", target="class")
 
 
 def test_a_repeated_sample(tmp_path: Path, frame: pd.DataFrame) -> None:
     frame.replace({"sample": {"s5": "s3"}}).to_csv(tmp_path / "a.csv", index=False)
-    fails(tmp_path / "a.csv", "sample 's3' occurs 2 times", target="class")
+    assert_fails(tmp_path / "a.csv", "sample 's3' occurs 2 times", target="class")
 
 
 def test_a_sample_without_a_name(tmp_path: Path, frame: pd.DataFrame) -> None:
     frame.replace({"sample": {"s5": None}}).to_csv(tmp_path / "a.csv", index=False)
-    fails(tmp_path / "a.csv", "row 6 has no sample name", target="class")
+    assert_fails(tmp_path / "a.csv", "row 6 has no sample name", target="class")
 
 
 def test_labels_of_other_samples(tmp_path: Path, csv_file: Path) -> None:
     (tmp_path / "l.csv").write_text("sample,class\nx1,a\nx2,b\n")
-    fails(csv_file, r"no sample of the labels file \('x1', 'x2'\)", labels=tmp_path / "l.csv")
+    assert_fails(csv_file, r"no sample of the labels file \('x1', 'x2'\)", labels=tmp_path / "l.csv")
 
 
 def test_labels_need_two_columns_and_their_own_name_in_errors(tmp_path: Path, csv_file: Path) -> None:
@@ -304,16 +304,16 @@ def test_labels_need_two_columns_and_their_own_name_in_errors(tmp_path: Path, cs
 
 def test_a_broken_parquet_file(tmp_path: Path) -> None:
     (tmp_path / "a.parquet").write_bytes(b"PAR1 and nothing else")
-    fails(tmp_path / "a.parquet", "no parquet file")
+    assert_fails(tmp_path / "a.parquet", "no parquet file")
 
 
 def test_a_broken_mat_file(tmp_path: Path) -> None:
     (tmp_path / "a.mat").write_bytes(b"nothing of the kind" * 20)
-    fails(tmp_path / "a.mat", "no MATLAB file")
+    assert_fails(tmp_path / "a.mat", "no MATLAB file")
     (tmp_path / "b.mat").write_bytes(b"MATLAB 7.3 MAT-file".ljust(124) + b"\x00\x02IM" + b"\x00" * 100)
-    fails(tmp_path / "b.mat", "-v7")
+    assert_fails(tmp_path / "b.mat", "-v7")
     savemat(tmp_path / "c.mat", {"Y": np.arange(5)})
-    fails(tmp_path / "c.mat", "no matrix")
+    assert_fails(tmp_path / "c.mat", "no matrix")
 
 
 def test_names_of_studies() -> None:
