@@ -21,7 +21,8 @@ from spred.genes import (
     run_study,
     write_study,
 )
-from spred.genes.covariates import Covariate, choose_covariates, encode
+from spred.genes.covariates import choose_covariates, encode
+from spred.genes.expression import Covariate
 from spred.genes.model import model_of
 
 QUICK = {"n_alphas": 12, "folds": 3}

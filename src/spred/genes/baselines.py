@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,8 @@ import numpy as np
 from joblib import Parallel, delayed
 
 from spred.errors import InputError
-from spred.genes.scores import ClassScore, Spread, balanced_accuracy, r2, spread
+from spred.genes.findings import Baseline, Permutations
+from spred.genes.scores import ClassScore, balanced_accuracy, r2, spread
 from spred.genes.study import Study, genes_only, last_step
 
 if TYPE_CHECKING:
@@ -23,38 +24,6 @@ if TYPE_CHECKING:
 
 SIZES = (5, 10, 20, 50, 100, 200)  # genes that the filter may keep; the inner folds choose
 MOST_DRAWS = 1000  # attempts at a permutation that leaves every class in every training part
-
-
-@dataclass(frozen=True)
-class Baseline:
-    """Another method in the same folds.
-
-    Attributes:
-        name: what it is.
-        score: balanced accuracy, or R² for a number.
-        n_genes: genes it used in each fold.
-    """
-
-    name: str
-    score: Spread
-    n_genes: tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class Permutations:
-    """The score that meaningless labels get: the same folds, at the alphas that were chosen for the true ones.
-
-    Attributes:
-        observed: mean score over the folds with the true labels.
-        scores: the same with each set of permuted labels.
-        p: (1 + how many of these are at least as good) / (1 + how many there are).
-        seconds: wall time.
-    """
-
-    observed: float
-    scores: tuple[float, ...]
-    p: float
-    seconds: float
 
 
 def add_baselines(study: Study, *, n_jobs: int | None = None) -> Study:

@@ -7,26 +7,12 @@ NaN here: the pipeline fills them with the median of the training samples, as it
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from spred.errors import InputError, did_you_mean
-from spred.genes.expression import MANY_NUMBERS, label, some
-
-
-@dataclass(frozen=True)
-class Covariate:
-    """A column that is adjusted for: its name, and its levels, none for a number."""
-
-    name: str
-    levels: tuple[str, ...]
-
-    @property
-    def columns(self) -> list[str]:
-        """Names of its columns in the model."""
-        return [f"{self.name}={level}" for level in self.levels[1:]] if self.levels else [self.name]
+from spred.genes.expression import MANY_NUMBERS, Covariate, label, some
 
 
 def choose_covariates(table: pd.DataFrame, names: Sequence[str]) -> tuple[Covariate, ...]:

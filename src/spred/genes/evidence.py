@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from spred.genes.expression import count
+from spred.genes.findings import Stability
 from spred.genes.scores import ClassScore, Spread
-from spred.genes.stability import Stability, agreement
+from spred.genes.stability import agreement
 from spred.genes.study import Study
 
 STABILITY_CAPTION = (

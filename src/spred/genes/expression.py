@@ -1,4 +1,4 @@
-"""The two records of the genes application: a table as a file holds it, and an expression study's input.
+"""The records of the genes application: a table as a file holds it, and an expression study's input.
 
 Readers return a :class:`Table`: numbers, names and a sample table, with no opinion about what is to be
 predicted. :func:`choose` turns it into an :class:`Expression`: one target, one group, the samples that can be
@@ -10,16 +10,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 
 from spred.errors import InputError, did_you_mean
 from spred.genes.preprocess import needs_log2
-
-if TYPE_CHECKING:
-    from spred.genes.covariates import Covariate
 
 Task = Literal["auto", "classification", "regression"]
 
@@ -45,6 +42,19 @@ class Table:
     annotations: pd.DataFrame
     symbols: list[str] | None = None
     notes: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Covariate:
+    """A column that is adjusted for: its name, and its levels, none for a number."""
+
+    name: str
+    levels: tuple[str, ...]
+
+    @property
+    def columns(self) -> list[str]:
+        """Names of its columns in the model."""
+        return [f"{self.name}={level}" for level in self.levels[1:]] if self.levels else [self.name]
 
 
 @dataclass(frozen=True, eq=False)

@@ -20,8 +20,8 @@ from spred import __version__
 from spred.core.losses import get_loss
 from spred.errors import FileError, InputError, where
 from spred.genes.annotation import collapse_probes
-from spred.genes.covariates import Covariate, encode
-from spred.genes.expression import Table, count, label, number_repeats, some
+from spred.genes.covariates import encode
+from spred.genes.expression import Covariate, Table, count, label, number_repeats, some
 from spred.genes.preprocess import log2_intensity, needs_log2
 from spred.genes.readers import annotated, read_sheet, read_with_sheet, readable
 from spred.genes.scores import balanced_accuracy, r2

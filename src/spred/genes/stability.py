@@ -7,39 +7,15 @@ the genes that come back, with a bound on the false ones. Nogueira's index says 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from time import perf_counter
 
 import numpy as np
 import pandas as pd
 
+from spred.genes.findings import Stability
 from spred.genes.study import Study, last_step, support
 from spred.genes.univariate import neighbours
-
-
-@dataclass(frozen=True, eq=False)
-class Stability:
-    """What stability selection found.
-
-    Attributes:
-        genes: the stable genes, most frequent first: ``gene``, ``symbol`` (where known), ``frequency``, ``neighbours``.
-        frequency: share of the halves that selected each gene of the expression table, ``(p,)``.
-        threshold: the frequency that a stable gene reaches.
-        pfer: bound on the expected number of genes in the list that a half selects no more often than chance would.
-        n_selected: genes that each half selected.
-        n_pairs: complementary pairs of halves.
-        bound: which bound ("r-concave" or "worst-case").
-        seconds: wall time.
-    """
-
-    genes: pd.DataFrame
-    frequency: np.ndarray
-    threshold: float
-    pfer: float
-    n_selected: int
-    n_pairs: int
-    bound: str
-    seconds: float
 
 
 def add_stability(

@@ -20,6 +20,7 @@ import pandas as pd
 from spred.errors import InputError
 from spred.genes.checks import warnings_about
 from spred.genes.expression import Expression
+from spred.genes.findings import Baseline, Permutations, Stability
 from spred.genes.preprocess import pipeline
 from spred.genes.scores import ClassScore, NumberScore, score_classes, score_numbers
 from spred.genes.univariate import adjusted, neighbours, p_values
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
 
     from spred.estimators import NestedCV, SparseClassifierCV, SparseRegressorCV
-    from spred.genes.baselines import Baseline, Permutations
-    from spred.genes.stability import Stability
 
 
 @dataclass(frozen=True)
