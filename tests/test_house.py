@@ -46,19 +46,11 @@ MODULES = {module_name(file): file for file in sorted(SRC.rglob("*.py"))}
 def imported(name: str) -> set[str]:
     """The modules of spred that ``name`` imports, at the top or inside a function.
 
-    Imports for type checkers do not count, nor does ``from spred import __version__``: it is defined first.
+    Imports for type checkers count too; ``from spred import __version__`` does not: it is defined first.
     """
     tree = ast.parse(MODULES[name].read_text(encoding="utf-8"))
-    only_typed = {
-        inner
-        for node in ast.walk(tree)
-        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
-        for inner in ast.walk(node)
-    }
     found = set()
     for node in ast.walk(tree):
-        if node in only_typed:
-            continue
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
