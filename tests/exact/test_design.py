@@ -1,4 +1,4 @@
-"""Implicit centring and scaling equal the matrix written out; the Gram cache equals the product."""
+"""Implicit centring and scaling equal the matrix written out."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from scipy import sparse
 
 import spred
-from spred.exact.design import Design, GramCache
+from spred.exact.design import Design
 
 
 @pytest.fixture(params=["dense", "sparse"])
@@ -83,13 +83,3 @@ def test_solutions_do_not_depend_on_how_numbers_are_stored(
     given = spred.solve(FORMS[form](X, tmp_path), y, loss=loss, alpha=0.05, standardize=True)
     assert given.gap <= 1e-9
     np.testing.assert_allclose(given.coef, base.coef, atol=1e-9)
-
-
-def test_the_gram_cache_grows_and_stays_right(data: tuple) -> None:
-    given, _, s = data
-    design = Design(given, s, center=True, scale=True)
-    cache = GramCache(design, s)
-    for features in ([2], [2, 0], [5, 1, 2], [0, 1, 2, 3, 5]):
-        index = np.array(features)
-        columns = design.columns(index)
-        np.testing.assert_allclose(cache.get(index, columns), columns.T @ (s[:, None] * columns), atol=1e-12)

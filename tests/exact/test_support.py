@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spred.exact.support import Support, System, solve_damped, solve_or_slide
+from spred.exact.support import GramCache, Support, System, solve_damped, solve_or_slide
 
 
 def gram(seed: int, k: int, n: int) -> np.ndarray:
@@ -41,7 +41,7 @@ def test_a_singular_system_is_solved_subset_by_subset() -> None:
 def test_a_grown_factor_is_that_of_the_whole() -> None:
     rng = np.random.default_rng(1)
     X, s = rng.standard_normal((60, 40)), np.full(60, 1 / 60)
-    support = Support(40, s)
+    support = Support(40, GramCache(40, s))
     for active in ([3, 7], [3, 7, 1], [30, 7, 1, 3, 9, 12]):
         index = np.array(active)
         support.cover(index, X[:, index])
@@ -55,7 +55,7 @@ def test_a_grown_factor_is_that_of_the_whole() -> None:
 def test_features_that_are_no_longer_active_are_let_go() -> None:
     rng = np.random.default_rng(2)
     X, s = rng.standard_normal((100, 80)), np.full(100, 0.01)
-    support = Support(80, s)
+    support = Support(80, GramCache(80, s))
     support.cover(np.arange(60), X[:, :60])
     support.cover(np.arange(58, 63), X[:, 58:63])
     assert sorted(support.features) == list(range(58, 63))
@@ -65,7 +65,7 @@ def test_twins_make_the_factor_singular_and_the_next_cover_starts_anew() -> None
     rng = np.random.default_rng(3)
     X = rng.standard_normal((50, 5))
     X[:, 1] = X[:, 0]
-    support = Support(5, np.full(50, 0.02))
+    support = Support(5, GramCache(5, np.full(50, 0.02)))
     support.cover(np.array([0, 2]), X[:, [0, 2]])
     support.cover(np.array([0, 1, 2]), X[:, [0, 1, 2]])
     assert not support.system.regular
@@ -85,3 +85,14 @@ def test_damping_solves_what_has_a_solution(n: int) -> None:
     A = gram(4, 6, n)
     b = A @ np.arange(6.0)
     np.testing.assert_allclose(A @ solve_damped(A, b), b, atol=1e-6)
+
+
+def test_the_gram_cache_grows_and_stays_right() -> None:
+    rng = np.random.default_rng(5)
+    X, s = rng.standard_normal((30, 6)), rng.random(30)
+    cache = GramCache(6, s)
+    for features in ([2], [2, 0], [5, 1, 2], [0, 1, 2, 3, 5]):
+        index = np.array(features)
+        columns = X[:, index]
+        cache.add(index, columns)
+        np.testing.assert_allclose(cache.of(index), columns.T @ (s[:, None] * columns), atol=1e-12)

@@ -98,38 +98,3 @@ def _tiles(X: np.ndarray) -> Iterator[tuple[slice, slice]]:
     for first in range(0, p, width):
         for top in range(0, n, height):
             yield slice(top, top + height), slice(first, first + width)
-
-
-class GramCache:
-    """Weighted inner products ``XᵀSX`` of the columns asked for so far; each pair is computed once in a path."""
-
-    def __init__(self, design: Design, s: np.ndarray) -> None:
-        self._root = np.sqrt(s)[:, None]
-        self._position = np.full(design.p, -1)
-        self._columns = np.empty((design.n, 0), order="F")
-        self._gram = np.empty((0, 0))
-        self._count = 0
-
-    def get(self, features: np.ndarray, columns: np.ndarray) -> np.ndarray:
-        """Return the Gram matrix of ``features``, whose written-out columns are ``columns``."""
-        fresh = np.flatnonzero(self._position[features] < 0)
-        if fresh.size:
-            self._add(features[fresh], self._root * columns[:, fresh])
-        at = self._position[features]
-        return self._gram[np.ix_(at, at)]
-
-    def _add(self, features: np.ndarray, columns: np.ndarray) -> None:
-        old, new = self._count, self._count + len(features)
-        if new > self._columns.shape[1]:
-            capacity = max(new, 2 * old)
-            grown = np.empty((len(columns), capacity), order="F")
-            grown[:, :old] = self._columns[:, :old]
-            gram = np.empty((capacity, capacity))
-            gram[:old, :old] = self._gram[:old, :old]
-            self._columns, self._gram = grown, gram
-        self._columns[:, old:new] = columns
-        cross = self._columns[:, :new].T @ columns
-        self._gram[:new, old:new] = cross
-        self._gram[old:new, :new] = cross.T
-        self._position[features] = np.arange(old, new)
-        self._count = new

@@ -17,9 +17,9 @@ from spred.core.losses import Loss, get_loss, with_offset
 from spred.core.partition import SINGLES, Axes, Labels, Partition
 from spred.core.penalties import Penalty
 from spred.errors import InputError
-from spred.exact.design import Design, GramCache
+from spred.exact.design import Design
 from spred.exact.simplex import contrasts, in_contrasts
-from spred.exact.support import Support
+from spred.exact.support import GramCache, Support
 from spred.exact.target import final_target, read_target
 
 
@@ -102,12 +102,12 @@ class Problem:
     @cached_property
     def support(self) -> Support:
         """Features active so far on a path, with their factor (of use to a squared loss with an L1 penalty)."""
-        return Support(self.design.p, self.s)
+        return Support(self.design.p, self.gram)
 
     @cached_property
     def gram(self) -> GramCache:
         """Inner products of columns, shared by all alphas (of use where the curvature is constant)."""
-        return GramCache(self.design, self.s)
+        return GramCache(self.design.p, self.s)
 
     def penalty(self, alpha: float) -> Penalty:
         """Return Ω at ``alpha``, for arrays ``(p, K)``."""

@@ -1,8 +1,9 @@
 """Factorised Gram matrices: many Newton steps from one factor, and a factor that grows along a path.
 
-:class:`System` solves for many subsets of the same coordinates with one Cholesky factor. :class:`Support` keeps, for a
-squared loss, the Gram matrix of all features that were active on the path so far together with that factor, and
-borders both when features enter, so that no alpha begins with a factorisation from nothing.
+:class:`System` solves for many subsets of the same coordinates with one Cholesky factor. For a squared loss,
+:class:`GramCache` computes each inner product of two columns once in a path, and :class:`Support` keeps the factor of
+the features that were active so far and borders it when features enter, so that no alpha begins with a factorisation
+from nothing.
 """
 
 from __future__ import annotations
@@ -63,47 +64,75 @@ class System:
         return self._inverse[:, index]
 
 
-class Support:
-    """The features active so far on the path of a squared loss: their weighted columns, Gram matrix and factor."""
+class GramCache:
+    """Weighted inner products ``XᵀSX`` of the columns seen so far; each pair is computed once in a path."""
 
     def __init__(self, p: int, s: np.ndarray) -> None:
-        self.features = np.empty(0, dtype=int)
-        self.system = System(np.empty((0, 0)))
+        self._root = np.sqrt(s)[:, None]
         self._position = np.full(p, -1)
         self._columns = np.empty((len(s), 0), order="F")
-        self._root = np.sqrt(s)[:, None]
+        self._gram = np.empty((0, 0))
+        self._count = 0
+
+    def add(self, features: np.ndarray, columns: np.ndarray) -> None:
+        """Take in ``features``, whose written-out columns are ``columns``, as far as they are new."""
+        fresh = np.flatnonzero(self._position[features] < 0)
+        if not fresh.size:
+            return
+        old, new = self._count, self._count + len(fresh)
+        self._reserve(new)
+        self._columns[:, old:new] = self._root * columns[:, fresh]
+        cross = self._columns[:, :new].T @ self._columns[:, old:new]
+        self._gram[:new, old:new] = cross
+        self._gram[old:new, :new] = cross.T
+        self._position[features[fresh]] = np.arange(old, new)
+        self._count = new
+
+    def of(self, features: np.ndarray) -> np.ndarray:
+        """Return the Gram matrix of ``features``, all of which were added: a copy, in Fortran order."""
+        at = self._position[features]
+        return self._gram[np.ix_(at, at)].T
+
+    def _reserve(self, needed: int) -> None:
+        if needed <= self._columns.shape[1]:
+            return
+        old, capacity = self._count, max(needed, 2 * self._count)
+        columns, gram = np.empty((len(self._columns), capacity), order="F"), np.empty((capacity, capacity))
+        columns[:, :old], gram[:old, :old] = self._columns[:, :old], self._gram[:old, :old]
+        self._columns, self._gram = columns, gram
+
+
+class Support:
+    """The features active so far on the path of a squared loss, with the factor of their Gram matrix."""
+
+    def __init__(self, p: int, gram: GramCache) -> None:
+        self.features = np.empty(0, dtype=int)
+        self.system = System(np.empty((0, 0)))
+        self._covered = np.zeros(p, dtype=bool)
+        self._gram = gram
 
     def cover(self, active: np.ndarray, columns: np.ndarray) -> None:
         """Make room for the features ``active``, whose written-out columns are ``columns``.
 
         New ones are bordered onto the factor. When too many others have gathered, or the factor has become singular,
-        all is made anew for the active ones alone.
+        it is made anew for the active ones alone.
         """
-        fresh = self._position[active] < 0
+        fresh = ~self._covered[active]
         others = len(self.features) + int(fresh.sum()) - len(active)
         if others > 20 + 0.15 * len(active) or (fresh.any() and not self.system.regular):
-            self._restart()
+            self._covered[self.features] = False
+            self.features, self.system = self.features[:0], System(np.empty((0, 0)))
             fresh[:] = True
         if fresh.any():
-            self._border(active[fresh], self._root * columns[:, fresh])
+            self._gram.add(active, columns)
+            self._border(active[fresh])
 
-    def _restart(self) -> None:
-        self._position[self.features] = -1
-        self.features = self.features[:0]
-        self.system = System(np.empty((0, 0)))
-        self._columns = self._columns[:, :0]
-
-    def _border(self, features: np.ndarray, columns: np.ndarray) -> None:
-        old, new = len(self.features), len(self.features) + len(features)
-        cross = self._columns.T @ columns
-        H = np.empty((new, new), order="F")
-        H[:old, :old] = self.system.H
-        H[:old, old:], H[old:, :old] = cross, cross.T
-        H[old:, old:] = columns.T @ columns
-        self.system = System(H, self._bordered_factor(H, old))
-        self._columns = np.asfortranarray(np.concatenate([self._columns, columns], axis=1))
-        self._position[features] = np.arange(old, new)
+    def _border(self, features: np.ndarray) -> None:
+        old = len(self.features)
         self.features = np.append(self.features, features)
+        self._covered[features] = True
+        H = self._gram.of(self.features)
+        self.system = System(H, self._bordered_factor(H, old))
 
     def _bordered_factor(self, H: np.ndarray, old: int) -> np.ndarray | None:
         """Cholesky factor of ``H`` from that of its first ``old`` rows; None where it has to be made anew."""

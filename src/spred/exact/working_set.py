@@ -87,14 +87,9 @@ class WorkingSet:
         return out
 
     def _quadratic(self, index: np.ndarray) -> np.ndarray:
-        used = self.column_of[index]
-        own = used < len(self.features)
-        out = np.eye(len(index))  # centred columns: the intercept is orthogonal to them and has unit weight
-        kept = np.flatnonzero(own)
-        if kept.size:
-            features = used[kept]
-            out[np.ix_(kept, kept)] = self.problem.gram.get(self.features[features], self.columns[:, features])
-        return out
+        used = self.column_of[index]  # features all: a squared loss comes here without its intercept
+        self.problem.gram.add(self.features[used], self.columns[:, used])
+        return self.problem.gram.of(self.features[used])
 
     def _curved(self, index: np.ndarray, curvature: np.ndarray | Coupled) -> np.ndarray:
         used, output = self.column_of[index], self.output_of[index]
