@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import sparse
 
+from spred.exact.design import Design
 from spred.exact.support import GramCache, Support, System, solve_damped, solve_or_slide
 
 
@@ -87,12 +91,15 @@ def test_damping_solves_what_has_a_solution(n: int) -> None:
     np.testing.assert_allclose(A @ solve_damped(A, b), b, atol=1e-6)
 
 
-def test_the_gram_cache_grows_and_stays_right() -> None:
+@pytest.mark.parametrize("form", [np.asarray, sparse.csc_array])
+def test_the_gram_cache_grows_and_stays_right(form: Callable) -> None:
     rng = np.random.default_rng(5)
-    X, s = rng.standard_normal((30, 6)), rng.random(30)
-    cache = GramCache(6, s)
+    X, s = np.where(rng.random((30, 6)) < 0.5, rng.normal(3.0, 2.0, (30, 6)), 0.0), rng.random(30)
+    X[:, 4] = 0.1  # constant, and not a binary fraction
+    s = s / s.sum()
+    design, cache = Design(form(X), s, center=True, scale=True), GramCache(6, s)
     for features in ([2], [2, 0], [5, 1, 2], [0, 1, 2, 3, 5]):
         index = np.array(features)
-        columns = X[:, index]
+        columns = design.columns(index)
         cache.add(index, columns)
         np.testing.assert_allclose(cache.of(index), columns.T @ (s[:, None] * columns), atol=1e-12)
