@@ -108,13 +108,13 @@ def fista(problem: Problem, penalty: Penalty, *, tol: float = 1e-12, max_iter: i
     raise RuntimeError(f"fista did not settle on {problem.name} in {max_iter} steps")
 
 
-def scikit_learn(problem: Problem, alpha: float, l1_ratio: float = 1.0) -> Reference:
-    """Minimises the same objective with scikit-learn at its tightest: L1 or elastic net."""
+def scikit_learn(problem: Problem, alpha: float, l1_ratio: float = 1.0, positive: bool = False) -> Reference:
+    """Minimises the same objective with scikit-learn at its tightest: L1 or elastic net; positive if squared."""
     with warnings.catch_warnings():
         # A tolerance near machine precision is asked for so that the solver stops where it can do no more.
         warnings.simplefilter("ignore")
         if problem.loss == "squared":
-            model = ElasticNet(alpha=alpha, l1_ratio=l1_ratio, tol=1e-14, max_iter=100_000)
+            model = ElasticNet(alpha=alpha, l1_ratio=l1_ratio, positive=positive, tol=1e-14, max_iter=100_000)
         else:
             strength = 1.0 / (alpha * len(problem.y))
             model = LogisticRegression(C=strength, l1_ratio=l1_ratio, solver="saga", tol=1e-13, max_iter=50_000)
@@ -122,7 +122,7 @@ def scikit_learn(problem: Problem, alpha: float, l1_ratio: float = 1.0) -> Refer
     coef, intercept = model.coef_.T, np.asarray(model.intercept_)
     if not problem.data_term.multi:
         coef, intercept = np.reshape(coef, (-1,)), np.reshape(intercept, ())
-    penalty = Penalty(alpha, l1_ratio=l1_ratio)
+    penalty = Penalty(alpha, l1_ratio=l1_ratio, positive=positive)
     return Reference(coef, intercept, objective(problem, penalty, coef, intercept))
 
 

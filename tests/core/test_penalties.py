@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
-from scipy.optimize import brute
+from hypothesis.extra import numpy as hnp
+from scipy.optimize import brentq, brute
 from strategies import WORLDS, Case, alphas, arrays, cases, positive, send
 
 from spred.core.factors import split
@@ -24,12 +26,27 @@ def penalised(draw: st.DrawFn) -> tuple[Case, Penalty]:
     """A tensor and a convex penalty on it, in NumPy."""
     case = draw(cases())
     weights = draw(st.one_of(st.just(1.0), arrays(case.gate_shape, positive)))
-    return case, Penalty(draw(alphas), draw(ratios), weights, case.partition)
+    within = draw(st.sampled_from((0.0, 0.0, 0.3, 0.9, 1.0)))
+    bounded = draw(st.one_of(st.just(False), st.just(False), st.just(True), bools(case.v.shape)))
+    penalty = Penalty(draw(alphas), draw(ratios), weights, case.partition, within_ratio=within, positive=bounded)
+    return Case(admissible(penalty, case.v), case.partition), penalty
+
+
+def bools(shape: tuple[int, ...]) -> st.SearchStrategy[np.ndarray]:
+    return hnp.arrays(np.bool_, shape)
+
+
+def admissible(penalty: Penalty, v: np.ndarray) -> np.ndarray:
+    return np.where(penalty.positive, np.abs(v), v)
 
 
 def in_torch(case: Case, penalty: Penalty) -> Penalty:
-    weights = penalty.weights if isinstance(penalty.weights, float) else send("torch", penalty.weights)
-    return Penalty(penalty.alpha, penalty.l1_ratio, weights, case.sent("torch")[1])
+    moved = {
+        name: send("torch", value)
+        for name in ("weights", "positive")
+        if isinstance(value := getattr(penalty, name), np.ndarray)
+    }
+    return replace(penalty, partition=case.sent("torch")[1], **moved)
 
 
 def test_value_in_plain_words() -> None:
@@ -71,7 +88,8 @@ def test_prox_beats_every_other_point_by_the_strong_convexity(
         return 0.5 * np.sum((z - case.v) ** 2) + step * penalty.value(z)
 
     best = penalty.prox(case.v, step)
-    for z in (data.draw(arrays(case.v.shape)), best * data.draw(positive), np.zeros_like(best)):
+    for other in (data.draw(arrays(case.v.shape)), best * data.draw(positive), np.zeros_like(best)):
+        z = admissible(penalty, other)
         assert cost(z) >= cost(best) + 0.5 * np.sum((z - best) ** 2) - 1e-9 * (1.0 + cost(z))
 
 
@@ -101,13 +119,47 @@ def test_dual_norm_is_the_largest_inner_product_on_the_unit_ball(
     case, penalty = drawn
     z = data.draw(arrays(case.v.shape))
     # The norm alone: the L1 part of Ω over alpha.
-    unit = Penalty(1.0, weights=penalty.l1_ratio * np.asarray(penalty.weights), partition=case.partition)
+    unit = replace(penalty, alpha=penalty.l1_ratio, l1_ratio=1.0)
     dual = penalty.dual_norm(z)
     assert np.sum(z * case.v) <= dual * unit.value(case.v) + 1e-9
-    # Reached by the part of z in its worst group.
-    ratio = norms(z, case.partition) / np.asarray(penalty.weights)
-    worst = z * (case.partition.spread(ratio, z) == ratio.max())
-    assert np.sum(z * worst) == pytest.approx(dual * unit.value(worst), rel=1e-9)
+    # Reached by what is left of z in its worst group, when each entry has paid its part at that level.
+    left = unit_left(replace(unit, alpha=dual * penalty.l1_ratio), z)
+    gauge = norms(left, case.partition) - dual * penalty.l1_ratio * (1 - penalty.within_ratio) * (
+        penalty.weights * np.ones(case.gate_shape)
+    )
+    worst = left * (case.partition.spread(gauge, z) == gauge.max())
+    if worst.any():
+        assert np.sum(z * worst) == pytest.approx(dual * unit.value(worst), rel=1e-6)
+
+
+def unit_left(penalty: Penalty, z: np.ndarray) -> np.ndarray:
+    """What a soft threshold of each entry leaves, nothing negative where there must not be."""
+    left = np.sign(z) * np.maximum(np.abs(z) - penalty.alpha * penalty.within_ratio, 0.0)
+    return np.where(np.asarray(penalty.positive) & (left < 0), 0.0, left)
+
+
+@given(drawn=penalised(), data=st.data())
+def test_a_penalty_at_its_dual_norm_is_where_the_conjugate_turns_infinite(
+    drawn: tuple[Case, Penalty], data: st.DataObject
+) -> None:
+    case, penalty = drawn
+    z = data.draw(arrays(case.v.shape))
+    level = float(penalty.dual_norm(z)) * penalty.l1_ratio
+    if level > 0:
+        assert replace(penalty, alpha=level * (1 + 1e-9), l1_ratio=1.0).conjugate(z) == 0.0
+        assert replace(penalty, alpha=level * (1 - 1e-9), l1_ratio=1.0).conjugate(z) == np.inf
+
+
+@given(seed=st.integers(0, 10_000), kappa=st.floats(0.05, 0.95), weight=positive)
+def test_the_dual_norm_of_a_sparse_group_against_bisection(seed: int, kappa: float, weight: float) -> None:
+    z = np.random.default_rng(seed).standard_cauchy(6)
+
+    def excess(t: float) -> float:
+        return float(np.linalg.norm(np.maximum(np.abs(z) - kappa * t, 0.0))) - (1 - kappa) * weight * t
+
+    root = brentq(excess, 0.0, np.abs(z).max() / kappa, xtol=1e-14, rtol=1e-14)
+    penalty = Penalty(1.0, weights=np.array([weight]), partition=Labels(np.zeros(6, int), 1), within_ratio=kappa)
+    assert penalty.dual_norm(z) == pytest.approx(root, rel=1e-12)
 
 
 @given(drawn=penalised(), data=st.data())
@@ -124,7 +176,9 @@ def test_conjugate_is_reached_at_a_subgradient(drawn: tuple[Case, Penalty]) -> N
     size = norms(v, case.partition)
     direction = v / spread(np.where(size > 0, size, 1.0), v)
     weights = spread(penalty.weights * np.ones_like(size), v)
-    z = penalty.alpha * weights * (penalty.l1_ratio * direction + (1.0 - penalty.l1_ratio) * v)
+    group, entry = (1.0 - penalty.within_ratio) * weights * direction, penalty.within_ratio * np.sign(v)
+    z = penalty.alpha * (penalty.l1_ratio * (group + entry) + (1.0 - penalty.l1_ratio) * weights * v)
+    z = np.where(np.asarray(penalty.positive) & (v == 0), -3.0, z)
     assert penalty.value(v) + penalty.conjugate(z) == pytest.approx(np.sum(z * v), rel=1e-9, abs=1e-9)
 
 
@@ -155,7 +209,7 @@ def soft(t: np.ndarray, alpha: float) -> np.ndarray:
 def block_soft(t: np.ndarray, alpha: float) -> np.ndarray:
     """Shrink the norm of each row by alpha."""
     size = np.linalg.norm(t, axis=1, keepdims=True)
-    return t * np.maximum(1.0 - alpha / size, 0.0)
+    return t * np.maximum(1.0 - alpha / np.maximum(size, 1e-300), 0.0)
 
 
 # With orthogonal columns (XᵀX = n I) the data term is ½‖v − t‖² plus a constant, t the least-squares
@@ -165,6 +219,15 @@ CLOSED_FORMS = {
     "elastic net": (Penalty(0.8, l1_ratio=0.25), lambda t: soft(t, 0.2) / 1.6),
     "weighted": (Penalty(0.8, weights=np.array([[2.0, 0.0]] * 3)), lambda t: soft(t, np.array([1.6, 0.0]))),
     "group lasso": (Penalty(0.8, partition=Axes((0,))), lambda t: block_soft(t, 0.8)),
+    "sparse groups": (
+        Penalty(0.8, partition=Axes((0,)), within_ratio=0.25),
+        lambda t: block_soft(soft(t, 0.2), 0.6),
+    ),
+    "not negative": (Penalty(0.8, positive=True), lambda t: np.maximum(t - 0.8, 0.0)),
+    "groups, one column not negative": (
+        Penalty(0.8, partition=Axes((0,)), positive=np.array([[True, False]] * 3)),
+        lambda t: block_soft(np.where([True, False], np.maximum(t, 0.0), t), 0.8),
+    ),
     "labelled groups": (
         Penalty(0.8, partition=Labels(np.array([[0, 0], [1, 1], [2, 2]]), 3)),
         lambda t: block_soft(t, 0.8),
@@ -188,9 +251,15 @@ def test_residuals_are_zero_at_the_solution_and_positive_off_it(
     assert penalty.kkt_residual(v, slope(v)).max() <= 1e-12
     for step in (0.3, 1.0, 2.0):
         assert penalty.prox_residual(v, slope(v), step).max() <= 1e-12
-    off = v + data.draw(arrays(v.shape, st.sampled_from((-0.3, 0.2))))
+    off = admissible(penalty, v + data.draw(arrays(v.shape, st.sampled_from((-0.3, 0.2)))))
+    assume(np.abs(off - v).max() > 0.1)
     assert penalty.kkt_residual(off, slope(off)).max() > 1e-3
     assert penalty.prox_residual(off, slope(off)).max() > 1e-3
+
+
+def test_what_must_not_be_negative_costs_everything_if_it_is() -> None:
+    assert Penalty(1.0, positive=True).value(np.array([1.0, -1e-300])) == np.inf
+    assert Penalty(1.0, positive=np.array([True, False])).value(np.array([1.0, -2.0])) == 3.0
 
 
 def test_prox_residual_is_continuous_at_zero_where_kkt_jumps() -> None:
@@ -232,6 +301,9 @@ def test_alpha_max_is_where_the_first_coefficient_enters() -> None:
         ({"alpha": np.nan}, "alpha is nan"),
         ({"alpha": 1.0, "l1_ratio": 0.0}, "l1_ratio is 0.0"),
         ({"alpha": 1.0, "l1_ratio": 0.5, "depth": 3}, "depth 3 has no elastic net"),
+        ({"alpha": 1.0, "within_ratio": 1.5}, "within_ratio is 1.5"),
+        ({"alpha": 1.0, "within_ratio": 0.5, "depth": 3}, "depth 3 has groups alone"),
+        ({"alpha": 1.0, "positive": True, "depth": 4}, "depth 4 has groups alone"),
     ],
 )
 def test_impossible_settings_are_refused(settings: dict, message: str) -> None:

@@ -85,7 +85,7 @@ def best_dual(loss: Loss, penalty: Penalty, theta: Array, grad: Array, y: Array,
 
     Where both are infinite, far from any solution, ``D(0) = −f*(0)`` keeps the gap a number.
     """
-    norm = float(penalty.dual_norm(grad)) if grad.shape[0] else 0.0
+    norm = float(penalty.dual_norm(-grad)) if grad.shape[0] else 0.0
     inside = 1.0 if norm <= penalty.alpha else penalty.alpha / norm
     scales = {inside, 1.0} if penalty.l1_ratio < 1 else {inside}
     best = max(_dual(loss, penalty, c * theta, c * grad, y, s) for c in scales)
@@ -93,7 +93,7 @@ def best_dual(loss: Loss, penalty: Penalty, theta: Array, grad: Array, y: Array,
 
 
 def _dual(loss: Loss, penalty: Penalty, theta: Array, grad: Array, y: Array, s: Array) -> float:
-    return float(-loss.conjugate(theta, y, s) - penalty.conjugate(grad))
+    return float(-loss.conjugate(theta, y, s) - penalty.conjugate(-grad))
 
 
 def free_newton_step(loss: Loss, theta: Array, eta: Array, y: Array, s: Array, free: Array) -> Array:

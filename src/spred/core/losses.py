@@ -61,6 +61,8 @@ class Loss:
         intercept: whether an intercept changes anything.
         stand_in: share of ``s`` up to which a curvature stands in for zero, so that Newton's model has a minimum
             where the loss is straight.
+        offset: known part of the linear predictor that :func:`with_offset` built in.
+        origin: the loss that it was built into.
     """
 
     name: str
@@ -74,6 +76,8 @@ class Loss:
     multi: bool = False
     intercept: bool = True
     stand_in: float = 0.0
+    offset: Array | None = None
+    origin: Loss | None = None
 
 
 def get_loss(loss: str | Loss) -> Loss:
@@ -125,6 +129,8 @@ def with_offset(loss: Loss, offset: Array) -> Loss:
         curvature=lambda eta, y, s: loss.curvature(eta + offset, y, s),
         conjugate=lambda theta, y, s: loss.conjugate(theta, y, s) - array_namespace(theta).sum(theta * offset),
         null=null,
+        offset=offset,
+        origin=loss,
     )
     return moved
 

@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
+from spred.exact.kernels import correlate_some, correlate_some_sparse
+
 COPIED = 1 << 24
 """Entries up to which a dense matrix is brought into float64 and Fortran order first: 128 MB, and faster after that."""
 
@@ -55,6 +57,29 @@ class Design:
         if theta.ndim == 1:
             return (raw - self.mean * theta.sum()) / self.scale
         return (raw - self.mean[:, None] * theta.sum(axis=0)) / self.scale[:, None]
+
+    def correlate_some(self, theta: np.ndarray, features: np.ndarray) -> np.ndarray:
+        """Return ``Xᵀθ`` for a few ``features`` and ``theta`` ``(n,)``, without writing their columns out."""
+        raw = np.empty(len(features))
+        if self.sparse:
+            correlate_some_sparse(self.X.data, self.X.indices, self.X.indptr, theta, features, raw)
+        elif self.X.flags.f_contiguous:
+            correlate_some(self.X.T, theta, features, raw)
+        else:
+            raw = self._product(theta)[features] if 8 * len(features) > self.p else self.X[:, features].T @ theta
+        return (raw - self.mean[features] * theta.sum()) / self.scale[features]
+
+    def norms(self) -> np.ndarray:
+        """Return the Euclidean norm of every column, centred and scaled, ``(p,)``."""
+        if self.sparse:
+            square = np.asarray(self.X.power(2).sum(axis=0)).ravel()
+            square += self.mean * (self.n * self.mean - 2.0 * np.asarray(self.X.sum(axis=0)).ravel())
+        else:
+            square = np.zeros(self.p)
+            for rows, columns in _tiles(self.X):
+                part = self.X[rows, columns] - self.mean[columns]
+                square[columns] += np.einsum("ij,ij->j", part, part)
+        return np.sqrt(np.maximum(square, 0.0)) / self.scale
 
     def original_units(self, v: np.ndarray, intercept: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Turn coefficients ``(p, K)`` and intercept ``(K,)`` into those of the matrix as given."""

@@ -6,7 +6,7 @@ Three loops, one inside the other:
    violators and, when there are none, makes the certificate.
 2. ``_newton``: Newton steps on the working set, with a line search; groups at zero enter where the factors have
    negative curvature, ``‖g_g‖ > α ω_g`` (docs/math.md, §3).
-3. ``quadratic``: the penalised quadratic model of each step, solved exactly.
+3. ``quadratic``, ``grouped``: the penalised quadratic model of each step, solved exactly.
 
 Screening only orders the work: no solution leaves before the pass over all features agrees.
 """
@@ -19,8 +19,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from spred.core.certificate import Certificate, certify
+from spred.exact.grouped import minimise_groups
 from spred.exact.problem import Problem
-from spred.exact.quadratic import minimise_groups, minimise_l1
+from spred.exact.quadratic import minimise_l1
 from spred.exact.solution import Status
 from spred.exact.working_set import WorkingSet
 
@@ -69,13 +70,25 @@ def null_state(problem: Problem, limits: Limits) -> State:
         x, eta, _ = _newton(problem, work, work.take(v, b), eta, 1e-14, limits)
         v, b = work.put(x)
     grad = _full_gradient(problem, eta)
-    return State(v, b, eta, grad, alpha=float(problem.penalty(1.0).dual_norm(grad)))
+    return State(v, b, eta, grad, alpha=float(problem.penalty(1.0).dual_norm(-grad)))
+
+
+class Plain:
+    """A walk along falling alphas that takes every problem; the compiled one (``compiled.py``) is tested against it."""
+
+    def __init__(self, problem: Problem, null: State, null_objective: float) -> None:
+        self.problem, self.state, self.null_objective = problem, null, null_objective
+
+    def advance(self, alpha: float, limits: Limits) -> Outcome:
+        """Minimise at ``alpha`` from the last stop."""
+        outcome = advance(self.problem, alpha, self.state, self.null_objective, limits)
+        self.state = outcome.state
+        return outcome
 
 
 def advance(problem: Problem, alpha: float, start: State, null_objective: float, limits: Limits) -> Outcome:
     """Minimise at ``alpha`` from ``start``, usually the solution at a slightly larger alpha."""
     penalty = problem.penalty(alpha)
-    threshold = alpha * problem.l1_ratio * problem.groups.weights
     state = _ahead(problem, alpha, start)
     chosen = _screen(problem, alpha, start)
     # Newton is quadratic: a KKT residual this small costs at most one more step, and settles the gap at once.
@@ -97,7 +110,7 @@ def advance(problem: Problem, alpha: float, start: State, null_objective: float,
         grad = _full_gradient(problem, eta)
         state = State(v, b, eta, grad, alpha, replace(start, before=None))
         late, spent = time.perf_counter() > limits.deadline, n_iter >= limits.max_iter
-        excess = problem.groups.norms(grad) - threshold * (1.0 + kkt_tol)
+        excess = problem.leaving(grad, alpha * problem.l1_ratio * (1.0 + kkt_tol))
         excess[chosen] = -np.inf
         violators = np.flatnonzero(excess > 0)
         if violators.size and not (late or spent):
@@ -140,7 +153,7 @@ def _screen(problem: Problem, alpha: float, start: State) -> np.ndarray:
     weights = problem.groups.weights
     inside = (problem.groups.norms(start.v) > 0) | (weights == 0)
     inside[problem.support.features] = True  # their columns are in the factor already
-    excess = problem.groups.norms(start.grad) - problem.l1_ratio * weights * max(2 * alpha - start.alpha, 0.0)
+    excess = problem.leaving(start.grad, problem.l1_ratio * max(2 * alpha - start.alpha, 0.0))
     excess[inside] = -np.inf
     return _join(np.flatnonzero(inside), np.flatnonzero(excess > 0), excess)
 
@@ -167,16 +180,16 @@ def _newton(
     steps = 0
     while steps < max_iter:
         g = work.pull(problem.as_matrix(loss.gradient(eta, y, s))) + work.ridge * x
-        residual = work.residuals(x, g)
+        residual = work.blocks.residuals(x, g)
         worst = residual.max(initial=0.0)
         if worst <= tol or time.perf_counter() > limits.deadline:
             break
         steps += 1
         active = _active(work, x, residual, tol)
-        if loss.quadratic and work.singles and problem.l1_ratio == 1.0:
+        if loss.quadratic and problem.groups.singles and problem.l1_ratio == 1.0:
             index, d = _support_step(work, active, x, g, 0.1 * tol)
         else:
-            index = np.flatnonzero(active[work.group_of])
+            index = np.flatnonzero(active[work.blocks.group])
             hessian = work.hessian(index, np.empty(0) if loss.quadratic else loss.curvature(eta, y, s))
             rough = 0.0 if loss.quadratic else 0.05 * worst
             d = _model_step(work, active, index, hessian, x, g, max(0.1 * tol, rough))
@@ -194,7 +207,7 @@ def _active(work: WorkingSet, x: np.ndarray, residual: np.ndarray, tol: float) -
 
     While the support is further from rest than they are, none enters: most would leave again once it has settled.
     """
-    inside = (work.norms(x) > 0) | (work.lam == 0)
+    inside = (work.blocks.norms(x) > 0) | work.blocks.free
     unrest = residual[inside].max(initial=0.0)
     entering = np.flatnonzero(~inside & (residual > tol))
     if unrest > max(tol, residual[entering].max(initial=0.0)):
@@ -221,11 +234,10 @@ def _model_step(
     here = x[index]
     c = hessian @ here - g[index]
     tol = max(tol, 1e-15 * float(np.abs(c).max(initial=0.0)))
-    if work.singles:
-        return minimise_l1(hessian, c, work.lam[active], here, tol=tol) - here
-    sizes = work.sizes[active]
-    starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
-    return minimise_groups(hessian, c, work.lam[active], starts, here, tol=tol) - here
+    blocks = work.blocks.of(active)
+    if blocks.separable:
+        return minimise_l1(hessian, c, blocks.levels, here, tol=tol, positive=blocks.positive) - here
+    return minimise_groups(hessian, c, blocks, here, tol=tol) - here
 
 
 def _support_step(
@@ -239,7 +251,8 @@ def _support_step(
     H, here = support.system.H, x[index]
     c = H @ here - g[index]
     tol = max(tol, 1e-15 * float(np.abs(c).max(initial=0.0)))
-    return index, minimise_l1(H, c, work.lam[index], here, tol=tol, system=support.system) - here
+    levels, positive = work.blocks.levels[index], work.blocks.positive[index]
+    return index, minimise_l1(H, c, levels, here, tol=tol, positive=positive, system=support.system) - here
 
 
 def _line_search(

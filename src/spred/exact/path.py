@@ -15,7 +15,8 @@ from threadpoolctl import ThreadpoolController
 from spred.core.certificate import Certificate
 from spred.core.losses import Loss
 from spred.errors import InputError
-from spred.exact.newton import Limits, Outcome, State, advance, null_state
+from spred.exact.compiled import Compiled, is_compiled
+from spred.exact.newton import Limits, Outcome, Plain, State, null_state
 from spred.exact.problem import Problem, make_problem
 from spred.exact.reduce import Reduced, reduced
 from spred.exact.solution import Path, Solution
@@ -34,6 +35,8 @@ def solve(
     alpha: float,
     loss: str | Loss = "squared",
     l1_ratio: float = 1.0,
+    within_ratio: float = 0.0,
+    positive: ArrayLike | bool = False,
     penalty_weights: ArrayLike | None = None,
     feature_groups: ArrayLike | None = None,
     rows: bool = True,
@@ -57,6 +60,9 @@ def solve(
         loss: ``"squared"``, ``"huber"``, ``"poisson"``, ``"logistic"``, ``"multinomial"``, ``"cox"``, ``"cox-efron"``,
             or a :class:`spred.core.losses.Loss`.
         l1_ratio: ρ in (0, 1]; below 1 is an elastic net.
+        within_ratio: κ in [0, 1], with ``feature_groups`` the share of single features in the penalty: its L1 part is
+            ``α Σ_g ((1−κ) ω_g ‖v_g‖₂ + κ ‖v_g‖₁)``, the sparse-group Lasso. 0 is the group Lasso, 1 the Lasso.
+        positive: whether coefficients must not be negative: of all penalised features, or a boolean for each feature.
         penalty_weights: ω, one for each feature (each group in sorted order of its label, when there are
             groups); 0 leaves it unpenalised.
         feature_groups: a label for each feature; features with one label enter and leave together (group lasso,
@@ -91,6 +97,8 @@ def solve(
         y,
         loss=loss,
         l1_ratio=l1_ratio,
+        within_ratio=within_ratio,
+        positive=positive,
         penalty_weights=penalty_weights,
         feature_groups=feature_groups,
         rows=rows,
@@ -111,6 +119,8 @@ def path(
     n_alphas: int = 100,
     eps: float = 1e-2,
     l1_ratio: float = 1.0,
+    within_ratio: float = 0.0,
+    positive: ArrayLike | bool = False,
     penalty_weights: ArrayLike | None = None,
     feature_groups: ArrayLike | None = None,
     rows: bool = True,
@@ -134,6 +144,8 @@ def path(
         n_alphas: length of the automatic grid.
         eps: its last value over its first.
         l1_ratio: ρ.
+        within_ratio: κ, see :func:`solve`.
+        positive: see :func:`solve`.
         penalty_weights: ω.
         feature_groups: labels of the features.
         rows: see :func:`solve`.
@@ -161,6 +173,8 @@ def path(
         y,
         loss=loss,
         l1_ratio=l1_ratio,
+        within_ratio=within_ratio,
+        positive=positive,
         penalty_weights=penalty_weights,
         feature_groups=feature_groups,
         rows=rows,
@@ -180,12 +194,13 @@ def solve_of(problem: Problem, alpha: float, limits: Limits) -> Solution:
     with _blas_threads(problem):
         work = reduced(problem)
         state, null_objective = _null(work, limits)
+        walk = _walk(work.problem, state, null_objective)
         # Halving alpha on the way down keeps every Newton model close to the truth.
         halvings = int(np.ceil(np.log2(max(state.alpha / alpha, 1.0))))
         rough = Limits(max(limits.tol, 1e-3), limits.max_iter, limits.deadline)
         for waypoint in alpha * 2.0 ** np.arange(halvings - 1, 0, -1):
-            state = advance(work.problem, float(waypoint), state, null_objective, rough).state
-        outcome = advance(work.problem, alpha, state, null_objective, limits)
+            walk.advance(float(waypoint), rough)
+        outcome = walk.advance(alpha, limits)
     coef, intercept = _original(problem, work, outcome.state)
     return Solution(
         alpha=alpha,
@@ -213,10 +228,10 @@ def path_of(
     with _blas_threads(problem):
         work = reduced(problem)
         state, null_objective = _null(work, limits)
+        walk = _walk(work.problem, state, null_objective)
         grid = _grid(state.alpha, n_alphas, eps) if alphas is None else _check_alphas(alphas)
         for alpha in grid:
-            outcome = advance(work.problem, float(alpha), state, null_objective, limits)
-            state = outcome.state
+            outcome = walk.advance(float(alpha), limits)
             outcomes.append(outcome)
             if alphas is None and _explained(work, outcome, null_objective) > SATURATED:
                 break
@@ -238,6 +253,10 @@ def _threads() -> ThreadpoolController:
 def _null(work: Reduced, limits: Limits) -> tuple[State, float]:
     state = null_state(work.problem, limits)
     return state, _data_term(work, state)
+
+
+def _walk(problem: Problem, null: State, null_objective: float) -> Compiled | Plain:
+    return (Compiled if is_compiled(problem) else Plain)(problem, null, null_objective)
 
 
 def _data_term(work: Reduced, state: State) -> float:

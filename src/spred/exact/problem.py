@@ -15,7 +15,7 @@ from scipy import sparse
 
 from spred.core.losses import Loss, get_loss, with_offset
 from spred.core.partition import SINGLES, Axes, Labels, Partition
-from spred.core.penalties import Penalty
+from spred.core.penalties import Penalty, soft
 from spred.errors import InputError
 from spred.exact.design import Design
 from spred.exact.simplex import contrasts, in_contrasts
@@ -80,6 +80,8 @@ class Problem:
         groups: what the penalty sees.
         l1_ratio: ρ.
         fit_intercept: whether there is one.
+        positive: ``(p,)``, features whose coefficients must not be negative; none that is free.
+        within_ratio: κ, the share of single coordinates in the penalty of groups.
         basis: contrasts ``(K, K − 1)`` that the classes are written in, where they are (see ``simplex``).
     """
 
@@ -90,6 +92,8 @@ class Problem:
     groups: Groups
     l1_ratio: float
     fit_intercept: bool
+    positive: np.ndarray
+    within_ratio: float = 0.0
     basis: np.ndarray | None = None
 
     @property
@@ -112,7 +116,27 @@ class Problem:
     def penalty(self, alpha: float) -> Penalty:
         """Return Ω at ``alpha``, for arrays ``(p, K)``."""
         weights = self.groups.weights.reshape(self.groups.gate_shape)
-        return Penalty(alpha, self.l1_ratio, weights, self.groups.partition)
+        return Penalty(
+            alpha,
+            self.l1_ratio,
+            weights,
+            self.groups.partition,
+            within_ratio=self.within_ratio,
+            positive=self.positive[:, None] if self.positive.any() else False,
+        )
+
+    def leaving(self, grad: np.ndarray, level: float) -> np.ndarray:
+        """Return by how much the pull on each group at zero exceeds what holds it there at ``level = αρ``, ``(G,)``.
+
+        ``‖soft(−g_g, κ·level)‖ − (1 − κ)·level·ω_g``; ``grad`` is that of the loss, ``(p, K)``.
+        """
+        groups, pull = self.groups, -grad
+        if self.within_ratio > 0:
+            penalised = (groups.weights > 0)[groups.labels].reshape(grad.shape)
+            pull = soft(pull, np.where(penalised, self.within_ratio * level, 0.0))
+        if self.positive.any():
+            pull = np.where(self.positive[:, None] & (pull < 0), 0.0, pull)
+        return groups.norms(pull) - (1.0 - self.within_ratio) * level * groups.weights
 
     def eta(self, v: np.ndarray, b: np.ndarray) -> np.ndarray:
         """Return the linear predictor in the shape of ``y``."""
@@ -134,6 +158,8 @@ def make_problem(
     *,
     loss: str | Loss,
     l1_ratio: float = 1.0,
+    within_ratio: float = 0.0,
+    positive: object = False,
     penalty_weights: object = None,
     feature_groups: object = None,
     rows: bool = True,
@@ -169,14 +195,17 @@ def make_problem(
             kind, k = in_contrasts(kind, basis), k - 1
     if not 0 < l1_ratio <= 1:
         raise InputError(f"l1_ratio is {l1_ratio}; give a number above 0 and at most 1")
+    groups = _groups(p, k, penalty_weights, feature_groups, rows)
     return Problem(
         loss=kind,
         design=Design(matrix, s, center=fit_intercept, scale=standardize),
         y=target,
         s=s,
-        groups=_groups(p, k, penalty_weights, feature_groups, rows),
+        groups=groups,
         l1_ratio=float(l1_ratio),
         fit_intercept=fit_intercept,
+        positive=_positive(positive, groups, p, basis is not None),
+        within_ratio=_within(within_ratio, feature_groups is not None, kind),
         basis=basis,
     )
 
@@ -258,6 +287,31 @@ def _groups(p: int, k: int, penalty_weights: object, feature_groups: object, row
     if k > 1 and rows:
         return Groups(np.repeat(np.arange(p), k), weights, Axes((0,)), (p, 1))
     return Groups(np.arange(coordinates), np.repeat(weights, k), SINGLES, (p, k))
+
+
+def _positive(given: object, groups: Groups, p: int, in_contrasts: bool) -> np.ndarray:
+    """Return which features must not be negative; by True those that are penalised."""
+    mask = np.asarray(given)
+    if mask.dtype != bool or mask.shape not in ((), (p,)):
+        raise InputError(f"positive is neither True nor False nor a boolean for each of the {p} features")
+    free = (groups.weights[groups.labels] == 0).reshape(p, -1).any(axis=1)
+    positive = mask & ~free if mask.ndim == 0 else mask
+    if (positive & free).any():
+        column = int(np.argmax(positive & free))
+        raise InputError(f"positive holds for feature {column}, which is unpenalised; give it a penalty weight above 0")
+    if in_contrasts and positive.any():
+        raise InputError("positive does not go with rows of several classes, which sum to zero; set rows=False")
+    return positive
+
+
+def _within(ratio: float, grouped: bool, loss: Loss) -> float:
+    if not 0 <= ratio <= 1:
+        raise InputError(f"within_ratio is {ratio}; give a number from 0 (group Lasso) to 1 (Lasso)")
+    if ratio > 0 and not grouped:
+        raise InputError("within_ratio is for groups of features; give feature_groups too, or leave it 0")
+    if ratio > 0 and loss.multi:
+        raise InputError("within_ratio is for one linear predictor; the multinomial loss has one for each class")
+    return float(ratio)
 
 
 def _feature_weights(given: object, count: int, default: np.ndarray, what: str) -> np.ndarray:

@@ -1,7 +1,7 @@
 """The part of a problem that Newton works on: a few groups of coordinates, their columns written out.
 
 Coordinates of the working set are numbered 0 … m − 1: the groups' coordinates one group after another, then the
-intercept's, which belong to free groups (λ = 0) and need no other treatment.
+intercept's, which belong to free groups and need no other treatment.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from spred.core.cox import Coupled
+from spred.exact.blocks import Blocks
 from spred.exact.problem import Problem
 
 
@@ -34,12 +35,16 @@ class WorkingSet:
             weights = np.append(weights, np.zeros(len(free)))
         self.columns = np.asfortranarray(columns)
         self.column_of, self.output_of = at, output
-        self.starts = starts
-        self.sizes = np.diff(np.append(starts, len(at)))
-        self.group_of = np.repeat(np.arange(len(starts)), self.sizes)
-        self.singles = problem.groups.singles
-        self.lam = alpha * problem.l1_ratio * weights
-        self.ridge = alpha * (1.0 - problem.l1_ratio) * weights[self.group_of]
+        bounded = np.zeros(len(at), dtype=bool)
+        bounded[: len(coordinates)] = problem.positive[coordinates // k]
+        level = alpha * problem.l1_ratio
+        self.blocks = Blocks(
+            starts=starts,
+            lam=level * (1.0 - problem.within_ratio) * weights,
+            mu=np.where(weights > 0, level * problem.within_ratio, 0.0),
+            positive=bounded,
+        )
+        self.ridge = alpha * (1.0 - problem.l1_ratio) * weights[self.blocks.group]
 
     def take(self, v: np.ndarray, b: np.ndarray) -> np.ndarray:
         """Return the working coordinates of coefficients ``(p, K)`` and intercept ``(K,)``."""
@@ -54,10 +59,6 @@ class WorkingSet:
         flat[self.coordinates] = x[:m]
         return flat.reshape(p, k), x[m:] if self.problem.fit_intercept else np.zeros(k)
 
-    def norms(self, x: np.ndarray) -> np.ndarray:
-        """Return ‖x_g‖ for each working group."""
-        return np.abs(x) if self.singles else np.sqrt(np.add.reduceat(x * x, self.starts))
-
     def pull(self, theta: np.ndarray) -> np.ndarray:
         """Return the gradient in the working coordinates, given ``theta`` ``(n, K)``, the gradient in ``eta``."""
         return (self.columns.T @ theta)[self.column_of, self.output_of]
@@ -71,14 +72,7 @@ class WorkingSet:
 
     def value(self, x: np.ndarray) -> float:
         """Return Ω of the working coordinates."""
-        return float(self.lam @ self.norms(x) + 0.5 * self.ridge @ (x * x))
-
-    def residuals(self, x: np.ndarray, g: np.ndarray) -> np.ndarray:
-        """Return each group's KKT residual; ``g`` is the gradient of loss and ridge. Negative: at rest at zero."""
-        size = self.norms(x)
-        inside = (size > 0) | (self.lam == 0)
-        unit = x / np.where(size > 0, size, 1.0)[self.group_of]
-        return np.where(inside, self.norms(g + self.lam[self.group_of] * unit), self.norms(g) - self.lam)
+        return self.blocks.value(x) + 0.5 * float(self.ridge @ (x * x))
 
     def hessian(self, index: np.ndarray, curvature: np.ndarray | Coupled) -> np.ndarray:
         """Return the Hessian of loss and ridge in the coordinates ``index``."""

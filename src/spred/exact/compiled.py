@@ -1,0 +1,246 @@
+"""The compiled road of the exact engine: one output, a penalty on single coefficients, a loss with compiled slopes.
+
+It solves what ``newton.advance`` solves, with the same certificate, and is the road of most problems that are solved:
+Lasso, elastic net, sparse logistic and Poisson regression, non-negative or not. Two things make it fast: the loops of
+``kernels`` with a factor of the support's Hessian that lives as long as it is of use, and the ``bounds`` that spare
+the pass over all features.
+"""
+
+from __future__ import annotations
+
+import time
+from functools import cached_property
+
+import numpy as np
+
+from spred.core.certificate import Certificate, free_newton_step
+from spred.core.losses import LOSSES
+from spred.exact import kernels
+from spred.exact.bounds import Bounds
+from spred.exact.newton import Limits, Outcome, State
+from spred.exact.problem import Problem
+from spred.exact.solution import Status
+
+ROUGH = 1e-2
+"""KKT residual over alpha at which the features outside are looked at first."""
+
+STEPS = 50
+"""Newton steps between two looks at the clock."""
+
+
+def is_compiled(problem: Problem) -> bool:
+    """Whether the compiled road takes ``problem``: its loss must be a row of the table, not one of the same name."""
+    origin = problem.loss.origin or problem.loss
+    return origin.name in kernels.CODES and origin is LOSSES[origin.name] and problem.groups.singles
+
+
+class Compiled:
+    """A walk along falling alphas; ``advance`` is the next stop.
+
+    Features that were ever of interest have their columns written out, one after another; *positions* number them.
+
+    Args:
+        problem: what :func:`is_compiled` accepts.
+        null: the model with free coefficients alone, from ``newton.null_state``.
+        null_objective: the unit of the gap.
+    """
+
+    def __init__(self, problem: Problem, null: State, null_objective: float) -> None:
+        self.problem, self.null_objective = problem, null_objective
+        loss, n, p = problem.loss, problem.design.n, problem.design.p
+        self.code, self.weights, self.positive = kernels.CODES[loss.name], problem.groups.weights, problem.positive
+        self.y = np.ascontiguousarray(problem.y, dtype=np.float64)
+        self.offset = np.zeros(n) if loss.offset is None else np.asarray(loss.offset, dtype=np.float64)
+        self.eta, self.b = null.eta + self.offset, float(null.b[0])
+        self.theta = loss.gradient(null.eta, problem.y, problem.s)
+        self.bounds = Bounds(problem.design, self.weights, self.positive, self.theta, null.grad[:, 0])
+        self.alphas: tuple[float, ...] = (null.alpha,)
+        self.position = np.full(p, -1)
+        self.features = np.empty(0, dtype=np.int64)
+        self.columns = np.empty((0, n))
+        self.x, self.g, self.last = np.empty(0), np.empty(0), np.empty(0)
+        self.L, self.order = np.empty((0, 0)), np.empty(0, dtype=np.int64)
+        self.bend, self.memory = np.empty(n), np.zeros(2)
+        self.seen = np.arange(p)
+        inside = np.flatnonzero(null.v[:, 0])
+        self._write_out(np.union1d(inside, np.flatnonzero(self.weights == 0)))
+        self.x[self.position[inside]] = null.v[inside, 0]
+
+    def advance(self, alpha: float, limits: Limits) -> Outcome:
+        """Minimise at ``alpha`` from the last stop; see ``newton.advance``."""
+        problem, bounds = self.problem, self.bounds
+        level = alpha * problem.l1_ratio
+        work = self._expected(alpha)
+        ahead = self._look_ahead(alpha)
+        if problem.l1_ratio < 1.0:
+            self.memory[0] = 0  # the ridge is part of the Hessian
+        # Newton is quadratic: a KKT residual this small costs at most one more step, and settles the gap at once.
+        finest = min(max(10.0 * limits.tol, 1e-12), 1e-2)
+        kkt_tol = finest if problem.loss.quadratic else max(finest, ROUGH)  # until the working set is right
+        seen, n_iter = [], 0
+        while True:
+            steps, worst = self._newton(work, alpha, ahead, kkt_tol, limits, limits.max_iter - n_iter)
+            ahead, n_iter = False, n_iter + steps
+            unsettled = bounds.update(self.theta, level, self.features[work], self.g[work])
+            seen.append(unsettled)
+            excess = self._pull(unsettled) - level * self.weights[unsettled]
+            late, spent = time.perf_counter() > limits.deadline, n_iter >= limits.max_iter
+            if not (late or spent):
+                if (violators := self._strongest(unsettled, excess - kkt_tol * level, len(work))).size:
+                    work = np.concatenate([work, self._write_out(violators)])
+                    continue
+                if kkt_tol > finest:
+                    kkt_tol = finest
+                    continue
+            certificate = self._certify(alpha, work, unsettled, max(worst, excess.max(initial=0.0)))
+            if certificate.gap <= limits.tol or late or spent or kkt_tol < 1e-14:
+                break
+            kkt_tol = finest = 0.01 * kkt_tol
+        marked = np.zeros(problem.design.p, dtype=bool)
+        marked[np.concatenate([*seen, self.features[work]])] = True
+        self.seen = np.flatnonzero(marked)
+        status = Status.CONVERGED if certificate.gap <= limits.tol else Status.TIME if late else Status.ITERATIONS
+        return Outcome(self._state(alpha), certificate, status, n_iter)
+
+    def _newton(
+        self, work: np.ndarray, alpha: float, ahead: bool, kkt_tol: float, limits: Limits, most: int
+    ) -> tuple[int, float]:
+        """Call the kernel until it is done, with a look at the clock in between; ``g`` ends without the ridge."""
+        problem = self.problem
+        self._make_room(len(work))
+        weights = self.weights[self.features]
+        ridge = alpha * (1.0 - problem.l1_ratio) * weights
+        self.g[work] = self.bounds.values[self.features[work]] + ridge[work] * self.x[work]
+        steps, known = 0, not ahead
+        while True:
+            moved, taken, worst = kernels.newton(
+                self.code,
+                problem.fit_intercept,
+                self.positive[self.features],
+                self.columns,
+                work,
+                alpha * problem.l1_ratio * weights,
+                ridge,
+                self.y,
+                problem.s,
+                self.x,
+                self.eta,
+                self.theta,
+                self.g,
+                known,
+                self.L,
+                self.order,
+                self.bend,
+                self.memory,
+                kkt_tol * alpha,
+                min(STEPS, most - steps),
+            )
+            self.b += moved
+            steps, known = steps + taken, True
+            if taken < STEPS or steps >= most or time.perf_counter() > limits.deadline:
+                self.g[work] -= ridge[work] * self.x[work]
+                return steps, worst
+
+    def _look_ahead(self, alpha: float) -> bool:
+        """Follow the path's own direction from the last two stops: a better start where the loss bends."""
+        here, before = self.x.copy(), self.last
+        self.last, self.alphas = here, (alpha, *self.alphas[:2])
+        if self.problem.loss.quadratic or len(self.alphas) < 3 or not self.alphas[2] > self.alphas[1] > alpha:
+            return False
+        before = np.append(before, np.zeros(len(here) - len(before)))
+        ratio = min((self.alphas[1] - alpha) / (self.alphas[2] - self.alphas[1]), 1.0)
+        change = ratio * (here - before)
+        change[(before == 0) | ((here + change) * here <= 0)] = 0.0
+        kernels.push(self.columns, change, self.eta)
+        self.x += change
+        return True
+
+    def _expected(self, alpha: float) -> np.ndarray:
+        """Positions to begin with: the support, free features, and those that the sequential strong rule expects."""
+        level = max(2.0 * alpha - self.alphas[0], 0.0) * self.problem.l1_ratio
+        excess = self._pull(self.seen) - level * self.weights[self.seen]
+        expected = self._strongest(self.seen, excess, int(np.count_nonzero(self.x)))
+        self._write_out(expected)
+        wanted = (self.x != 0) | (self.weights[self.features] == 0)
+        wanted[self.position[expected]] = True
+        return np.flatnonzero(wanted)
+
+    def _pull(self, features: np.ndarray) -> np.ndarray:
+        """By how much the loss pulls ``features`` away from zero."""
+        values = self.bounds.values[features]
+        return np.where(self.positive[features], -values, np.abs(values))
+
+    def _strongest(self, features: np.ndarray, excess: np.ndarray, count: int) -> np.ndarray:
+        """Of ``features`` those with the largest positive ``excess``: at most ``count``, but a hundred at least."""
+        found, room = np.flatnonzero(excess > 0), max(100, count)
+        if len(found) > room:
+            found = found[np.argpartition(-excess[found], room)[:room]]
+        return features[found]
+
+    def _write_out(self, features: np.ndarray) -> np.ndarray:
+        """Make sure that ``features`` have positions; return these."""
+        new = features[self.position[features] < 0]
+        if new.size:
+            old, count = len(self.features), len(self.features) + len(new)
+            if count > len(self.columns):
+                grown = np.empty((max(count, 2 * old, 64), self.columns.shape[1]))
+                grown[:old] = self.columns[:old]
+                self.columns = grown
+            self.columns[old:count] = self.problem.design.columns(new).T
+            self.position[new] = np.arange(old, count)
+            self.features = np.append(self.features, new)
+            self.x, self.g = (np.append(array, np.zeros(len(new))) for array in (self.x, self.g))
+        return self.position[features]
+
+    def _make_room(self, active: int) -> None:
+        """Make sure that the factor can hold ``active`` coordinates."""
+        if active > len(self.order):
+            size, kept = max(active, 2 * len(self.order), 64), int(self.memory[0])
+            L, order = np.zeros((size, size)), np.zeros(size, dtype=np.int64)
+            L[:kept, :kept], order[:kept] = self.L[:kept, :kept], self.order[:kept]
+            self.L, self.order = L, order
+
+    def _certify(self, alpha: float, work: np.ndarray, unsettled: np.ndarray, worst: float) -> Certificate:
+        """The certificate of ``core.certificate``; features that the bounds settled cannot change it."""
+        problem, theta, x = self.problem, self.theta, self.x[work]
+        features = np.concatenate([self.features[work], unsettled])
+        level, weights = alpha * problem.l1_ratio, self.weights[self.features[work]]
+        primal = kernels.loss_value(self.code, self.eta, self.y, problem.s) + float(
+            weights @ (level * np.abs(x) + 0.5 * (alpha - level) * x * x)
+        )
+        if self._more_free:
+            theta, features = self._projected(level)
+        pull, weights = self._pull(features), self.weights[features]
+        pull, weights = pull[weights > 0], weights[weights > 0]
+        inside = min(1.0, level / max(float((pull / weights).max(initial=0.0)), 1e-300))
+        dual = -kernels.conjugate(self.code, inside * theta, self.y, problem.s, self.offset)
+        if problem.l1_ratio < 1.0:  # the ridge can pay for what is outside
+            excess = np.maximum(pull - level * weights, 0.0)
+            paid = float((excess**2 / weights).sum()) / (2.0 * (alpha - level))
+            dual = max(dual, -kernels.conjugate(self.code, theta, self.y, problem.s, self.offset) - paid)
+        if not np.isfinite(dual):
+            dual = -kernels.conjugate(self.code, 0.0 * theta, self.y, problem.s, self.offset)
+        unit = self.null_objective if self.null_objective > 0 else 1.0
+        return Certificate(max(primal - dual, 0.0) / unit, max(worst, 0.0) / alpha, primal, dual)
+
+    @cached_property
+    def _more_free(self) -> bool:
+        """Whether anything but the intercept is free."""
+        return bool((self.weights == 0).any())
+
+    def _projected(self, level: float) -> tuple[np.ndarray, np.ndarray]:
+        """The dual point at right angles to the free columns, and the features that may lie outside there."""
+        problem = self.problem
+        free = self.columns[self.position[np.flatnonzero(self.weights == 0)]].T
+        if problem.fit_intercept:
+            free = np.column_stack([free, np.ones(len(free))])
+        shift = free_newton_step(problem.loss, self.theta, self.eta - self.offset, problem.y, problem.s, free)
+        theta = self.theta + shift
+        known = np.flatnonzero(self.x)
+        grad = self.columns[known] @ theta
+        return theta, np.append(self.features[known], self.bounds.update(theta, level, self.features[known], grad))
+
+    def _state(self, alpha: float) -> State:
+        v = np.zeros((self.problem.design.p, 1))
+        v[self.features, 0] = self.x
+        return State(v, np.array([self.b]), self.eta - self.offset, np.empty(0), alpha)

@@ -1,0 +1,580 @@
+"""The compiled inner loops of the exact engine: Newton on the support for one output and single coefficients.
+
+Everything here is plain loops over float64 arrays, compiled by numba on first use and cached on disk. Columns of the
+data are *rows* of ``columns`` (one long run in memory each), centred and scaled. ``newton`` is the door; the rest are
+its parts. The tests hold each of them against the NumPy code of ``core`` and ``newton``.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+SQUARED, LOGISTIC, POISSON = 0, 1, 2
+"""Losses with a compiled value, gradient and curvature."""
+
+CODES = {"squared": SQUARED, "logistic": LOGISTIC, "poisson": POISSON}
+
+FLAT = 1e-10
+"""Share of a column's own curvature below which what the others leave of it counts as this much, not less."""
+
+HIGHEST = 700.0
+"""As in ``core.losses``: where an exponential link is cut."""
+
+HORIZON = 4.0
+"""How many alphas a Hessian is taken to serve when its price is weighed."""
+
+BLOCK = 64
+"""Terms of a sum that are added up by themselves first: less rounding, which the line search would take for a rise."""
+
+CHUNK = 4096
+"""Samples whose columns are written out at a time when a Hessian is built."""
+
+_REORDERED = {"reassoc", "contract", "nsz", "arcp"}
+"""Sums may be reordered, which lets them run in vector registers; NaN and infinity keep their meaning."""
+
+
+@njit(cache=True, nogil=True, fastmath=_REORDERED)
+def dot(a, b):
+    """Return ``a · b``."""
+    total = 0.0
+    for i in range(a.size):
+        total += a[i] * b[i]
+    return total
+
+
+@njit(cache=True, nogil=True, fastmath=_REORDERED)
+def add(a, t, b):
+    """``a += t b``."""
+    for i in range(a.size):
+        a[i] += t * b[i]
+
+
+@njit(cache=True, nogil=True)
+def _copy(a, b):
+    for i in range(a.size):
+        b[i] = a[i]
+
+
+@njit(cache=True, nogil=True)
+def push(columns, change, eta):
+    """``eta += Σ_j change_j columns_j``."""
+    for j in range(change.size):
+        if change[j] != 0.0:
+            add(eta, change[j], columns[j])
+
+
+@njit(cache=True, nogil=True)
+def correlate_some(columns, theta, features, out):
+    """``out[i] = columns[features[i]] · theta``: a pass over a few columns of a dense matrix."""
+    for i in range(features.size):
+        out[i] = dot(columns[features[i]], theta)
+
+
+@njit(cache=True, nogil=True)
+def correlate_some_sparse(data, rows, starts, theta, features, out):
+    """The same for a matrix in compressed columns."""
+    for i in range(features.size):
+        total = 0.0
+        for at in range(starts[features[i]], starts[features[i] + 1]):
+            total += data[at] * theta[rows[at]]
+        out[i] = total
+
+
+# --- losses -------------------------------------------------------------------------------------------------
+
+
+@njit(cache=True, nogil=True)
+def _poisson_value(eta, y):
+    if y <= 0.0:
+        return np.exp(eta)
+    d = eta - np.log(y)
+    return y * (np.expm1(d) - d)
+
+
+@njit(cache=True, nogil=True)
+def loss_value(code, eta, y, s):
+    """Return ``Σ s ℓ(η, y)``."""
+    total = 0.0
+    for start in range(0, eta.size, BLOCK):
+        part = 0.0
+        for i in range(start, min(start + BLOCK, eta.size)):
+            if code == SQUARED:
+                part += 0.5 * s[i] * (y[i] - eta[i]) ** 2
+            elif code == LOGISTIC:
+                part += s[i] * (np.log1p(np.exp(-abs(eta[i]))) + max(eta[i], 0.0) - y[i] * eta[i])
+            else:
+                part += s[i] * _poisson_value(min(eta[i], HIGHEST), y[i])
+        total += part
+    return total
+
+
+@njit(cache=True, nogil=True)
+def _xlogx(p):
+    return p * np.log(p) if p > 0.0 else (0.0 if p == 0.0 else np.inf)
+
+
+@njit(cache=True, nogil=True)
+def conjugate(code, theta, y, s, offset):
+    """Return the Fenchel conjugate of the loss at ``theta``, with ``offset`` taken out of η again."""
+    total = 0.0
+    for i in range(theta.size):
+        mean = theta[i] / s[i] + y[i]
+        if code == SQUARED:
+            total += theta[i] * (y[i] + 0.5 * theta[i] / s[i])
+        elif code == LOGISTIC:
+            total += s[i] * (_xlogx(mean) + _xlogx(1.0 - mean))
+        else:
+            total += s[i] * (_xlogx(mean) - mean - _xlogx(y[i]) + y[i])
+        total -= theta[i] * offset[i]
+    return total
+
+
+@njit(cache=True, nogil=True)
+def slopes(code, eta, y, s, theta, bend):
+    """Write the gradient and the curvature of the loss in ``eta`` into ``theta`` and ``bend``."""
+    for i in range(eta.size):
+        if code == SQUARED:
+            theta[i], bend[i] = s[i] * (eta[i] - y[i]), s[i]
+        elif code == LOGISTIC:
+            small = np.exp(-abs(eta[i]))
+            larger = 1.0 / (1.0 + small)
+            p = larger if eta[i] >= 0 else small * larger
+            theta[i], bend[i] = s[i] * (p - y[i]), s[i] * small * larger * larger
+        else:
+            mean = np.exp(min(eta[i], HIGHEST))
+            theta[i], bend[i] = s[i] * (mean - y[i]), s[i] * mean
+
+
+@njit(cache=True, nogil=True)
+def centre(code, eta, y, s, theta, bend):
+    """Add to ``eta`` the constant at which the loss is lowest; fill ``theta`` and ``bend`` there; return the constant.
+
+    Newton's method between bounds: the slope in the constant rises from below zero to above.
+    """
+    moved, low, high = 0.0, -np.inf, np.inf
+    for _ in range(100):
+        slopes(code, eta, y, s, theta, bend)
+        slope, size, curvature = 0.0, 0.0, 0.0
+        for i in range(eta.size):
+            slope, size, curvature = slope + theta[i], size + abs(theta[i]), curvature + bend[i]
+        if abs(slope) <= 2e-16 * size or not high - low > 4e-16 * abs(moved):
+            break
+        if slope > 0:
+            high = moved
+        else:
+            low = moved
+        step = -slope / curvature if curvature > 0 else -np.sign(slope)
+        step = min(max(step, -4.0), 4.0)
+        if not low < moved + step < high:
+            if not (high < np.inf and low > -np.inf):
+                break
+            step = 0.5 * (low + high) - moved
+        if moved + step == moved:
+            break
+        moved += step
+        for i in range(eta.size):
+            eta[i] += step
+    return moved
+
+
+# --- the factor of the support's Hessian --------------------------------------------------------------------
+
+
+@njit(cache=True, nogil=True)
+def _weighted(column, bend, intercept, out):
+    """``out = bend ∘ (column − its weighted mean)``: what is left of a column when the intercept has moved along."""
+    mean = dot(column, bend) / bend.sum() if intercept else 0.0
+    for i in range(out.size):
+        out[i] = bend[i] * (column[i] - mean)
+
+
+@njit(cache=True, nogil=True)
+def _border(columns, feature, ridge, bend, intercept, L, order, k, scratch):
+    """Add ``feature`` as row ``k`` of the factor."""
+    _weighted(columns[feature], bend, intercept, scratch)
+    row = L[k]
+    for i in range(k):
+        row[i] = dot(columns[order[i]], scratch)
+    own = dot(columns[feature], scratch) + ridge
+    for i in range(k):
+        row[i] = (row[i] - dot(L[i, :i], row[:i])) / L[i, i]
+    row[k] = _pivot(own, dot(row[:k], row[:k]))
+    order[k] = feature
+
+
+@njit(cache=True, nogil=True)
+def _pivot(own, explained):
+    if own <= 0.0:
+        return 1.0
+    return np.sqrt(max(own - explained, FLAT * own))
+
+
+@njit(cache=True, nogil=True)
+def _drop(L, order, k, at):
+    """Take row ``at`` out of the factor: rows move up and rotations make them triangular again, row by row."""
+    cosine, sine = np.empty(k), np.empty(k)
+    for r in range(at + 1, k):
+        order[r - 1] = order[r]
+        for c in range(r + 1):
+            L[r - 1, c] = L[r, c]
+        row = L[r - 1]
+        for c in range(at, r - 1):
+            a, b = row[c], row[c + 1]
+            row[c] = cosine[c] * a + sine[c] * b
+            row[c + 1] = cosine[c] * b - sine[c] * a
+        size = np.hypot(row[r - 1], row[r])
+        cosine[r - 1], sine[r - 1] = row[r - 1] / size, row[r] / size
+        row[r - 1] = size
+
+
+@njit(cache=True, nogil=True)
+def _build(columns, work, active, ridge, bend, intercept, L, order):
+    """Factorise the Hessian of the ``active`` coordinates from nothing; return how many they are."""
+    k, n = 0, bend.size
+    for a in range(work.size):
+        if active[a]:
+            order[k] = work[a]
+            k += 1
+    H = np.zeros((k, k))
+    total = bend.sum()
+    means = np.zeros(k)
+    if intercept:
+        for i in range(k):
+            means[i] = dot(columns[order[i]], bend) / total
+    root = np.sqrt(bend)
+    for start in range(0, n, CHUNK):
+        stop = min(start + CHUNK, n)
+        part = np.empty((k, stop - start))
+        for i in range(k):
+            column = columns[order[i]]
+            for t in range(start, stop):
+                part[i, t - start] = root[t] * (column[t] - means[i])
+        product = np.dot(part, part.T)
+        for i in range(k):
+            add(H[i], 1.0, product[i])
+    for i in range(k):
+        own = H[i, i] + ridge[order[i]]
+        H[i, i] = own * (1.0 + FLAT) if own > 0 else 1.0
+    lower = np.linalg.cholesky(H)
+    for i in range(k):
+        for j in range(i + 1):
+            L[i, j] = lower[i, j]
+    return k
+
+
+@njit(cache=True, nogil=True)
+def _solve(L, k, right, d):
+    """Solve ``L Lᵀ d = right``."""
+    for i in range(k):
+        d[i] = (right[i] - dot(L[i, :i], d[:i])) / L[i, i]
+    for i in range(k - 1, -1, -1):
+        d[i] /= L[i, i]
+        add(d[:i], -d[i], L[i, :i])
+
+
+# --- the quadratic model ------------------------------------------------------------------------------------
+
+
+@njit(cache=True, nogil=True)
+def _crossings(x, d, lam, order, k):
+    """Coordinates that reach zero on the way from ``x`` to ``x + d``, by the time at which they do."""
+    which, when, count = np.empty(k, np.int64), np.empty(k), 0
+    for i in range(k):
+        here = x[order[i]]
+        if lam[order[i]] > 0 and here * d[i] < 0 and -here / d[i] < 1.0:
+            time, at = -here / d[i], count
+            while at > 0 and when[at - 1] > time:  # there are few: sorted as they come
+                which[at], when[at] = which[at - 1], when[at - 1]
+                at -= 1
+            which[at], when[at] = i, time
+            count += 1
+    return which, when, count
+
+
+@njit(cache=True, nogil=True)
+def minimise_model(x, g, lam, positive, L, order, k):
+    """Minimise the penalised quadratic model on the coordinates ``order[:k]``; return what is left of ``k``.
+
+    Newton directions on the support, each followed to the minimum of the piecewise quadratic along it: signs change
+    where they should, coordinates that stop at zero leave ``order`` and the factor. ``x`` is changed in place; ``g``
+    is the gradient of loss and ridge at the start. Coordinates at zero leave it along their own descent.
+    """
+    sign, right, d = np.empty(k), np.empty(k), np.empty(k)
+    for i in range(k):
+        j = order[i]
+        sign[i] = np.sign(x[j]) if x[j] != 0 else -np.sign(g[j])
+        right[i] = -(g[j] + lam[j] * sign[i])
+    for _ in range(10 * k + 20):
+        if k == 0:
+            break
+        _solve(L, k, right, d)
+        fall = dot(right[:k], d[:k])
+        if not fall > 0.0:
+            break
+        before = k
+        k = _stay(x, d, right, lam, sign, L, order, k)
+        if k < before:
+            continue
+        which, when, count = _crossings(x, d, lam, order, k)
+        slope, stop, step = -fall, -1, 1.0
+        flipped = 0
+        for c in range(count):
+            i = which[c]
+            if slope + fall * when[c] >= 0:
+                break
+            jump = np.inf if positive[order[i]] else 2.0 * lam[order[i]] * abs(d[i])
+            if slope + jump + fall * when[c] >= 0:
+                stop, step = i, when[c]
+                break
+            slope += jump
+            flipped = c + 1
+        if stop < 0:
+            step = -slope / fall
+        for i in range(k):
+            x[order[i]] += step * d[i]
+            right[i] *= 1.0 - step
+        for c in range(flipped):
+            i = which[c]
+            right[i] += 2.0 * lam[order[i]] * sign[i]
+            sign[i] = -sign[i]
+        if stop >= 0:
+            x[order[stop]] = 0.0
+            k = _leave(L, order, k, stop, sign, right)
+        elif flipped == 0:
+            break
+    return k
+
+
+@njit(cache=True, nogil=True)
+def _stay(x, d, right, lam, sign, L, order, k):
+    """Keep at zero the coordinates that the direction ``d`` pulls to the wrong side; one of those entering goes on."""
+    strongest, entering = -1, 0
+    for i in range(k):
+        if x[order[i]] == 0.0 and lam[order[i]] > 0:
+            entering += 1
+            if strongest < 0 or abs(right[i]) > abs(right[strongest]):
+                strongest = i
+    if entering == 0:
+        return k
+    wrong = np.zeros(k, np.bool_)
+    for i in range(k):
+        wrong[i] = x[order[i]] == 0.0 and lam[order[i]] > 0 and d[i] * sign[i] <= 0
+    if entering > 1 and wrong.sum() == entering:
+        wrong[strongest] = False
+    for i in range(k - 1, -1, -1):
+        if wrong[i]:
+            k = _leave(L, order, k, i, sign, right)
+    return k
+
+
+@njit(cache=True, nogil=True)
+def _leave(L, order, k, at, sign, right):
+    _drop(L, order, k, at)
+    for i in range(at, k - 1):
+        sign[i], right[i] = sign[i + 1], right[i + 1]
+    return k - 1
+
+
+# --- Newton's method ----------------------------------------------------------------------------------------
+
+
+@njit(cache=True, nogil=True)
+def _penalty(x, lam, ridge, work):
+    total = 0.0
+    for a in range(work.size):
+        j = work[a]
+        total += lam[j] * abs(x[j]) + 0.5 * ridge[j] * x[j] * x[j]
+    return total
+
+
+@njit(cache=True, nogil=True)
+def residual(x, g, lam, positive):
+    """Return the KKT residual of one coordinate; negative for one at rest at zero."""
+    if lam == 0.0:
+        return abs(g)
+    if x != 0.0:
+        return abs(g + lam * np.sign(x))
+    return (-g if positive else abs(g)) - lam
+
+
+@njit(cache=True, nogil=True)
+def _choose(x, lam, work, residuals, tol, n):
+    """Mark the coordinates of the next model: the support, free ones, and the strongest that want to leave zero.
+
+    While the support is further from rest than they are, none enters: most would leave again once it has settled.
+    """
+    active = np.zeros(work.size, np.bool_)
+    count, unrest, strongest = 0, 0.0, 0.0
+    for a in range(work.size):
+        j = work[a]
+        if x[j] != 0.0 or lam[j] == 0.0:
+            active[a] = True
+            count += 1
+            unrest = max(unrest, residuals[a])
+        else:
+            strongest = max(strongest, residuals[a])
+    if unrest > max(tol, strongest):
+        return active
+    for _ in range(max(min(max(20, count), n - count), 1)):  # beyond n there is no unique solution: fill up, not over
+        best = -1
+        for a in range(work.size):
+            if not active[a] and residuals[a] > tol and (best < 0 or residuals[a] > residuals[best]):
+                best = a
+        if best < 0:
+            break
+        active[best] = True
+    return active
+
+
+@njit(cache=True, nogil=True)
+def _synchronise(columns, active, work, ridge, bend, intercept, L, order, k, scratch):
+    """Make the factor that of the ``active`` coordinates: rows that are not wanted go, missing ones are bordered."""
+    wanted = np.zeros(ridge.size, np.bool_)
+    for a in range(work.size):
+        wanted[work[a]] = active[a]
+    for i in range(k - 1, -1, -1):
+        if wanted[order[i]]:
+            wanted[order[i]] = False
+        else:
+            _drop(L, order, k, i)
+            k -= 1
+    for a in range(work.size):
+        if wanted[work[a]]:
+            _border(columns, work[a], ridge[work[a]], bend, intercept, L, order, k, scratch)
+            k += 1
+    return k
+
+
+@njit(cache=True, nogil=True)
+def _worth_building(n, k, work, worst, tol, rate):
+    """Whether a fresh Hessian costs less than the steps that an old one, with this ``rate``, would take more.
+
+    The prices are nanoseconds of a pass, a product and a factorisation, rounded; a fresh Hessian serves the next
+    alphas too.
+    """
+    if rate <= 0.0:
+        return False
+    left = np.log(tol / worst) / np.log(rate) if rate < 0.9 else 1e9
+    step = 0.2 * n * (work + 2 * k) + 0.3 * k * k + 15.0 * n
+    build = 0.025 * n * k * k + 0.5 * n * k + 0.03 * k * k * k
+    return HORIZON * (left - 2.0) * step > build
+
+
+@njit(cache=True, nogil=True)
+def _line_search(code, intercept, y, s, lam, ridge, work, x, trial, g, columns, bend, eta):
+    """Move ``x`` and ``eta`` towards ``trial``, halving the step until the objective falls by its share (Armijo).
+
+    Returns the step, 0 where there was none, and the change of the intercept that went along with it.
+    """
+    change, promised, shift = np.zeros(eta.size), 0.0, 0.0
+    for a in range(work.size):
+        j = work[a]
+        d = trial[j] - x[j]
+        if d != 0.0:
+            add(change, d, columns[j])
+            promised += (g[j] - ridge[j] * x[j]) * d
+    if intercept:
+        shift = dot(change, bend) / bend.sum()
+        for i in range(change.size):
+            change[i] -= shift
+    if code == SQUARED:
+        add(eta, 1.0, change)
+        for a in range(work.size):
+            x[work[a]] = trial[work[a]]
+        return 1.0, -shift
+    here = _penalty(x, lam, ridge, work)
+    promised += _penalty(trial, lam, ridge, work) - here
+    before = loss_value(code, eta, y, s) + here
+    step, there, between = 1.0, np.empty(eta.size), x.copy()
+    while step > 1e-9:
+        for i in range(eta.size):
+            there[i] = eta[i] + step * change[i]
+        for a in range(work.size):
+            j = work[a]
+            between[j] = trial[j] if step == 1.0 else x[j] + step * (trial[j] - x[j])
+        after = loss_value(code, there, y, s) + _penalty(between, lam, ridge, work)
+        if after <= before + 1e-4 * step * promised + 1e-14 * abs(before):
+            _copy(there, eta)
+            _copy(between, x)
+            return step, -step * shift
+        step *= 0.5
+    return 0.0, 0.0
+
+
+@njit(cache=True, nogil=True)
+def newton(
+    code,
+    intercept,
+    positive,
+    columns,
+    work,
+    lam,
+    ridge,
+    y,
+    s,
+    x,
+    eta,
+    theta,
+    g,
+    known,
+    L,
+    order,
+    bend,
+    memory,
+    tol,
+    max_steps,
+):
+    """Newton's method on the coordinates ``work``, until every KKT residual there is at most ``tol``.
+
+    Changes in place: coefficients ``x``, linear predictor ``eta``, its gradient ``theta``, the gradient ``g`` of loss
+    and ridge in ``work`` (``known`` says that it is right at the start), and what is kept from call to call: the factor ``L`` of the Hessian of ``order`` at the
+    curvature ``bend``, and ``memory``: how many coordinates are in it (0 asks for a new one) and the rate at which
+    the residual fell with it. Returns the change of the intercept, the steps taken and the largest residual.
+    """
+    n, k, rate = eta.size, int(memory[0]), memory[1]
+    now, scratch, residuals = np.empty(n), np.empty(n), np.empty(work.size)
+    moved, before, steps, poor = 0.0, 0.0, 0, False
+    fresh, alone = False, False
+    while True:
+        if intercept and not known:
+            moved += centre(code, eta, y, s, theta, now)
+        else:
+            slopes(code, eta, y, s, theta, now)
+        worst = 0.0
+        for a in range(work.size):
+            j = work[a]
+            if not known:
+                g[j] = dot(columns[j], theta) + ridge[j] * x[j]
+            residuals[a] = residual(x[j], g[j], lam[j], positive[j])
+            worst = max(worst, residuals[a])
+        known = False
+        if worst <= tol or steps >= max_steps:
+            break
+        if alone and before > 0.0:
+            rate = worst / before
+            if worst >= before and (fresh or code == SQUARED):
+                break  # what is left is rounding
+        steps += 1
+        active = _choose(x, lam, work, residuals, tol, n)
+        entering = 0
+        for a in range(work.size):
+            entering += active[a] and x[work[a]] == 0.0 and lam[work[a]] > 0.0
+        fresh = k == 0 or (code != SQUARED and (poor or _worth_building(n, k, work.size, worst, tol, rate)))
+        if fresh:
+            _copy(now, bend)
+            k, rate = _build(columns, work, active, ridge, bend, intercept, L, order), 0.0
+        else:
+            k = _synchronise(columns, active, work, ridge, bend, intercept, L, order, k, scratch)
+        trial = x.copy()
+        left = minimise_model(trial, g, lam, positive, L, order, k)
+        alone, before = entering == 0 and left == k, worst
+        k = left
+        step, shift = _line_search(code, intercept, y, s, lam, ridge, work, x, trial, g, columns, bend, eta)
+        moved += shift
+        if step == 0.0 and fresh:
+            break
+        poor = step < 1.0
+        alone = alone and step == 1.0
+    memory[0], memory[1] = k, rate
+    return moved, steps, worst
