@@ -69,10 +69,10 @@ def certify(
     primal = float(loss.value(eta, y, s) + penalty.value(v))
     kkt = float(array_namespace(v).max(penalty.kkt_residual(v, grad))) if v.shape[0] else 0.0
     kkt = max(kkt, _largest(theta, free))
-    if not _at_rest(theta, free):
+    if not at_rest(theta, free):
         shift = free_newton_step(loss, theta, eta, y, s, free)
         theta, grad = theta + shift, grad + correlate(shift)
-    if not _at_rest(theta, free, slack=1e6):  # a flat curvature cannot be stepped along; θ = 0 is always allowed
+    if not at_rest(theta, free, slack=1e6):  # a flat curvature cannot be stepped along; θ = 0 is always allowed
         theta, grad = 0.0 * theta, 0.0 * grad
     dual = best_dual(loss, penalty, theta, grad, y, s)
     unit = null_objective if null_objective > 0 else 1.0
@@ -121,13 +121,15 @@ def free_newton_step(loss: Loss, theta: Array, eta: Array, y: Array, s: Array, f
     return xp.sum(curvature * (free @ step)[:, None, :], axis=2)
 
 
-def _at_rest(theta: Array, free: Array | None, slack: float = 4.0) -> bool:
-    """Whether ``Zᵀθ`` is zero but for rounding (``slack`` units of it), so that a projection would change nothing."""
+def at_rest(theta: Array, free: Array | None, slack: float = 4.0) -> bool:
+    """Whether ``Zᵀθ`` is zero but for rounding (``slack`` units of ``‖z‖‖θ‖``), so that a projection would not help."""
     if free is None or not free.shape[1]:
         return True
     xp = array_namespace(theta)
-    rounding = slack * float(xp.finfo(theta.dtype).eps) * (xp.abs(free).T @ xp.abs(theta))
-    return bool(xp.all(xp.abs(free.T @ theta) <= rounding))
+    lengths = xp.sqrt(xp.sum(free * free, axis=0))
+    rounding = slack * float(xp.finfo(theta.dtype).eps) * lengths * float(xp.sqrt(xp.sum(theta * theta)))
+    off = xp.abs(free.T @ theta)
+    return bool(xp.all(off <= (rounding if theta.ndim == 1 else rounding[:, None])))
 
 
 def _largest(theta: Array, free: Array | None) -> float:

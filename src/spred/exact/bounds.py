@@ -14,10 +14,9 @@ evaluated or proven to lie inside, and so the KKT residual and the duality gap a
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from spred.exact.design import Design
-from spred.exact.kernels import dot
+from spred.exact.kernels import settle
 
 SLOTS = 64
 """Dual points kept at most; features last seen at an older one are evaluated anew."""
@@ -59,7 +58,7 @@ class Bounds:
             grad: that gradient.
         """
         self.values[known] = grad
-        new, unsettled = _settle(
+        new, unsettled = settle(
             self.values,
             self._slot,
             self._thetas,
@@ -76,36 +75,3 @@ class Bounds:
         self._slot[unsettled] = new
         self._thetas[new] = theta
         return unsettled
-
-
-@njit(cache=True, nogil=True)
-def _settle(values, slot, thetas, norms, weights, positive, theta, level, known):
-    """Return a slot for ``theta`` and the features that no bound proves below ``level · weights``."""
-    slots, p = len(thetas), values.size
-    count = np.zeros(slots, np.int64)
-    for j in range(p):
-        count[slot[j]] += 1
-    share, rest, new = np.zeros(slots), np.zeros(slots), 0
-    for a in range(slots):
-        if count[a] < count[new]:
-            new = a
-        if count[a] > 0:
-            size = dot(thetas[a], thetas[a])
-            share[a] = dot(thetas[a], theta) / size if size > 0 else 0.0
-            square = 0.0
-            for i in range(theta.size):
-                square += (theta[i] - share[a] * thetas[a, i]) ** 2
-            rest[a] = np.sqrt(square)
-    rest[new] = np.inf  # its place is needed: features last seen there are evaluated
-    out, found = np.empty(p, np.int64), 0
-    settled = np.zeros(p, np.bool_)
-    for a in range(known.size):
-        settled[known[a]] = True
-    for j in range(p):
-        if settled[j]:
-            continue
-        pull = -share[slot[j]] * values[j]
-        if not (pull if positive[j] else abs(pull)) + norms[j] * rest[slot[j]] < level * weights[j]:
-            out[found] = j
-            found += 1
-    return new, out[:found].copy()

@@ -13,7 +13,7 @@ from functools import cached_property
 
 import numpy as np
 
-from spred.core.certificate import Certificate, free_newton_step
+from spred.core.certificate import Certificate, at_rest, free_newton_step
 from spred.core.losses import LOSSES
 from spred.exact import kernels
 from spred.exact.bounds import Bounds
@@ -236,6 +236,8 @@ class Compiled:
             free = np.column_stack([free, np.ones(len(free))])
         shift = free_newton_step(problem.loss, self.theta, self.eta - self.offset, problem.y, problem.s, free)
         theta = self.theta + shift
+        if not at_rest(theta, free, slack=1e6):  # a flat curvature cannot be stepped along; θ = 0 is always allowed
+            theta = np.zeros_like(theta)
         known = np.flatnonzero(self.x)
         grad = self.columns[known] @ theta
         return theta, np.append(self.features[known], self.bounds.update(theta, level, self.features[known], grad))

@@ -151,7 +151,7 @@ class _GroupModel:
         while low == len(points) and line.slope(end, after=False) < 0 and end < 1e9:
             end *= 2.0
         if line.slope(end, after=False) > 0:
-            end = brentq(line.slope, start, end, args=(True,), xtol=1e-300, rtol=1e-15)
+            end = brentq(lambda t: line.slope(t, after=t < end), start, end, xtol=1e-15 * end, rtol=1e-15, maxiter=500)
         there = line.at(end)
         return there, r + self.H @ (there - v)
 
@@ -224,7 +224,7 @@ def _sparse_block(H: np.ndarray, a: np.ndarray, lam: float, mu: float, positive:
     low = high = (left - lam) / max(float(np.trace(H)), 1e-300)  # H bends no more than its trace
     while excess(high) > 0 and high < 1e100:
         low, high = high, 2.0 * high
-    return at(brentq(excess, low, high, rtol=1e-15, xtol=1e-300)) if high > low else at(high)
+    return at(brentq(excess, low, high, xtol=1e-15 * high, rtol=1e-15, maxiter=500)) if high > low else at(high)
 
 
 def _secular(d: np.ndarray, a: np.ndarray, lam: float) -> float:

@@ -3,7 +3,10 @@
 Everything here is plain loops over float64 arrays, compiled by numba on first use and cached on disk. Columns of the
 data are *rows* of ``columns`` (one long run in memory each), centred and scaled. ``newton`` is the door; the rest are
 its parts. The tests hold each of them against the NumPy code of ``core`` and ``newton``.
+
+They share one file because numba looks at a function's own file alone to see whether its cached code is still good.
 """
+# mypy: allow-untyped-defs
 
 from __future__ import annotations
 
@@ -79,6 +82,42 @@ def correlate_some_sparse(data, rows, starts, theta, features, out):
         for at in range(starts[features[i]], starts[features[i] + 1]):
             total += data[at] * theta[rows[at]]
         out[i] = total
+
+
+# --- bounds --------------------------------------------------------------------------------------------------
+
+
+@njit(cache=True, nogil=True)
+def settle(values, slot, thetas, norms, weights, positive, theta, level, known):
+    """Return a slot for ``theta`` and the features that no bound proves below ``level · weights``."""
+    slots, p = len(thetas), values.size
+    count = np.zeros(slots, np.int64)
+    for j in range(p):
+        count[slot[j]] += 1
+    share, rest, new = np.zeros(slots), np.zeros(slots), 0
+    for a in range(slots):
+        if count[a] < count[new]:
+            new = a
+        if count[a] > 0:
+            size = dot(thetas[a], thetas[a])
+            share[a] = dot(thetas[a], theta) / size if size > 0 else 0.0
+            square = 0.0
+            for i in range(theta.size):
+                square += (theta[i] - share[a] * thetas[a, i]) ** 2
+            rest[a] = np.sqrt(square)
+    rest[new] = np.inf  # its place is needed: features last seen there are evaluated
+    out, found = np.empty(p, np.int64), 0
+    settled = np.zeros(p, np.bool_)
+    for a in range(known.size):
+        settled[known[a]] = True
+    for j in range(p):
+        if settled[j]:
+            continue
+        pull = -share[slot[j]] * values[j]
+        if not (pull if positive[j] else abs(pull)) + norms[j] * rest[slot[j]] < level * weights[j]:
+            out[found] = j
+            found += 1
+    return new, out[:found].copy()
 
 
 # --- losses -------------------------------------------------------------------------------------------------
@@ -191,7 +230,7 @@ def _weighted(column, bend, intercept, out):
 
 @njit(cache=True, nogil=True)
 def _border(columns, feature, ridge, bend, intercept, L, order, k, scratch):
-    """Add ``feature`` as row ``k`` of the factor."""
+    """Write ``feature`` as row ``k`` of the factor; return whether the rows above leave some of its curvature."""
     _weighted(columns[feature], bend, intercept, scratch)
     row = L[k]
     for i in range(k):
@@ -199,15 +238,10 @@ def _border(columns, feature, ridge, bend, intercept, L, order, k, scratch):
     own = dot(columns[feature], scratch) + ridge
     for i in range(k):
         row[i] = (row[i] - dot(L[i, :i], row[:i])) / L[i, i]
-    row[k] = _pivot(own, dot(row[:k], row[:k]))
+    left = own - dot(row[:k], row[:k])
+    row[k] = np.sqrt(max(left, FLAT * own)) if own > 0.0 else 1.0
     order[k] = feature
-
-
-@njit(cache=True, nogil=True)
-def _pivot(own, explained):
-    if own <= 0.0:
-        return 1.0
-    return np.sqrt(max(own - explained, FLAT * own))
+    return left > FLAT * own
 
 
 @njit(cache=True, nogil=True)
@@ -236,6 +270,8 @@ def _build(columns, work, active, ridge, bend, intercept, L, order):
         if active[a]:
             order[k] = work[a]
             k += 1
+    if k == 0:
+        return 0
     H = np.zeros((k, k))
     total = bend.sum()
     means = np.zeros(k)
@@ -414,7 +450,7 @@ def _choose(x, lam, work, residuals, tol, n):
             unrest = max(unrest, residuals[a])
         else:
             strongest = max(strongest, residuals[a])
-    if unrest > max(tol, strongest):
+    if unrest > tol and unrest >= strongest:
         return active
     for _ in range(max(min(max(20, count), n - count), 1)):  # beyond n there is no unique solution: fill up, not over
         best = -1
@@ -429,7 +465,10 @@ def _choose(x, lam, work, residuals, tol, n):
 
 @njit(cache=True, nogil=True)
 def _synchronise(columns, active, work, ridge, bend, intercept, L, order, k, scratch):
-    """Make the factor that of the ``active`` coordinates: rows that are not wanted go, missing ones are bordered."""
+    """Make the factor that of the ``active`` coordinates: rows that are not wanted go, missing ones are bordered.
+
+    Of those that enter together, one that the others explain (a twin) is left out; alone it may enter, and slide.
+    """
     wanted = np.zeros(ridge.size, np.bool_)
     for a in range(work.size):
         wanted[work[a]] = active[a]
@@ -439,10 +478,12 @@ def _synchronise(columns, active, work, ridge, bend, intercept, L, order, k, scr
         else:
             _drop(L, order, k, i)
             k -= 1
+    first = k
     for a in range(work.size):
         if wanted[work[a]]:
-            _border(columns, work[a], ridge[work[a]], bend, intercept, L, order, k, scratch)
-            k += 1
+            steep = _border(columns, work[a], ridge[work[a]], bend, intercept, L, order, k, scratch)
+            if steep or first == k:
+                k += 1
     return k
 
 
@@ -528,9 +569,10 @@ def newton(
     """Newton's method on the coordinates ``work``, until every KKT residual there is at most ``tol``.
 
     Changes in place: coefficients ``x``, linear predictor ``eta``, its gradient ``theta``, the gradient ``g`` of loss
-    and ridge in ``work`` (``known`` says that it is right at the start), and what is kept from call to call: the factor ``L`` of the Hessian of ``order`` at the
-    curvature ``bend``, and ``memory``: how many coordinates are in it (0 asks for a new one) and the rate at which
-    the residual fell with it. Returns the change of the intercept, the steps taken and the largest residual.
+    and ridge in ``work`` (``known`` says that it is right at the start), and what is kept from call to call: the
+    factor ``L`` of the Hessian of ``order`` at the curvature ``bend``, and ``memory``: how many coordinates are in it
+    (0 asks for a new one) and the rate at which the residual fell with it. Returns the change of the intercept, the
+    steps taken and the largest residual.
     """
     n, k, rate = eta.size, int(memory[0]), memory[1]
     now, scratch, residuals = np.empty(n), np.empty(n), np.empty(work.size)
@@ -557,15 +599,16 @@ def newton(
                 break  # what is left is rounding
         steps += 1
         active = _choose(x, lam, work, residuals, tol, n)
-        entering = 0
+        inside, entering = active.copy(), 0
         for a in range(work.size):
-            entering += active[a] and x[work[a]] == 0.0 and lam[work[a]] > 0.0
+            if active[a] and x[work[a]] == 0.0 and lam[work[a]] > 0.0:
+                inside[a] = False
+                entering += 1
         fresh = k == 0 or (code != SQUARED and (poor or _worth_building(n, k, work.size, worst, tol, rate)))
         if fresh:
             _copy(now, bend)
-            k, rate = _build(columns, work, active, ridge, bend, intercept, L, order), 0.0
-        else:
-            k = _synchronise(columns, active, work, ridge, bend, intercept, L, order, k, scratch)
+            k, rate = _build(columns, work, inside, ridge, bend, intercept, L, order), 0.0
+        k = _synchronise(columns, active, work, ridge, bend, intercept, L, order, k, scratch)
         trial = x.copy()
         left = minimise_model(trial, g, lam, positive, L, order, k)
         alone, before = entering == 0 and left == k, worst

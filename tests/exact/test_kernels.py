@@ -1,0 +1,107 @@
+"""The compiled loops, each against the NumPy code or the linear algebra that says what it should give."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from spred.core.losses import LOSSES, with_offset
+from spred.exact import kernels
+
+RNG = np.random.default_rng(0)
+Y = {
+    "squared": RNG.standard_normal(50),
+    "logistic": RNG.integers(0, 2, 50) * 1.0,
+    "poisson": RNG.poisson(2.0, 50) * 1.0,
+}
+S = RNG.dirichlet(np.ones(50))
+
+
+@pytest.mark.parametrize("name", kernels.CODES)
+@pytest.mark.parametrize("size", [0.1, 3.0, 40.0])
+def test_losses_are_those_of_core(name: str, size: float) -> None:
+    code, loss, y = kernels.CODES[name], LOSSES[name], Y[name]
+    eta = size * RNG.standard_normal(50)
+    theta, bend = np.empty(50), np.empty(50)
+    kernels.slopes(code, eta, y, S, theta, bend)
+    assert kernels.loss_value(code, eta, y, S) == pytest.approx(float(loss.value(eta, y, S)), rel=1e-13)
+    np.testing.assert_allclose(theta, loss.gradient(eta, y, S), rtol=1e-13, atol=1e-18)
+    np.testing.assert_allclose(bend, loss.curvature(eta, y, S), rtol=1e-12, atol=1e-17)
+
+
+@pytest.mark.parametrize("name", kernels.CODES)
+def test_conjugates_are_those_of_core_with_and_without_an_offset(name: str) -> None:
+    code, loss, y = kernels.CODES[name], LOSSES[name], Y[name]
+    theta, offset = 0.9 * loss.gradient(RNG.standard_normal(50), y, S), RNG.standard_normal(50)
+    assert kernels.conjugate(code, theta, y, S, 0 * y) == pytest.approx(float(loss.conjugate(theta, y, S)), rel=1e-12)
+    moved = with_offset(loss, offset)
+    assert kernels.conjugate(code, theta, y, S, offset) == pytest.approx(float(moved.conjugate(theta, y, S)), rel=1e-12)
+    if name != "squared":
+        outside = theta + 2.0 * S * (1.0 if name == "logistic" else -10.0)
+        assert kernels.conjugate(code, outside, y, S, offset) == np.inf
+
+
+@pytest.mark.parametrize("name", kernels.CODES)
+@pytest.mark.parametrize("start", [0.0, 30.0, -30.0])
+def test_the_best_constant_makes_the_slopes_sum_to_zero(name: str, start: float) -> None:
+    eta = start + RNG.standard_normal(50)
+    moved, theta, bend = eta.copy(), np.empty(50), np.empty(50)
+    change = kernels.centre(kernels.CODES[name], moved, Y[name], S, theta, bend)
+    np.testing.assert_allclose(moved, eta + change, atol=1e-12)
+    assert abs(theta.sum()) <= 1e-14 * np.abs(theta).sum()
+
+
+def hessian(columns: np.ndarray, order: np.ndarray, bend: np.ndarray, ridge: np.ndarray, intercept: bool) -> np.ndarray:
+    rows = columns[order]
+    if intercept:
+        rows = rows - (rows @ bend / bend.sum())[:, None]
+    return (rows * bend) @ rows.T + np.diag(ridge[order])
+
+
+@pytest.mark.parametrize("intercept", [True, False])
+def test_the_factor_is_that_of_the_hessian_however_it_came_about(intercept: bool) -> None:
+    columns, bend, ridge = RNG.standard_normal((12, 40)), RNG.random(40) / 40, RNG.random(12)
+    L, order, scratch = np.zeros((12, 12)), np.zeros(12, dtype=np.int64), np.empty(40)
+    work = np.arange(12)
+    k = kernels._build(columns, work, work < 7, ridge, bend, intercept, L, order)
+    for active in (work < 9, work % 2 == 0, work != 5, work == 3):
+        k = kernels._synchronise(columns, active, work, ridge, bend, intercept, L, order, k, scratch)
+        assert sorted(order[:k]) == np.flatnonzero(active).tolist()
+        lower = np.tril(L[:k, :k])
+        np.testing.assert_allclose(
+            lower @ lower.T, hessian(columns, order[:k], bend, ridge, intercept), rtol=1e-7, atol=1e-12
+        )
+        right, d = RNG.standard_normal(k), np.empty(k)
+        kernels._solve(L, k, right, d)
+        np.testing.assert_allclose(lower @ (lower.T @ d), right, atol=1e-10)
+
+
+@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("positive", [False, True])
+def test_the_model_is_minimised_over_its_coordinates(seed: int, positive: bool) -> None:
+    """At the end the coordinates that stayed are at rest, those that left are zero, and no sign is one's own making."""
+    rng = np.random.default_rng(seed)
+    k = 9
+    columns, bend = rng.standard_normal((k, 30)), np.full(30, 1 / 30)
+    lam = np.where(np.arange(k) == 0, 0.0, 0.2)
+    x = np.where(rng.random(k) < 0.5, rng.standard_normal(k), 0.0)
+    x = np.where((lam > 0) & positive, np.abs(x), x)
+    c = rng.standard_normal(k)
+    L, order, ridge = np.zeros((k, k)), np.zeros(k, dtype=np.int64), np.zeros(k)
+    H = hessian(columns, np.arange(k), bend, ridge, False)
+    pull = c - H @ x
+    leaving = (pull if positive else np.abs(pull)) > lam
+    count = kernels._build(columns, np.arange(k), (x != 0) | (lam == 0) | leaving, ridge, bend, False, L, order)
+
+    def objective(v: np.ndarray) -> float:
+        return 0.5 * v @ H @ v - c @ v + lam @ np.abs(v)
+
+    v = x.copy()
+    left = kernels.minimise_model(v, H @ x - c, lam, np.full(k, positive) & (lam > 0), L, order, count)
+    stayed, g = order[:left], H @ v - c
+    assert objective(v) <= objective(x) + 1e-12
+    assert left > 0
+    assert (v[np.setdiff1d(np.arange(k), stayed)] == 0).all()
+    np.testing.assert_allclose((g + lam * np.sign(v))[stayed], 0.0, atol=1e-7)
+    if positive:
+        assert (v[lam > 0] >= 0).all()
