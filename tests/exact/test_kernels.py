@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import sparse
 
 from spred.core.losses import LOSSES, with_offset
 from spred.exact import kernels
@@ -58,14 +59,28 @@ def hessian(columns: np.ndarray, order: np.ndarray, bend: np.ndarray, ridge: np.
     return (rows * bend) @ rows.T + np.diag(ridge[order])
 
 
+def packed(columns: np.ndarray, intercept: bool) -> tuple[np.ndarray, tuple[np.ndarray, ...]]:
+    """Sparse columns in a matrix of more, in the kernels' form, and the same written out."""
+    many = np.zeros((40, 30))
+    feature = np.arange(12)[::-1] * 2 + 3
+    many[:, feature] = np.where(np.abs(columns.T) > 0.8, columns.T, 0.0)
+    X = sparse.csc_array(many)
+    scale, mean = RNG.random(12) + 0.5, many[:, feature].mean(axis=0) if intercept else np.zeros(12)
+    return ((many[:, feature] - mean) / scale).T.copy(), (X.data, X.indices, X.indptr, feature, scale, mean)
+
+
+@pytest.mark.parametrize("form", ["written out", "packed"])
 @pytest.mark.parametrize("intercept", [True, False])
-def test_the_factor_is_that_of_the_hessian_however_it_came_about(intercept: bool) -> None:
+def test_the_factor_is_that_of_the_hessian_however_it_came_about(intercept: bool, form: str) -> None:
     columns, bend, ridge = RNG.standard_normal((12, 40)), RNG.random(40) / 40, RNG.random(12)
-    L, order, scratch = np.zeros((12, 12)), np.zeros(12, dtype=np.int64), np.empty(40)
+    given = columns
+    if form == "packed":
+        columns, given = packed(columns, intercept)
+    L, order, scratch = np.zeros((12, 12)), np.zeros(12, dtype=np.int64), np.empty((2, 40))
     work = np.arange(12)
-    k = kernels._build(columns, work, work < 7, ridge, bend, intercept, L, order)
+    k = kernels._build(given, work, work < 7, ridge, bend, intercept, L, order)
     for active in (work < 9, work % 2 == 0, work != 5, work == 3):
-        k = kernels._synchronise(columns, active, work, ridge, bend, intercept, L, order, k, scratch)
+        k = kernels._synchronise(given, active, work, ridge, bend, intercept, L, order, k, scratch)
         assert sorted(order[:k]) == np.flatnonzero(active).tolist()
         lower = np.tril(L[:k, :k])
         np.testing.assert_allclose(
@@ -74,6 +89,16 @@ def test_the_factor_is_that_of_the_hessian_however_it_came_about(intercept: bool
         right, d = RNG.standard_normal(k), np.empty(k)
         kernels._solve(L, k, right, d)
         np.testing.assert_allclose(lower @ (lower.T @ d), right, atol=1e-10)
+
+
+def test_packed_columns_move_the_predictor_as_written_out_ones_do() -> None:
+    columns, given = packed(RNG.standard_normal((12, 40)), True)
+    change, eta = np.where(np.arange(12) % 3, RNG.standard_normal(12), 0.0), RNG.standard_normal(40)
+    moved = eta.copy()
+    kernels.push(given, change, moved)
+    np.testing.assert_allclose(moved, eta + change @ columns, atol=1e-12)
+    kernels.push(columns, -change, moved)
+    np.testing.assert_allclose(moved, eta, atol=1e-12)
 
 
 @pytest.mark.parametrize("seed", range(20))

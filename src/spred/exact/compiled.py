@@ -21,6 +21,8 @@ from spred.exact.newton import Limits, Outcome, State
 from spred.exact.problem import Problem
 from spred.exact.solution import Status
 
+Columns = np.ndarray | tuple[np.ndarray, ...]
+
 ROUGH = 1e-2
 """KKT residual over alpha at which the features outside are looked at first."""
 
@@ -37,7 +39,8 @@ def is_compiled(problem: Problem) -> bool:
 class Compiled:
     """A walk along falling alphas; ``advance`` is the next stop.
 
-    Features that were ever of interest have their columns written out, one after another; *positions* number them.
+    Features that were ever of interest have their columns written out, one after another (those of a sparse matrix are
+    used where they lie); *positions* number them.
 
     Args:
         problem: what :func:`is_compiled` accepts.
@@ -57,7 +60,7 @@ class Compiled:
         self.alphas: tuple[float, ...] = (null.alpha,)
         self.position = np.full(p, -1)
         self.features = np.empty(0, dtype=np.int64)
-        self.columns = np.empty((0, n))
+        self.written_out = np.empty((0, n))
         self.x, self.g, self.last = np.empty(0), np.empty(0), np.empty(0)
         self.L, self.order = np.empty((0, 0)), np.empty(0, dtype=np.int64)
         self.bend, self.memory = np.empty(n), np.zeros(2)
@@ -117,7 +120,7 @@ class Compiled:
                 self.code,
                 problem.fit_intercept,
                 self.positive[self.features],
-                self.columns,
+                self._columns(),
                 work,
                 alpha * problem.l1_ratio * weights,
                 ridge,
@@ -151,7 +154,7 @@ class Compiled:
         ratio = min((self.alphas[1] - alpha) / (self.alphas[2] - self.alphas[1]), 1.0)
         change = ratio * (here - before)
         change[(before == 0) | ((here + change) * here <= 0)] = 0.0
-        kernels.push(self.columns, change, self.eta)
+        kernels.push(self._columns(), change, self.eta)
         self.x += change
         return True
 
@@ -182,15 +185,24 @@ class Compiled:
         new = features[self.position[features] < 0]
         if new.size:
             old, count = len(self.features), len(self.features) + len(new)
-            if count > len(self.columns):
-                grown = np.empty((max(count, 2 * old, 64), self.columns.shape[1]))
-                grown[:old] = self.columns[:old]
-                self.columns = grown
-            self.columns[old:count] = self.problem.design.columns(new).T
+            if not self.problem.design.sparse:
+                if count > len(self.written_out):
+                    grown = np.empty((max(count, 2 * old, 64), self.written_out.shape[1]))
+                    grown[:old] = self.written_out[:old]
+                    self.written_out = grown
+                self.written_out[old:count] = self.problem.design.columns(new).T
             self.position[new] = np.arange(old, count)
             self.features = np.append(self.features, new)
             self.x, self.g = (np.append(array, np.zeros(len(new))) for array in (self.x, self.g))
         return self.position[features]
+
+    def _columns(self) -> Columns:
+        """The columns by position, in the form that the kernels take (see there)."""
+        design = self.problem.design
+        if not design.sparse:
+            return self.written_out
+        X, features = design.X, self.features
+        return X.data, X.indices, X.indptr, features, design.scale[features], design.mean[features]
 
     def _make_room(self, active: int) -> None:
         """Make sure that the factor can hold ``active`` coordinates."""
@@ -231,16 +243,16 @@ class Compiled:
     def _projected(self, level: float) -> tuple[np.ndarray, np.ndarray]:
         """The dual point at right angles to the free columns, and the features that may lie outside there."""
         problem = self.problem
-        free = self.columns[self.position[np.flatnonzero(self.weights == 0)]].T
+        free = problem.design.columns(np.flatnonzero(self.weights == 0))
         if problem.fit_intercept:
             free = np.column_stack([free, np.ones(len(free))])
         shift = free_newton_step(problem.loss, self.theta, self.eta - self.offset, problem.y, problem.s, free)
         theta = self.theta + shift
         if not at_rest(theta, free, slack=1e6):  # a flat curvature cannot be stepped along; θ = 0 is always allowed
             theta = np.zeros_like(theta)
-        known = np.flatnonzero(self.x)
-        grad = self.columns[known] @ theta
-        return theta, np.append(self.features[known], self.bounds.update(theta, level, self.features[known], grad))
+        support = self.features[self.x != 0]
+        grad = problem.design.correlate_some(theta, support)
+        return theta, np.append(support, self.bounds.update(theta, level, support, grad))
 
     def _state(self, alpha: float) -> State:
         v = np.zeros((self.problem.design.p, 1))

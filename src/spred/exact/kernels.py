@@ -1,8 +1,7 @@
 """The compiled inner loops of the exact engine: Newton on the support for one output and single coefficients.
 
-Everything here is plain loops over float64 arrays, compiled by numba on first use and cached on disk. Columns of the
-data are *rows* of ``columns`` (one long run in memory each), centred and scaled. ``newton`` is the door; the rest are
-its parts. The tests hold each of them against the NumPy code of ``core`` and ``newton``.
+Everything here is plain loops over float64 arrays, compiled by numba on first use and cached on disk. ``newton`` is the
+door; the rest are its parts. The tests hold each of them against the NumPy code of ``core`` and ``newton``.
 
 They share one file because numba looks at a function's own file alone to see whether its cached code is still good.
 """
@@ -11,7 +10,8 @@ They share one file because numba looks at a function's own file alone to see wh
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+from numba import njit, types
+from numba.extending import overload
 
 SQUARED, LOGISTIC, POISSON = 0, 1, 2
 """Losses with a compiled value, gradient and curvature."""
@@ -24,7 +24,7 @@ FLAT = 1e-10
 HIGHEST = 700.0
 """As in ``core.losses``: where an exponential link is cut."""
 
-HORIZON = 4.0
+HORIZON = 10.0
 """How many alphas a Hessian is taken to serve when its price is weighed."""
 
 BLOCK = 64
@@ -32,6 +32,12 @@ BLOCK = 64
 
 CHUNK = 4096
 """Samples whose columns are written out at a time when a Hessian is built."""
+
+STRIPE = 96
+"""Rows of a Hessian that are computed together."""
+
+BATCH = 16
+"""Features added to the factor in one sweep over it: the larger, the fewer sweeps; their columns should stay cached."""
 
 _REORDERED = {"reassoc", "contract", "nsz", "arcp"}
 """Sums may be reordered, which lets them run in vector registers; NaN and infinity keep their meaning."""
@@ -60,14 +66,6 @@ def _copy(a, b):
 
 
 @njit(cache=True, nogil=True)
-def push(columns, change, eta):
-    """``eta += Σ_j change_j columns_j``."""
-    for j in range(change.size):
-        if change[j] != 0.0:
-            add(eta, change[j], columns[j])
-
-
-@njit(cache=True, nogil=True)
 def correlate_some(columns, theta, features, out):
     """``out[i] = columns[features[i]] · theta``: a pass over a few columns of a dense matrix."""
     for i in range(features.size):
@@ -82,6 +80,132 @@ def correlate_some_sparse(data, rows, starts, theta, features, out):
         for at in range(starts[features[i]], starts[features[i] + 1]):
             total += data[at] * theta[rows[at]]
         out[i] = total
+
+
+# --- columns ------------------------------------------------------------------------------------------------
+#
+# Two forms: an array whose rows they are, centred and scaled; or, of a sparse matrix, the tuple (data, rows, starts,
+# feature, scale, mean) with the feature of each position, centred and scaled on the fly. A vector that a column is
+# multiplied with sums to zero wherever the mean is not zero, so that products need no mean.
+
+
+def along(columns, j, v):
+    """Return ``column_j · v``."""
+
+
+@overload(along)
+def _along(columns, j, v):
+    if isinstance(columns, types.Array):
+        return lambda columns, j, v: dot(columns[j], v)
+
+    def packed(columns, j, v):
+        data, rows, starts, feature, scale, _ = columns
+        total = 0.0
+        for at in range(starts[feature[j]], starts[feature[j] + 1]):
+            total += data[at] * v[rows[at]]
+        return total / scale[j]
+
+    return packed
+
+
+def move(columns, j, t, v):
+    """``v += t column_j`` but for a constant, which is returned and still to be subtracted everywhere."""
+
+
+@overload(move)
+def _move(columns, j, t, v):
+    if isinstance(columns, types.Array):
+
+        def written_out(columns, j, t, v):
+            add(v, t, columns[j])
+            return 0.0
+
+        return written_out
+
+    def packed(columns, j, t, v):
+        data, rows, starts, feature, scale, mean = columns
+        for at in range(starts[feature[j]], starts[feature[j] + 1]):
+            v[rows[at]] += t * data[at] / scale[j]
+        return t * mean[j] / scale[j]
+
+    return packed
+
+
+def weigh(columns, j, bend, intercept, out):
+    """``out = bend ∘ (column_j − its weighted mean)``: what is left of a column when the intercept has moved along."""
+
+
+@overload(weigh)
+def _weigh(columns, j, bend, intercept, out):
+    if isinstance(columns, types.Array):
+
+        def written_out(columns, j, bend, intercept, out):
+            column = columns[j]
+            mean = dot(column, bend) / bend.sum() if intercept else 0.0
+            for i in range(out.size):
+                out[i] = bend[i] * (column[i] - mean)
+
+        return written_out
+
+    def packed(columns, j, bend, intercept, out):
+        data, rows, starts, feature, scale, mean = columns
+        centre = along(columns, j, bend) / bend.sum() if intercept else mean[j] / scale[j]
+        for i in range(out.size):
+            out[i] = -bend[i] * centre
+        for at in range(starts[feature[j]], starts[feature[j] + 1]):
+            out[rows[at]] += bend[rows[at]] * data[at] / scale[j]
+
+    return packed
+
+
+def products(columns, order, k, bend, intercept, H):
+    """Write the lower half of the weighted inner products of the columns ``order[:k]`` into ``H``."""
+
+
+@overload(products)
+def _products(columns, order, k, bend, intercept, H):
+    if isinstance(columns, types.Array):
+
+        def written_out(columns, order, k, bend, intercept, H):
+            total, root, means = bend.sum(), np.sqrt(bend), np.zeros(k)
+            if intercept:
+                for i in range(k):
+                    means[i] = dot(columns[order[i]], bend) / total
+            for start in range(0, bend.size, CHUNK):
+                stop = min(start + CHUNK, bend.size)
+                part = np.empty((k, stop - start))
+                for i in range(k):
+                    column = columns[order[i]]
+                    for t in range(start, stop):
+                        part[i, t - start] = root[t] * (column[t] - means[i])
+                for top in range(0, k, STRIPE):
+                    end = min(top + STRIPE, k)
+                    product = np.dot(part[top:end], part[:end].T)
+                    for i in range(top, end):
+                        add(H[i, :end], 1.0, product[i - top])
+
+        return written_out
+
+    def packed(columns, order, k, bend, intercept, H):
+        weighed = np.empty(bend.size)
+        for j in range(k):
+            weigh(columns, order[j], bend, intercept, weighed)
+            for i in range(j, k):
+                H[i, j] = along(columns, order[i], weighed)
+
+    return packed
+
+
+@njit(cache=True, nogil=True)
+def push(columns, change, eta):
+    """``eta += Σ_j change_j column_j``."""
+    shift = 0.0
+    for j in range(change.size):
+        if change[j] != 0.0:
+            shift += move(columns, j, change[j], eta)
+    if shift != 0.0:
+        for i in range(eta.size):
+            eta[i] -= shift
 
 
 # --- bounds --------------------------------------------------------------------------------------------------
@@ -221,27 +345,31 @@ def centre(code, eta, y, s, theta, bend):
 
 
 @njit(cache=True, nogil=True)
-def _weighted(column, bend, intercept, out):
-    """``out = bend ∘ (column − its weighted mean)``: what is left of a column when the intercept has moved along."""
-    mean = dot(column, bend) / bend.sum() if intercept else 0.0
-    for i in range(out.size):
-        out[i] = bend[i] * (column[i] - mean)
+def _border(columns, new, ridge, bend, intercept, L, order, k, alone, scratch):
+    """Add the features ``new`` to the factor in one sweep over the rows it has; return how many rows it has then.
 
-
-@njit(cache=True, nogil=True)
-def _border(columns, feature, ridge, bend, intercept, L, order, k, scratch):
-    """Write ``feature`` as row ``k`` of the factor; return whether the rows above leave some of its curvature."""
-    _weighted(columns[feature], bend, intercept, scratch)
-    row = L[k]
-    for i in range(k):
-        row[i] = dot(columns[order[i]], scratch)
-    own = dot(columns[feature], scratch) + ridge
-    for i in range(k):
-        row[i] = (row[i] - dot(L[i, :i], row[:i])) / L[i, i]
-    left = own - dot(row[:k], row[:k])
-    row[k] = np.sqrt(max(left, FLAT * own)) if own > 0.0 else 1.0
-    order[k] = feature
-    return left > FLAT * own
+    A feature that the others explain (a twin) is left out, unless it is the first and enters ``alone``.
+    """
+    old = k
+    for b in range(new.size):
+        weigh(columns, new[b], bend, intercept, scratch[b])
+    for i in range(old):
+        for b in range(new.size):
+            row = L[old + b]
+            row[i] = (along(columns, order[i], scratch[b]) - dot(L[i, :i], row[:i])) / L[i, i]
+    for b in range(new.size):
+        row = L[k]
+        if k < old + b:
+            _copy(L[old + b, :old], row[:old])
+        for i in range(old, k):
+            row[i] = (along(columns, order[i], scratch[b]) - dot(L[i, :i], row[:i])) / L[i, i]
+        own = along(columns, new[b], scratch[b]) + ridge[new[b]]
+        left = own - dot(row[:k], row[:k])
+        if left > FLAT * own or (alone and b == 0):
+            row[k] = np.sqrt(max(left, FLAT * own)) if own > 0.0 else 1.0
+            order[k] = new[b]
+            k += 1
+    return k
 
 
 @njit(cache=True, nogil=True)
@@ -265,7 +393,7 @@ def _drop(L, order, k, at):
 @njit(cache=True, nogil=True)
 def _build(columns, work, active, ridge, bend, intercept, L, order):
     """Factorise the Hessian of the ``active`` coordinates from nothing; return how many they are."""
-    k, n = 0, bend.size
+    k = 0
     for a in range(work.size):
         if active[a]:
             order[k] = work[a]
@@ -273,22 +401,7 @@ def _build(columns, work, active, ridge, bend, intercept, L, order):
     if k == 0:
         return 0
     H = np.zeros((k, k))
-    total = bend.sum()
-    means = np.zeros(k)
-    if intercept:
-        for i in range(k):
-            means[i] = dot(columns[order[i]], bend) / total
-    root = np.sqrt(bend)
-    for start in range(0, n, CHUNK):
-        stop = min(start + CHUNK, n)
-        part = np.empty((k, stop - start))
-        for i in range(k):
-            column = columns[order[i]]
-            for t in range(start, stop):
-                part[i, t - start] = root[t] * (column[t] - means[i])
-        product = np.dot(part, part.T)
-        for i in range(k):
-            add(H[i], 1.0, product[i])
+    products(columns, order, k, bend, intercept, H)
     for i in range(k):
         own = H[i, i] + ridge[order[i]]
         H[i, i] = own * (1.0 + FLAT) if own > 0 else 1.0
@@ -465,10 +578,7 @@ def _choose(x, lam, work, residuals, tol, n):
 
 @njit(cache=True, nogil=True)
 def _synchronise(columns, active, work, ridge, bend, intercept, L, order, k, scratch):
-    """Make the factor that of the ``active`` coordinates: rows that are not wanted go, missing ones are bordered.
-
-    Of those that enter together, one that the others explain (a twin) is left out; alone it may enter, and slide.
-    """
+    """Make the factor that of the ``active`` coordinates: rows that are not wanted go, missing ones are added."""
     wanted = np.zeros(ridge.size, np.bool_)
     for a in range(work.size):
         wanted[work[a]] = active[a]
@@ -478,12 +588,14 @@ def _synchronise(columns, active, work, ridge, bend, intercept, L, order, k, scr
         else:
             _drop(L, order, k, i)
             k -= 1
-    first = k
+    new, count, first = np.empty(len(scratch), np.int64), 0, k
     for a in range(work.size):
         if wanted[work[a]]:
-            steep = _border(columns, work[a], ridge[work[a]], bend, intercept, L, order, k, scratch)
-            if steep or first == k:
-                k += 1
+            new[count] = work[a]
+            count += 1
+        if count == new.size or (a == work.size - 1 and count > 0):
+            k = _border(columns, new[:count], ridge, bend, intercept, L, order, k, k == first, scratch)
+            count = 0
     return k
 
 
@@ -513,12 +625,13 @@ def _line_search(code, intercept, y, s, lam, ridge, work, x, trial, g, columns, 
         j = work[a]
         d = trial[j] - x[j]
         if d != 0.0:
-            add(change, d, columns[j])
+            shift += move(columns, j, d, change)
             promised += (g[j] - ridge[j] * x[j]) * d
-    if intercept:
-        shift = dot(change, bend) / bend.sum()
-        for i in range(change.size):
-            change[i] -= shift
+    for i in range(change.size):
+        change[i] -= shift
+    shift = dot(change, bend) / bend.sum() if intercept else 0.0
+    for i in range(change.size):
+        change[i] -= shift
     if code == SQUARED:
         add(eta, 1.0, change)
         for a in range(work.size):
@@ -575,7 +688,7 @@ def newton(
     steps taken and the largest residual.
     """
     n, k, rate = eta.size, int(memory[0]), memory[1]
-    now, scratch, residuals = np.empty(n), np.empty(n), np.empty(work.size)
+    now, scratch, residuals = np.empty(n), np.empty((BATCH, n)), np.empty(work.size)
     moved, before, steps, poor = 0.0, 0.0, 0, False
     fresh, alone = False, False
     while True:
@@ -587,7 +700,7 @@ def newton(
         for a in range(work.size):
             j = work[a]
             if not known:
-                g[j] = dot(columns[j], theta) + ridge[j] * x[j]
+                g[j] = along(columns, j, theta) + ridge[j] * x[j]
             residuals[a] = residual(x[j], g[j], lam[j], positive[j])
             worst = max(worst, residuals[a])
         known = False

@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from spred.core.certificate import Certificate, certify
+from spred.errors import InputError
 from spred.exact.grouped import minimise_groups
 from spred.exact.problem import Problem
 from spred.exact.quadratic import minimise_l1
@@ -45,6 +46,10 @@ class Limits:
     tol: float = 1e-9
     max_iter: int = 300
     deadline: float = np.inf
+
+    def __post_init__(self) -> None:
+        if not self.tol > 0:
+            raise InputError(f"tol is {self.tol}; give a positive number")
 
 
 @dataclass(frozen=True, eq=False)

@@ -20,7 +20,7 @@ from spred.errors import InputError
 from spred.exact.design import Design
 from spred.exact.simplex import contrasts, in_contrasts
 from spred.exact.support import GramCache, Support
-from spred.exact.target import final_target, read_target
+from spred.exact.target import final_target, read_offset, read_target
 
 
 @dataclass(frozen=True, eq=False)
@@ -181,7 +181,7 @@ def make_problem(
     matrix = _matrix(X, getattr(X, "columns", None) if names is None else names)
     n, p = matrix.shape
     s = _weights(sample_weight, n)
-    target, added = read_target(kind, y, n), _offset(offset, n)
+    target, added = read_target(kind, y, n), read_offset(offset, n)
     keep = s > 0
     if not keep.all():
         matrix, target, s, added = matrix[keep], target[keep], s[keep], added[keep]
@@ -222,10 +222,15 @@ def _matrix(X: Any, names: Any) -> np.ndarray | sparse.csc_array:
         raise InputError(f"X has {matrix.ndim} dimension(s); give a table (n samples, p features)")
     if 0 in matrix.shape:
         raise InputError(f"X is empty, shape {matrix.shape}; give at least one sample and one feature")
+    check_finite(matrix, names)
+    return matrix
+
+
+def check_finite(matrix: Any, names: Any = None) -> None:
+    """Raise an InputError that names the first column of ``matrix`` with NaN or infinity, if there is one."""
     if (column := _first_bad_column(matrix)) is not None:
         name = column if names is None else repr(names[column])
         raise InputError(f"X has NaN or infinity in column {name}; fill or drop it")
-    return matrix
 
 
 def _first_bad_column(matrix: Any) -> int | None:
@@ -252,17 +257,6 @@ def _weights(sample_weight: object, n: int) -> np.ndarray:
     if not (np.isfinite(s).all() and (s >= 0).all() and s.sum() > 0):
         raise InputError("sample_weight must be finite, not negative, and not all zero")
     return s / s.sum()
-
-
-def _offset(offset: object, n: int) -> np.ndarray:
-    if offset is None:
-        return np.zeros(n)
-    added = np.asarray(offset, dtype=np.float64)
-    if added.shape != (n,):
-        raise InputError(f"offset has shape {added.shape}, and X has {n} samples; give one number for each")
-    if not np.isfinite(added).all():
-        raise InputError(f"offset has NaN or infinity at sample {int(np.argmin(np.isfinite(added)))}; drop that sample")
-    return added
 
 
 def _moved(loss: Loss, target: Any, offset: np.ndarray) -> tuple[Loss, Any]:
@@ -300,7 +294,9 @@ def _positive(given: object, groups: Groups, p: int, in_contrasts: bool) -> np.n
         column = int(np.argmax(positive & free))
         raise InputError(f"positive holds for feature {column}, which is unpenalised; give it a penalty weight above 0")
     if in_contrasts and positive.any():
-        raise InputError("positive does not go with rows of several classes, which sum to zero; set rows=False")
+        raise InputError(
+            "positive does not go with rows of several classes, which sum to zero; set rows=False, or give two classes"
+        )
     return positive
 
 

@@ -73,6 +73,22 @@ def read_target(loss: Loss, y: Any, n: int) -> np.ndarray:
     return target
 
 
+def read_offset(offset: object, n: int) -> np.ndarray:
+    """Check ``offset``, the known part of each sample's linear predictor, and return it, ``(n,)``; zeros for None.
+
+    Raises:
+        InputError: a shape that disagrees, or numbers that are not finite.
+    """
+    if offset is None:
+        return np.zeros(n)
+    added = np.asarray(offset, dtype=np.float64)
+    if added.shape != (n,):
+        raise InputError(f"offset has shape {added.shape}, and X has {n} samples; give one number for each")
+    if not np.isfinite(added).all():
+        raise InputError(f"offset has NaN or infinity at sample {int(np.argmin(np.isfinite(added)))}; drop that sample")
+    return added
+
+
 def final_target(loss: Loss, target: np.ndarray) -> Any:
     """Return the target as ``loss`` takes it, once samples of weight zero are gone.
 
