@@ -53,3 +53,19 @@ def test_only_tall_dense_squared_problems_lose_rows() -> None:
     assert reduced(tall).problem.design.n == 5
     assert reduced(make_problem(X[:8], y[:8], loss="squared")).problem.design.n == 8
     assert reduced(make_problem(X, y > y.mean(), loss="logistic")).problem.design.n == 100
+
+
+@pytest.mark.parametrize("shift", [0.0, 0.5, 1e6])
+@pytest.mark.parametrize("equal", [True, False])
+@pytest.mark.parametrize("layout", [np.asfortranarray, np.ascontiguousarray, np.float32])
+def test_inner_products_are_those_of_centred_columns_whatever_their_mean(shift: float, equal: bool, layout) -> None:
+    rng = np.random.default_rng(2)
+    X, y = layout(rng.standard_normal((300, 6)) + shift), rng.standard_normal(300)
+    s = np.full(300, 1.0) if equal else rng.random(300)
+    problem = make_problem(X, y, loss="squared", standardize=True, sample_weight=s)
+    triangle = reduced(problem).problem.design.X
+    dense = X.astype(np.float64)
+    dense = dense - np.average(dense, axis=0, weights=s)
+    scaled = dense / np.sqrt(np.average(dense**2, axis=0, weights=s))
+    expected = scaled.T @ (s[:, None] / s.sum() * scaled)
+    np.testing.assert_allclose(triangle.T @ triangle / len(triangle), expected, atol=1e-9)

@@ -191,8 +191,8 @@ def solve_of(problem: Problem, alpha: float, limits: Limits) -> Solution:
     """Return the solution of a :class:`Problem`; what :func:`solve` and the estimators call."""
     began = time.perf_counter()
     _check_alphas([alpha])
+    work = reduced(problem)
     with _blas_threads(problem):
-        work = reduced(problem)
         state, null_objective = _null(work, limits)
         walk = _walk(work.problem, state, null_objective)
         # Halving alpha on the way down keeps every Newton model close to the truth.
@@ -225,8 +225,8 @@ def path_of(
     began = time.perf_counter()
     limits = limits or Limits()
     outcomes: list[Outcome] = []
+    work = reduced(problem)
     with _blas_threads(problem):
-        work = reduced(problem)
         state, null_objective = _null(work, limits)
         walk = _walk(work.problem, state, null_objective)
         grid = _grid(state.alpha, n_alphas, eps) if alphas is None else _check_alphas(alphas)

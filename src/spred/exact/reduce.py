@@ -22,6 +22,9 @@ MOST_COLUMNS = 4000
 
 BLOCK = 4096
 
+SAFE = 4.0
+"""Second moment over squared mean from which the mean can be taken out of products without losing digits."""
+
 
 @dataclass(frozen=True, eq=False)
 class Reduced:
@@ -57,13 +60,9 @@ def reduced(problem: Problem) -> Reduced:
 
 
 def _fewer_rows(problem: Problem, intercept: np.ndarray) -> Reduced:
-    p, y, s = problem.design.p, problem.y, problem.s
-    gram, cross = np.zeros((p, p)), np.zeros(p)
-    for start in range(0, problem.design.n, BLOCK):  # blocks of rows: no second copy of X, and no cancellation
-        part = slice(start, start + BLOCK)
-        rows = (problem.design.X[part] - problem.design.mean) / problem.design.scale * np.sqrt(s[part])[:, None]
-        gram += rows.T @ rows
-        cross += rows.T @ (np.sqrt(s[part]) * y[part])
+    y, s = problem.y, problem.s
+    gram = _gram(problem.design, s)
+    cross = problem.design.correlate(s * y)
     R, target = _root(gram, cross)
     weight = np.full(len(R), 1.0 / len(R))
     grown = np.sqrt(len(R))
@@ -74,6 +73,25 @@ def _fewer_rows(problem: Problem, intercept: np.ndarray) -> Reduced:
         s=weight,
     )
     return Reduced(smaller, 0.5 * float(s @ (y * y) - target @ target), intercept)
+
+
+def _gram(design: Design, s: np.ndarray) -> np.ndarray:
+    """Return ``XᵀSX`` of the centred and scaled columns.
+
+    Samples of equal weight need no copy of X: the means are taken out of the products, where that cancels no digits.
+    Otherwise blocks of rows are centred first.
+    """
+    X, outer = design.X, np.outer(design.mean, design.mean)
+    if np.ptp(s) == 0 and X.dtype == np.float64:
+        raw = X.T @ X / design.n
+        if (np.diagonal(raw) >= SAFE * np.diagonal(outer)).all():
+            return (raw - outer) / np.outer(design.scale, design.scale)
+    gram = np.zeros((design.p, design.p))
+    for start in range(0, design.n, BLOCK):
+        part = slice(start, start + BLOCK)
+        rows = (X[part] - design.mean) / design.scale * np.sqrt(s[part])[:, None]
+        gram += rows.T @ rows
+    return gram
 
 
 def _root(gram: np.ndarray, cross: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
