@@ -50,7 +50,7 @@ def minimise_groups(H: np.ndarray, c: np.ndarray, blocks: Blocks, v: np.ndarray,
 
 
 class _GroupModel:
-    """The quadratic with its groups: what the two moves of :func:`minimise_groups` share."""
+    """The quadratic with its groups: what the moves of :func:`minimise_groups` share."""
 
     def __init__(self, H: np.ndarray, blocks: Blocks) -> None:
         self.H, self.blocks = H, blocks
@@ -150,7 +150,9 @@ class _GroupModel:
         end = points[low] if low < len(points) else max(2.0 * start, 1.0)
         while low == len(points) and line.slope(end, after=False) < 0 and end < 1e9:
             end *= 2.0
-        if line.slope(end, after=False) > 0:
+        if low == len(points) and line.slope(end, after=False) < 0:
+            end = max(start, 1.0)  # neither the data nor the penalty sees the direction: the slope is rounding
+        elif line.slope(end, after=False) > 0:
             end = brentq(lambda t: line.slope(t, after=t < end), start, end, xtol=1e-15 * end, rtol=1e-15, maxiter=500)
         there = line.at(end)
         return there, r + self.H @ (there - v)
@@ -204,7 +206,7 @@ def _dense_block(H: np.ndarray, a: np.ndarray, lam: float) -> np.ndarray:
 def _sparse_block(H: np.ndarray, a: np.ndarray, lam: float, mu: float, positive: np.ndarray) -> np.ndarray:
     """Return the minimum of ``½ vᵀHv − a·v + λ‖v‖ + μ‖v‖₁``, not negative where ``positive``.
 
-    By the identity of the factors ``λ‖v‖ = min_t (λ/2)(‖v‖²/t + t)`` (docs/math.md, §2): at a given t the block is a
+    By the identity of the factors ``λ‖v‖ = min_t (λ/2)(‖v‖²/t + t)`` (docs/math.md, §4): at a given t the block is a
     quadratic with an L1 penalty, solved exactly, and its t is the root of ``‖v(t)‖ = t``. ``‖v(t)‖/t`` falls.
     """
     mus, eye, rounding = np.full(len(a), mu), np.eye(len(a)), 1e-15 * float(np.abs(a).max())

@@ -157,7 +157,6 @@ def _screen(problem: Problem, alpha: float, start: State) -> np.ndarray:
     """Groups to start with: the support, free ones, and those that the sequential strong rule keeps."""
     weights = problem.groups.weights
     inside = (problem.groups.norms(start.v) > 0) | (weights == 0)
-    inside[problem.support.features] = True  # their columns are in the factor already
     excess = problem.leaving(start.grad, problem.l1_ratio * max(2 * alpha - start.alpha, 0.0))
     excess[inside] = -np.inf
     return _join(np.flatnonzero(inside), np.flatnonzero(excess > 0), excess)
@@ -191,13 +190,10 @@ def _newton(
             break
         steps += 1
         active = _active(work, x, residual, tol)
-        if loss.quadratic and problem.groups.singles and problem.l1_ratio == 1.0:
-            index, d = _support_step(work, active, x, g, 0.1 * tol)
-        else:
-            index = np.flatnonzero(active[work.blocks.group])
-            hessian = work.hessian(index, np.empty(0) if loss.quadratic else loss.curvature(eta, y, s))
-            rough = 0.0 if loss.quadratic else 0.05 * worst
-            d = _model_step(work, active, index, hessian, x, g, max(0.1 * tol, rough))
+        index = np.flatnonzero(active[work.blocks.group])
+        hessian = work.hessian(index, np.empty(0) if loss.quadratic else loss.curvature(eta, y, s))
+        rough = 0.0 if loss.quadratic else 0.05 * worst
+        d = _model_step(work, active, index, hessian, x, g, max(0.1 * tol, rough))
         if not d.any():
             break  # the residual left is rounding
         change = problem.as_target(work.push(index, d))
@@ -243,21 +239,6 @@ def _model_step(
     if blocks.separable:
         return minimise_l1(hessian, c, blocks.levels, here, tol=tol, positive=blocks.positive) - here
     return minimise_groups(hessian, c, blocks, here, tol=tol) - here
-
-
-def _support_step(
-    work: WorkingSet, active: np.ndarray, x: np.ndarray, g: np.ndarray, tol: float
-) -> tuple[np.ndarray, np.ndarray]:
-    """The same for a squared loss, with the factor that grows along the path; returns the coordinates too."""
-    support = work.problem.support
-    wanted = np.flatnonzero(active)
-    support.cover(work.features[wanted], work.columns[:, wanted])
-    index = np.searchsorted(work.features, support.features)
-    H, here = support.system.H, x[index]
-    c = H @ here - g[index]
-    tol = max(tol, 1e-15 * float(np.abs(c).max(initial=0.0)))
-    levels, positive = work.blocks.levels[index], work.blocks.positive[index]
-    return index, minimise_l1(H, c, levels, here, tol=tol, positive=positive, system=support.system) - here
 
 
 def _line_search(

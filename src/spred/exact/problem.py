@@ -19,7 +19,7 @@ from spred.core.penalties import Penalty, soft
 from spred.errors import InputError
 from spred.exact.design import Design
 from spred.exact.simplex import contrasts, in_contrasts
-from spred.exact.support import GramCache, Support
+from spred.exact.support import GramCache
 from spred.exact.target import final_target, read_offset, read_target
 
 
@@ -102,11 +102,6 @@ class Problem:
         if self.basis is not None:
             return self.basis.shape[1]
         return self.y.shape[1] if self.loss.multi else 1
-
-    @cached_property
-    def support(self) -> Support:
-        """Features active so far on a path, with their factor (of use to a squared loss with an L1 penalty)."""
-        return Support(self.design.p, self.gram)
 
     @cached_property
     def gram(self) -> GramCache:

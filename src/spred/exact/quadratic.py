@@ -22,7 +22,6 @@ def minimise_l1(
     *,
     tol: float,
     positive: np.ndarray | None = None,
-    system: System | None = None,
 ) -> np.ndarray:
     """Solve the problem exactly, in finitely many steps.
 
@@ -36,11 +35,10 @@ def minimise_l1(
         v: start, ``(k,)``.
         tol: largest KKT residual allowed.
         positive: ``(k,)``, coordinates that must not be negative, nor are at the start; none by default.
-        system: ``H`` with its factor, where the caller has it already.
     """
     v = v.copy()
     r = H @ v - c
-    system = system or System(H)
+    system = System(H)
     positive = np.zeros(len(v), dtype=bool) if positive is None else positive
     free = (lam == 0) & ~positive
     for _ in range(10 * len(v) + 20):

@@ -1,15 +1,13 @@
-"""Factorised Gram matrices: many Newton steps from one factor, and a factor that grows along a path.
+"""Factorised Gram matrices: many Newton steps from one factor.
 
 :class:`System` solves for many subsets of the same coordinates with one Cholesky factor. For a squared loss,
-:class:`GramCache` computes each inner product of two columns once in a path, and :class:`Support` keeps the factor of
-the features that were active so far and borders it when features enter, so that no alpha begins with a factorisation
-from nothing.
+:class:`GramCache` computes each inner product of two columns once in a path.
 """
 
 from __future__ import annotations
 
 import numpy as np
-from scipy.linalg.lapack import dpotrf, dpotrs, dtrtrs
+from scipy.linalg.lapack import dpotrf, dpotrs
 
 FLAT = 1e-10
 """Curvature relative to the largest below which a direction counts as flat."""
@@ -24,16 +22,12 @@ class System:
 
     Args:
         H: ``(k, k)``, positive semidefinite.
-        lower: its Cholesky factor where the caller has it already.
     """
 
-    def __init__(self, H: np.ndarray, lower: np.ndarray | None = None) -> None:
+    def __init__(self, H: np.ndarray) -> None:
         self.H = H
-        info = 0
-        if lower is None:
-            lower, info = dpotrf(H, lower=1)
-        self.lower = lower
-        self.regular = info == 0 and is_regular(lower)
+        self.lower, info = dpotrf(H, lower=1)
+        self.regular = info == 0 and is_regular(self.lower)
         self._known = np.zeros(len(H), dtype=bool)
         self._inverse = np.empty((0, 0))
 
@@ -100,53 +94,6 @@ class GramCache:
         columns, gram = np.empty((len(self._columns), capacity), order="F"), np.empty((capacity, capacity))
         columns[:, :old], gram[:old, :old] = self._columns[:, :old], self._gram[:old, :old]
         self._columns, self._gram = columns, gram
-
-
-class Support:
-    """The features active so far on the path of a squared loss, with the factor of their Gram matrix."""
-
-    def __init__(self, p: int, gram: GramCache) -> None:
-        self.features = np.empty(0, dtype=int)
-        self.system = System(np.empty((0, 0)))
-        self._covered = np.zeros(p, dtype=bool)
-        self._gram = gram
-
-    def cover(self, active: np.ndarray, columns: np.ndarray) -> None:
-        """Make room for the features ``active``, whose written-out columns are ``columns``.
-
-        New ones are bordered onto the factor. When too many others have gathered, or the factor has become singular,
-        it is made anew for the active ones alone.
-        """
-        fresh = ~self._covered[active]
-        others = len(self.features) + int(fresh.sum()) - len(active)
-        if others > 20 + 0.15 * len(active) or (fresh.any() and not self.system.regular):
-            self._covered[self.features] = False
-            self.features, self.system = self.features[:0], System(np.empty((0, 0)))
-            fresh[:] = True
-        if fresh.any():
-            self._gram.add(active, columns)
-            self._border(active[fresh])
-
-    def _border(self, features: np.ndarray) -> None:
-        old = len(self.features)
-        self.features = np.append(self.features, features)
-        self._covered[features] = True
-        H = self._gram.of(self.features)
-        self.system = System(H, self._bordered_factor(H, old))
-
-    def _bordered_factor(self, H: np.ndarray, old: int) -> np.ndarray | None:
-        """Cholesky factor of ``H`` from that of its first ``old`` rows; None where it has to be made anew."""
-        if not old or not self.system.regular:
-            return None
-        side = dtrtrs(self.system.lower, H[:old, old:], lower=1)[0]
-        corner, info = dpotrf(H[old:, old:] - side.T @ side, lower=1)
-        if info != 0:
-            return None
-        lower = np.zeros(H.shape, order="F")
-        lower[:old, :old] = self.system.lower
-        lower[old:, :old] = side.T
-        lower[old:, old:] = corner
-        return lower
 
 
 def is_regular(lower: np.ndarray) -> bool:
