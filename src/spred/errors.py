@@ -32,6 +32,13 @@ class SpredWarning(UserWarning):
     """Root of spred's own warnings: the work goes on, but the user should know."""
 
 
+class ConvergenceWarning(SpredWarning):
+    """An answer was handed out before it reached its tolerance; its certificate says how far it got.
+
+    The estimators warn with scikit-learn's class of that name, as their users expect.
+    """
+
+
 @contextmanager
 def where(place: str) -> Iterator[None]:
     """Put ``place`` in front of the message of any :class:`SpredError` raised inside.

@@ -145,3 +145,42 @@ def test_it_stops_by_iterations_and_by_time_and_says_so() -> None:
     late = walk(Compiled, problem, Limits(1e-12, deadline=time.perf_counter() - 1.0), np.array([0.05]))[0]
     assert late.status is Status.TIME
     assert np.isfinite(late.certificate.gap)
+
+
+HARD: dict[str, Callable[[np.random.Generator, np.ndarray], np.ndarray]] = {
+    "near twins": lambda rng, X: np.hstack([X, X + 1e-7 * rng.standard_normal(X.shape)]),
+    "triplets": lambda rng, X: np.repeat(X, 3, axis=1),
+    "scales": lambda rng, X: X * 10.0 ** rng.uniform(-4, 4, X.shape[1]),
+    "rare": lambda rng, X: (X > 1.2).astype(float),
+    "low rank and far off": lambda rng, X: X[:, :3] @ rng.standard_normal((3, 40)) + 1e-3 * X[:, :40] + 100.0,
+}
+
+
+@pytest.mark.parametrize("loss", ["squared", "logistic", "poisson"])
+@pytest.mark.parametrize("kind", HARD)
+@pytest.mark.parametrize("seed", range(3))
+def test_hard_designs_are_certified_too(kind: str, loss: str, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    n = 15 + 20 * seed
+    X = HARD[kind](rng, rng.standard_normal((n, 50)))
+    eta = 3.0 * X[:, 0] / (np.abs(X[:, 0]).max() + 1e-9)
+    y = {
+        "squared": eta + rng.standard_normal(n),
+        "logistic": np.r_[0.0, 1.0, (eta + rng.logistic(size=n) > 0)[2:]],
+        "poisson": 1.0 + rng.poisson(np.exp(np.clip(eta, -3, 3))),
+    }[loss]
+    problem = reduced(make_problem(X, y, loss=loss)).problem
+    for outcome in walk(Compiled, problem, Limits(1e-9), np.geomspace(1.0, 1e-3, 30)):
+        assert outcome.status is Status.CONVERGED
+
+
+def test_a_free_column_that_separates_the_classes_is_followed_far_but_not_over_the_edge() -> None:
+    """Its best coefficient is infinite: the objective's lowest value is approached, the steps stay finite."""
+    rng = np.random.default_rng(1)
+    X = rng.standard_normal((40, 30))
+    y = (X[:, 1] + rng.logistic(size=40) > 0).astype(float)
+    X[:, 0] = np.where(y > 0, rng.random(40) < 0.3, 0.0)
+    problem = make_problem(X, y, loss="logistic", penalty_weights=np.r_[0.0, np.ones(29)])
+    for outcome in walk(Compiled, problem, Limits(1e-9), np.geomspace(0.9, 0.01, 30)):
+        assert outcome.status is Status.CONVERGED
+        assert 5.0 < outcome.state.v[0, 0] < 1e4

@@ -11,7 +11,7 @@ from scipy import sparse
 import spred
 from spred.core.partition import SINGLES, Axes, Labels
 from spred.core.penalties import Penalty, alpha_max
-from spred.errors import InputError
+from spred.errors import ConvergenceWarning, InputError
 
 NAMES = sorted(PROBLEMS)
 ONE_OUTPUT = [name for name in NAMES if not name.startswith("multinomial")]
@@ -222,8 +222,12 @@ def test_a_constant_target_gives_the_null_model() -> None:
 
 def test_limits_are_kept_and_told() -> None:
     problem = PROBLEMS["logistic-wide"]
-    few = spred.solve(problem.X, problem.y, loss="logistic", alpha=0.001, max_iter=1)
-    late = spred.solve(problem.X, problem.y, loss="logistic", alpha=0.001, max_seconds=0.0)
+    with pytest.warns(ConvergenceWarning, match=r"1 of 1 alphas stopped by iterations, .* gap of \d"):
+        few = spred.solve(problem.X, problem.y, loss="logistic", alpha=0.001, max_iter=1)
+    with pytest.warns(ConvergenceWarning, match="1 of 1 alphas stopped by time"):
+        late = spred.solve(problem.X, problem.y, loss="logistic", alpha=0.001, max_seconds=0.0)
+    with pytest.warns(ConvergenceWarning, match="of 5 alphas stopped by time"):
+        spred.path(problem.X, problem.y, loss="logistic", n_alphas=5, max_seconds=0.0)
     assert few.status is spred.Status.ITERATIONS
     assert few.gap > 1e-9
     assert late.status is spred.Status.TIME

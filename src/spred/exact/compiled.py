@@ -26,7 +26,10 @@ Columns = np.ndarray | tuple[np.ndarray, ...]
 ROUGH = 1e-2
 """KKT residual over alpha at which the features outside are looked at first."""
 
-STEPS = 50
+TRIFLE = 1e-14
+"""Curvature, in mean squares of a column, that every coordinate has at least."""
+
+STEPS = 10
 """Newton steps between two looks at the clock."""
 
 
@@ -124,6 +127,7 @@ class Compiled:
                 work,
                 alpha * problem.l1_ratio * weights,
                 ridge,
+                ridge + TRIFLE * self.bounds.norms[self.features] ** 2 / problem.design.n,
                 self.y,
                 problem.s,
                 self.x,
@@ -145,7 +149,7 @@ class Compiled:
                 return steps, worst
 
     def _look_ahead(self, alpha: float) -> bool:
-        """Follow the path's own direction from the last two stops: a better start where the loss bends."""
+        """Follow the path's own direction from the last two stops, where that lowers the objective: a better start."""
         here, before = self.x.copy(), self.last
         self.last, self.alphas = here, (alpha, *self.alphas[:2])
         if self.problem.loss.quadratic or len(self.alphas) < 3 or not self.alphas[2] > self.alphas[1] > alpha:
@@ -154,9 +158,17 @@ class Compiled:
         ratio = min((self.alphas[1] - alpha) / (self.alphas[2] - self.alphas[1]), 1.0)
         change = ratio * (here - before)
         change[(before == 0) | ((here + change) * here <= 0)] = 0.0
-        kernels.push(self._columns(), change, self.eta)
-        self.x += change
+        eta = self.eta.copy()
+        kernels.push(self._columns(), change, eta)
+        if not self._objective(alpha, here + change, eta) < self._objective(alpha, here, self.eta):
+            return False
+        self.x, self.eta = here + change, eta
         return True
+
+    def _objective(self, alpha: float, x: np.ndarray, eta: np.ndarray) -> float:
+        level = alpha * self.problem.l1_ratio
+        penalty = self.weights[self.features] @ (level * np.abs(x) + 0.5 * (alpha - level) * x * x)
+        return float(kernels.loss_value(self.code, eta, self.y, self.problem.s) + penalty)
 
     def _expected(self, alpha: float) -> np.ndarray:
         """Positions to begin with: the support, free features, and those that the sequential strong rule expects."""
@@ -214,12 +226,9 @@ class Compiled:
 
     def _certify(self, alpha: float, work: np.ndarray, unsettled: np.ndarray, worst: float) -> Certificate:
         """The certificate of ``core.certificate``; features that the bounds settled cannot change it."""
-        problem, theta, x = self.problem, self.theta, self.x[work]
+        problem, theta, level = self.problem, self.theta, alpha * self.problem.l1_ratio
         features = np.concatenate([self.features[work], unsettled])
-        level, weights = alpha * problem.l1_ratio, self.weights[self.features[work]]
-        primal = kernels.loss_value(self.code, self.eta, self.y, problem.s) + float(
-            weights @ (level * np.abs(x) + 0.5 * (alpha - level) * x * x)
-        )
+        primal = self._objective(alpha, self.x, self.eta)
         if self._more_free:
             theta, features = self._projected(level)
         pull, weights = self._pull(features), self.weights[features]

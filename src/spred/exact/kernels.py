@@ -665,6 +665,7 @@ def newton(
     work,
     lam,
     ridge,
+    stiffness,
     y,
     s,
     x,
@@ -685,7 +686,8 @@ def newton(
     and ridge in ``work`` (``known`` says that it is right at the start), and what is kept from call to call: the
     factor ``L`` of the Hessian of ``order`` at the curvature ``bend``, and ``memory``: how many coordinates are in it
     (0 asks for a new one) and the rate at which the residual fell with it. Returns the change of the intercept, the
-    steps taken and the largest residual.
+    steps taken and the largest residual. ``stiffness`` is what the Hessian's diagonal gets: the ridge and a trifle, so
+    that a free coordinate on its way to infinity (separable classes) takes steps of finite length.
     """
     n, k, rate = eta.size, int(memory[0]), memory[1]
     now, scratch, residuals = np.empty(n), np.empty((BATCH, n)), np.empty(work.size)
@@ -720,8 +722,8 @@ def newton(
         fresh = k == 0 or (code != SQUARED and (poor or _worth_building(n, k, work.size, worst, tol, rate)))
         if fresh:
             _copy(now, bend)
-            k, rate = _build(columns, work, inside, ridge, bend, intercept, L, order), 0.0
-        k = _synchronise(columns, active, work, ridge, bend, intercept, L, order, k, scratch)
+            k, rate = _build(columns, work, inside, stiffness, bend, intercept, L, order), 0.0
+        k = _synchronise(columns, active, work, stiffness, bend, intercept, L, order, k, scratch)
         trial = x.copy()
         left = minimise_model(trial, g, lam, positive, L, order, k)
         alone, before = entering == 0 and left == k, worst

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
@@ -14,12 +15,12 @@ from threadpoolctl import ThreadpoolController
 
 from spred.core.certificate import Certificate
 from spred.core.losses import Loss
-from spred.errors import InputError
+from spred.errors import ConvergenceWarning, InputError
 from spred.exact.compiled import Compiled, is_compiled
 from spred.exact.newton import Limits, Outcome, Plain, State, null_state
 from spred.exact.problem import Problem, make_problem
 from spred.exact.reduce import Reduced, reduced
-from spred.exact.solution import Path, Solution
+from spred.exact.solution import Path, Solution, Status
 
 SMALL = 100_000_000
 """Entries of ``X`` up to which one BLAS thread is faster: NumPy and SciPy bring a thread pool each, at odds."""
@@ -78,7 +79,7 @@ def solve(
         max_seconds: wall time at most.
 
     Returns:
-        A :class:`Solution`; its ``status`` says whether ``tol`` was reached.
+        A :class:`Solution`; its ``status`` says whether ``tol`` was reached, and a warning if not.
 
     Raises:
         InputError: input that cannot be used, in one sentence.
@@ -107,7 +108,9 @@ def solve(
         sample_weight=sample_weight,
         offset=offset,
     )
-    return solve_of(problem, float(alpha), Limits(tol, max_iter, time.perf_counter() + max_seconds))
+    solution = solve_of(problem, float(alpha), Limits(tol, max_iter, time.perf_counter() + max_seconds))
+    _warn_unless_converged([solution.status], [solution.gap])
+    return solution
 
 
 def path(
@@ -184,7 +187,20 @@ def path(
         offset=offset,
     )
     limits = Limits(tol, max_iter, time.perf_counter() + max_seconds)
-    return path_of(problem, alphas=alphas, n_alphas=n_alphas, eps=eps, limits=limits)
+    found = path_of(problem, alphas=alphas, n_alphas=n_alphas, eps=eps, limits=limits)
+    _warn_unless_converged(found.statuses, found.gaps)
+    return found
+
+
+def _warn_unless_converged(statuses: Sequence[Status], gaps: Sequence[float] | np.ndarray) -> None:
+    short = [status for status in statuses if status is not Status.CONVERGED]
+    if short:
+        warnings.warn(
+            f"{len(short)} of {len(statuses)} alphas {short[0].value}, the worst at a relative duality gap of "
+            f"{max(gaps):.1e}; raise max_iter or max_seconds, or ask for less with tol",
+            ConvergenceWarning,
+            stacklevel=3,
+        )
 
 
 def solve_of(problem: Problem, alpha: float, limits: Limits) -> Solution:
