@@ -224,10 +224,11 @@ def test_limits_are_kept_and_told() -> None:
     problem = PROBLEMS["logistic-wide"]
     with pytest.warns(ConvergenceWarning, match=r"1 of 1 alphas stopped by iterations, .* gap of \d"):
         few = spred.solve(problem.X, problem.y, loss="logistic", alpha=0.001, max_iter=1)
+    slow = PROBLEMS["multinomial-wide"]
     with pytest.warns(ConvergenceWarning, match="1 of 1 alphas stopped by time"):
-        late = spred.solve(problem.X, problem.y, loss="logistic", alpha=0.001, max_seconds=0.0)
+        late = spred.solve(slow.X, slow.y, loss="multinomial", alpha=0.001, max_seconds=0.0)
     with pytest.warns(ConvergenceWarning, match="of 5 alphas stopped by time"):
-        spred.path(problem.X, problem.y, loss="logistic", n_alphas=5, max_seconds=0.0)
+        spred.path(slow.X, slow.y, loss="multinomial", n_alphas=5, max_seconds=0.0)
     assert few.status is spred.Status.ITERATIONS
     assert few.gap > 1e-9
     assert late.status is spred.Status.TIME

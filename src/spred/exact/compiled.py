@@ -26,6 +26,9 @@ Columns = np.ndarray | tuple[np.ndarray, ...]
 ROUGH = 1e-2
 """KKT residual over alpha at which the features outside are looked at first."""
 
+QUICK = 100_000
+"""Entries of a working set up to which an exact solution is as quick as a rough one."""
+
 TRIFLE = 1e-14
 """Curvature, in mean squares of a column, that every coordinate has at least."""
 
@@ -82,7 +85,8 @@ class Compiled:
             self.memory[0] = 0  # the ridge is part of the Hessian
         # Newton is quadratic: a KKT residual this small costs at most one more step, and settles the gap at once.
         finest = min(max(10.0 * limits.tol, 1e-12), 1e-2)
-        kkt_tol = finest if problem.loss.quadratic else max(finest, ROUGH)  # until the working set is right
+        quick = problem.loss.quadratic or problem.design.n * len(work) < QUICK
+        kkt_tol = finest if quick else max(finest, ROUGH)  # rough until the working set is right
         seen, n_iter = [], 0
         while True:
             steps, worst = self._newton(work, alpha, ahead, kkt_tol, limits, limits.max_iter - n_iter)

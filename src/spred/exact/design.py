@@ -83,8 +83,9 @@ class Design:
 
     def original_units(self, v: np.ndarray, intercept: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Turn coefficients ``(p, K)`` and intercept ``(K,)`` into those of the matrix as given."""
-        coef = v / self.scale[:, None]
-        return coef, intercept - self.mean @ coef
+        coef, support = np.zeros(v.shape), np.flatnonzero(v.any(axis=1) if v.shape[1] > 1 else v[:, 0])
+        coef[support] = v[support] / self.scale[support, None]
+        return coef, intercept - self.mean[support] @ coef[support]
 
     def _product(self, theta: np.ndarray) -> np.ndarray:
         """Return ``Xᵀθ`` of the matrix as given, in float64."""

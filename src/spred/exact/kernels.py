@@ -30,6 +30,9 @@ HORIZON = 10.0
 BLOCK = 64
 """Terms of a sum that are added up by themselves first: less rounding, which the line search would take for a rise."""
 
+WIDE = 1_000_000
+"""Entries from which a product with many columns goes to BLAS."""
+
 CHUNK = 4096
 """Samples whose columns are written out at a time when a Hessian is built."""
 
@@ -108,27 +111,69 @@ def _along(columns, j, v):
     return packed
 
 
-def move(columns, j, t, v):
-    """``v += t column_j`` but for a constant, which is returned and still to be subtracted everywhere."""
+def along_all(columns, work, count, v, out):
+    """Write ``column_j · v`` into ``out[j]`` for every j of ``work``, positions below ``count``."""
 
 
-@overload(move)
-def _move(columns, j, t, v):
+@overload(along_all)
+def _along_all(columns, work, count, v, out):
     if isinstance(columns, types.Array):
 
-        def written_out(columns, j, t, v):
-            add(v, t, columns[j])
+        def written_out(columns, work, count, v, out):
+            if _is_wide(work.size, count, v.size):
+                _copy(np.dot(columns[:count], v), out)
+            else:
+                for a in range(work.size):
+                    out[work[a]] = dot(columns[work[a]], v)
+
+        return written_out
+
+    def packed(columns, work, count, v, out):
+        for a in range(work.size):
+            out[work[a]] = along(columns, work[a], v)
+
+    return packed
+
+
+def combine(columns, d, v):
+    """``v += Σ_j d_j column_j`` but for a constant, which is returned and still to be subtracted everywhere."""
+
+
+@overload(combine)
+def _combine(columns, d, v):
+    if isinstance(columns, types.Array):
+
+        def written_out(columns, d, v):
+            count = 0
+            for j in range(d.size):
+                count += d[j] != 0.0
+            if _is_wide(count, d.size, v.size):
+                add(v, 1.0, np.dot(d, columns[: d.size]))
+            else:
+                for j in range(d.size):
+                    if d[j] != 0.0:
+                        add(v, d[j], columns[j])
             return 0.0
 
         return written_out
 
-    def packed(columns, j, t, v):
+    def packed(columns, d, v):
         data, rows, starts, feature, scale, mean = columns
-        for at in range(starts[feature[j]], starts[feature[j] + 1]):
-            v[rows[at]] += t * data[at] / scale[j]
-        return t * mean[j] / scale[j]
+        shift = 0.0
+        for j in range(d.size):
+            if d[j] != 0.0:
+                for at in range(starts[feature[j]], starts[feature[j] + 1]):
+                    v[rows[at]] += d[j] * data[at] / scale[j]
+                shift += d[j] * mean[j] / scale[j]
+        return shift
 
     return packed
+
+
+@njit(cache=True, nogil=True)
+def _is_wide(wanted, count, n):
+    """Whether BLAS, with its threads, is quicker on all ``count`` columns than a loop over those ``wanted``."""
+    return n * wanted > WIDE and 3 * wanted > 2 * count
 
 
 def weigh(columns, j, bend, intercept, out):
@@ -199,10 +244,7 @@ def _products(columns, order, k, bend, intercept, H):
 @njit(cache=True, nogil=True)
 def push(columns, change, eta):
     """``eta += Σ_j change_j column_j``."""
-    shift = 0.0
-    for j in range(change.size):
-        if change[j] != 0.0:
-            shift += move(columns, j, change[j], eta)
+    shift = combine(columns, change, eta)
     if shift != 0.0:
         for i in range(eta.size):
             eta[i] -= shift
@@ -620,13 +662,12 @@ def _line_search(code, intercept, y, s, lam, ridge, work, x, trial, g, columns, 
 
     Returns the step, 0 where there was none, and the change of the intercept that went along with it.
     """
-    change, promised, shift = np.zeros(eta.size), 0.0, 0.0
+    change, d, promised = np.zeros(eta.size), np.zeros(x.size), 0.0
     for a in range(work.size):
         j = work[a]
-        d = trial[j] - x[j]
-        if d != 0.0:
-            shift += move(columns, j, d, change)
-            promised += (g[j] - ridge[j] * x[j]) * d
+        d[j] = trial[j] - x[j]
+        promised += (g[j] - ridge[j] * x[j]) * d[j]
+    shift = combine(columns, d, change)
     for i in range(change.size):
         change[i] -= shift
     shift = dot(change, bend) / bend.sum() if intercept else 0.0
@@ -698,11 +739,13 @@ def newton(
             moved += centre(code, eta, y, s, theta, now)
         else:
             slopes(code, eta, y, s, theta, now)
+        if not known:
+            along_all(columns, work, x.size, theta, g)
+            for a in range(work.size):
+                g[work[a]] += ridge[work[a]] * x[work[a]]
         worst = 0.0
         for a in range(work.size):
             j = work[a]
-            if not known:
-                g[j] = along(columns, j, theta) + ridge[j] * x[j]
             residuals[a] = residual(x[j], g[j], lam[j], positive[j])
             worst = max(worst, residuals[a])
         known = False

@@ -22,8 +22,9 @@ from spred.exact.problem import Problem, make_problem
 from spred.exact.reduce import Reduced, reduced
 from spred.exact.solution import Path, Solution, Status
 
-SMALL = 100_000_000
-"""Entries of ``X`` up to which one BLAS thread is faster: NumPy and SciPy bring a thread pool each, at odds."""
+SMALL, MIDDLING = 2_000_000, 100_000_000
+"""Entries of ``X`` up to which one BLAS thread is faster, and one pool of threads: NumPy and SciPy bring one each, and
+these get into each other's way."""
 
 SATURATED = 0.999
 """Share of the null objective explained at which a grid of our own making ends."""
@@ -255,10 +256,14 @@ def path_of(
 
 
 def _blas_threads(problem: Problem) -> AbstractContextManager[object]:
-    """One BLAS thread unless the data are large."""
-    if problem.design.n * problem.design.p > SMALL:
+    """One BLAS thread for small data, those of SciPy's BLAS alone (numba's too) for middling ones, all for large."""
+    size = problem.design.n * problem.design.p
+    if size > MIDDLING:
         return nullcontext()
-    return _threads().limit(limits=1, user_api="blas")
+    pools = _threads()
+    if size > SMALL:
+        pools = pools.select(filepath=[pool.filepath for pool in pools.lib_controllers if "numpy" in pool.filepath])
+    return pools.limit(limits=1, user_api="blas")
 
 
 @cache
@@ -322,6 +327,10 @@ def _original(problem: Problem, work: Reduced, state: State) -> tuple[np.ndarray
     return coef.T, intercept - intercept.mean() if problem.fit_intercept else intercept
 
 
+def _count(coef: np.ndarray) -> int:
+    return int(np.count_nonzero(coef if coef.ndim == 1 else coef.any(axis=0)))
+
+
 def _stack(
     problem: Problem,
     work: Reduced,
@@ -331,13 +340,17 @@ def _stack(
     seconds: float,
 ) -> Path:
     models = [_original(problem, work, outcome.state) for outcome in outcomes]
+    coefs = np.zeros((len(models), *models[0][0].shape))
+    for row, (coef, _) in zip(coefs, models, strict=True):  # most are zero: what is not written takes no memory
+        chosen = np.nonzero(coef)
+        row[chosen] = coef[chosen]
     return Path(
         alphas=alphas,
-        coefs=np.stack([coef for coef, _ in models]),
+        coefs=coefs,
         intercepts=np.stack([intercept for _, intercept in models]),
         certificates=tuple(_raised(outcome.certificate, work.constant) for outcome in outcomes),
         deviance=np.array([_explained(work, outcome, null_objective) for outcome in outcomes]),
         statuses=tuple(outcome.status for outcome in outcomes),
-        n_nonzero=np.array([int(outcome.state.v.any(axis=1).sum()) for outcome in outcomes]),
+        n_nonzero=np.array([_count(coef) for coef, _ in models]),
         seconds=seconds,
     )
