@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import io
+import os
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
-from datasets.expression import folder
 from PIL import Image
 from torch import Tensor
 
 N_HELD_OUT = 5000
+
+FOLDER = Path(os.environ.get("SPRED_DATA", Path(__file__).resolve().parents[3] / "shared" / "data"))
+"""Where the data lie: ``SPRED_DATA``, or ``shared/data`` beside the checkout."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +35,7 @@ def mnist() -> Images:
 
 
 def _read(part: str) -> tuple[Tensor, Tensor]:
-    table = pd.read_parquet(folder() / "images" / f"mnist-{part}.parquet")
+    table = pd.read_parquet(FOLDER / "images" / f"mnist-{part}.parquet")
     pixels = np.stack([np.array(Image.open(io.BytesIO(image["bytes"]))) for image in table["image"]])
     scaled = torch.as_tensor(pixels, dtype=torch.float32).flatten(1) / 255.0
     return (scaled - 0.1307) / 0.3081, torch.tensor(table["label"].tolist())

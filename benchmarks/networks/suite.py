@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from joblib import Parallel, delayed
 
+from networks.exactness import kkt, problems
 from networks.methods import METHODS
 from networks.mnist import Images, mnist
 from networks.objective import run
@@ -26,7 +27,7 @@ RATIOS = (10, 20, 50, 75, 100, 150)
 def torch_suite(methods: list[str], seeds: int, epochs: int) -> list[dict]:
     """Run everything, print as it goes, and return rows for the JSON file."""
     methods = available(methods)
-    rows = steps(methods)
+    rows = steps(methods) + exactness()
     print(f"\n{'MNIST, LeNet-300-100':20} seed  strength compression validation    test seconds")
     tasks = [(name, seed, strength) for seed in range(seeds) for name in methods for strength in METHODS[name].GRID]
     data = mnist()
@@ -50,6 +51,18 @@ def steps(methods: list[str]) -> list[dict]:
         for name, ms in times.items():
             rows.append({"measure": "step", "network": case, "method": name, "ms": ms, "ratio": ms / times["dense"]})
             print(f"{case:20} {name:20} {ms:8.2f} {rows[-1]['ratio']:10.2f}×", flush=True)
+    return rows
+
+
+def exactness() -> list[dict]:
+    """Train three problems to the end, in minibatches and in full batch; print and return their KKT residuals."""
+    torch.set_num_threads(1)  # the problems are small
+    rows = []
+    print(f"{'KKT residual over alpha':24} {'mode':14} {'residual':>10} {'density':>8}")
+    for problem in problems():
+        for mode in ("minibatch SGD", "full batch"):
+            rows.append(kkt(problem, mode))
+            print(f"{problem.name:24} {mode:14} {rows[-1]['kkt']:10.1e} {rows[-1]['density']:8.3f}", flush=True)
     return rows
 
 

@@ -37,7 +37,7 @@ def entry_of(kind, depth):
 def test_gradients_are_those_of_core_divided_by_one_positive_number_per_group(kind, depth):
     entry = entry_of(kind, depth)
     penalty = entry.target.penalty
-    of_loss = pull_back(entry.tensor.grad, entry.factors, entry.partition)
+    of_loss = pull_back(entry.place.grad(), entry.factors, entry.partition)
     of_penalty = decay(entry.factors, penalty.alpha, entry.target.weights, entry.partition)
     plain = [a + b for a, b in zip(of_loss, of_penalty, strict=True)]
     divisor = speed(entry.factors, entry.partition) + saturation(entry.scale, depth)
@@ -57,7 +57,7 @@ def test_gradients_are_those_of_core_divided_by_one_positive_number_per_group(ki
 @pytest.mark.parametrize("kind", KINDS)
 def test_speed_bounds_the_step_of_the_product(kind, depth):
     entry = entry_of(kind, depth)
-    grad, factors, partition = entry.tensor.grad, entry.factors, entry.partition
+    grad, factors, partition = entry.place.grad(), entry.factors, entry.partition
     steps = pull_back(grad, factors, partition)
     tiny = 1e-7
     moved = merge(tuple(f - tiny * s for f, s in zip(factors, steps, strict=True)), partition)

@@ -286,11 +286,13 @@ def test_a_write_that_torch_does_not_count_is_taken_over_by_resplit():
     assert torch.count_nonzero(model[0].weight[0]) == 0
 
 
-def test_a_step_notices_an_average_written_through_data():
+@pytest.mark.parametrize("memory", ["rows", "channels last"])
+def test_a_step_notices_an_average_written_through_data(memory):
     torch.manual_seed(0)
-    model = nn.Linear(300, 20)  # more weights than a step compares
+    model, inputs = nn.Linear(300, 20), torch.zeros(4, 300)  # more weights than a step compares
+    if memory == "channels last":
+        model, inputs = nn.Conv2d(30, 20, 3).to(memory_format=torch.channels_last), torch.zeros(4, 30, 5, 5)
     opt = SpredOptimizer(torch.optim.SGD(model.parameters(), lr=0.1), L1(weights(model), 0.0))
-    inputs = torch.zeros(4, 300)
     for _ in range(2):
         average = 0.5 * model.weight.detach() + 0.1
         model.weight.data.copy_(average)

@@ -77,7 +77,7 @@ def test_nothing_is_opened_when_the_learning_rate_is_below_half_of_its_peak():
     opt.param_groups[0]["lr"] *= 0.49
     push(weight, opt, 2 * EVERY)
     assert weight.abs().max() < 1e-6
-    assert opt.reopening.means == []
+    assert opt.reopening.watched() == []
 
 
 def test_it_can_be_switched_off_and_is_off_for_depth_three_and_lbfgs():

@@ -8,7 +8,7 @@ from torch import nn
 
 from spred.errors import InputError, StateError
 from spred.nn.finalize import finalize
-from spred.nn.groups import L1, weights
+from spred.nn.groups import L1, GroupL1, weights
 from spred.nn.optimizer import SpredOptimizer
 from spred.nn.steer import density
 
@@ -22,8 +22,8 @@ def net():
     return nn.Sequential(nn.Linear(30, 40), nn.Tanh(), nn.Linear(40, 4))
 
 
-def train(model, opt, n_steps):
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(opt, N_STEPS)
+def train(model, opt, n_steps, in_all=N_STEPS):
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(opt, in_all)
     generator = torch.Generator().manual_seed(3)
     for _ in range(n_steps):
         batch = torch.randint(len(X), (64,), generator=generator)
@@ -44,6 +44,26 @@ def test_one_target_for_all_is_reached_from_any_alpha(target, alpha):
     train(model, opt, N_STEPS)
     assert finalize(model, opt).density == pytest.approx(target, rel=0.1)
     assert opt.penalties[0].alpha != alpha
+
+
+BASES = {
+    "Adam": lambda model: torch.optim.Adam(model.parameters(), lr=0.01),
+    "slow Adam": lambda model: torch.optim.Adam(model.parameters(), lr=0.002),
+    "SGD": sgd,
+}
+
+
+@pytest.mark.filterwarnings("ignore:the decay budget")
+@pytest.mark.parametrize("target", [0.1, 0.3])
+@pytest.mark.parametrize("kind", ["single", "rows"])
+@pytest.mark.parametrize("name", BASES)
+def test_short_runs_adaptive_optimisers_and_rows_reach_it_too(name, kind, target):
+    model, n_steps = net(), 400
+    penalty = L1(weights(model), 1e-3) if kind == "single" else GroupL1(model[0].weight, 3e-3)
+    opt = SpredOptimizer(BASES[name](model), penalty, target_density=target, total_steps=n_steps)
+    train(model, opt, n_steps, n_steps)
+    assert finalize(model, opt).density == pytest.approx(target, rel=0.1)
+    assert 0 < penalty.alpha < 10
 
 
 def test_each_penalty_can_have_a_target_and_the_others_keep_their_alpha():

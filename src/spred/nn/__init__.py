@@ -10,24 +10,31 @@ watch      divergence and collapse, by name
 optimizer  SpredOptimizer: the same steps inside any torch optimiser (base), the model untouched
 inspect    what a model in training has reached: sparsity, balance, decay budget, residual
 finalize   exact zeros, by the rule in zeros
+frontier   a warm path of alphas from one run
+shrink     what is dead is cut out: channels (found by reading the graph) and heads
 """
 
 from spred.nn.finalize import FinalizeReport, finalize
+from spred.nn.frontier import PathPoint, alpha_path
 from spred.nn.groups import L1, GroupL1, weights
 from spred.nn.inspect import ModelReport, inspect
 from spred.nn.modules import fold, parametrize, penalty
 from spred.nn.optimizer import SpredOptimizer
+from spred.nn.shrink import shrink
 
 __all__ = [
     "L1",
     "FinalizeReport",
     "GroupL1",
     "ModelReport",
+    "PathPoint",
     "SpredOptimizer",
+    "alpha_path",
     "finalize",
     "fold",
     "inspect",
     "parametrize",
     "penalty",
+    "shrink",
     "weights",
 ]

@@ -26,7 +26,9 @@ def names(base: torch.optim.Optimizer, listed: list[Target]) -> list[str]:
         for tensor, name in zip(group["params"], group.get("param_names", ()), strict=False)
     }
     return [
-        known.get(id(target.tensor), f"penalised tensor {k} of shape {tuple(target.tensor.shape)}")
+        " + ".join(known[id(tensor)] for tensor in target.place.tensors)
+        if all(id(tensor) in known for tensor in target.place.tensors)
+        else f"penalised tensor {k} of shape {target.place.called()}"
         for k, target in enumerate(listed)
     ]
 
@@ -34,11 +36,24 @@ def names(base: torch.optim.Optimizer, listed: list[Target]) -> list[str]:
 def check_members(base: torch.optim.Optimizer, listed: list[Target]) -> None:
     """Refuse penalised tensors that the base does not train."""
     members = {id(tensor) for group in base.param_groups for tensor in group["params"]}
-    for target in listed:
-        if id(target.tensor) not in members:
+    for tensor in (tensor for target in listed for tensor in target.place.tensors):
+        if id(tensor) not in members:
             raise InputError(
-                f"a penalised tensor of shape {tuple(target.tensor.shape)} is not in the optimiser; "
+                f"a penalised tensor of shape {tuple(tensor.shape)} is not in the optimiser; "
                 "build the base optimiser on the same model's parameters"
+            )
+
+
+def check_shapes(base: torch.optim.Optimizer, factored: list[Factored]) -> None:
+    """Refuse factors that the base cannot step on: Muon takes matrices only."""
+    if type(base).__name__ != "Muon":  # torch has it since 2.9
+        return
+    for entry in factored:
+        shapes = [tuple(factor.shape) for factor in entry.factors]
+        if any(len(shape) != 2 for shape in shapes):
+            raise InputError(
+                f"{entry.name} has factors of shapes {shapes}, and Muon takes matrices only; give its penalty to "
+                "another optimiser"
             )
 
 
@@ -46,12 +61,12 @@ def install(base: torch.optim.Optimizer, factored: list[Factored]) -> list[tuple
     """Put factors in the place of their tensors in the base's groups, in place.
 
     Where a group knows weight decay and has other tensors too, the factors move to a group of their own
-    without it.
+    without it. Factors of joined tensors are where the first of them was.
 
     Returns:
         For each group of the base: the public group it follows, and whether it follows its weight decay.
     """
-    by_tensor = {entry.tensor: entry for entry in factored}
+    by_tensor = {tensor: entry for entry in factored for tensor in entry.place.tensors}
     routes: list[tuple[int, bool]] = []
     moved: list[tuple[int, dict[str, Any]]] = []
     switched_off = False
@@ -91,9 +106,13 @@ def _fill(group: dict[str, Any], named: list[tuple[Tensor, Any]], by_tensor: dic
     params: list[Tensor] = []
     names: list[str] = []
     for tensor, name in named:
-        factors = by_tensor[tensor].factors if tensor in by_tensor else (tensor,)
-        params.extend(factors)
-        names.extend([f"{name}.factor{k}" for k in range(len(factors))] if tensor in by_tensor else [name])
+        entry = by_tensor.get(tensor)
+        if entry is None:
+            params.append(tensor)
+            names.append(name)
+        elif tensor is entry.place.tensors[0]:
+            params.extend(entry.factors)
+            names.extend(f"{name}.factor{k}" for k in range(len(entry.factors)))
     if "param_names" in group:
         group["param_names"] = names
     group["params"][:] = params  # in place: LBFGS holds on to this very list
@@ -111,12 +130,13 @@ def adopt_state(base: torch.optim.Optimizer, entry: Factored) -> None:
 
     Such a state is constant; anything else comes from steps already taken, and has no meaning for factors.
     """
-    for key, value in base.state.pop(entry.tensor, {}).items():
+    states = [base.state.pop(tensor, {}) for tensor in entry.place.tensors]
+    for key, value in states[0].items():
         per_weight = isinstance(value, Tensor) and value.ndim > 0
         if not isinstance(value, Tensor) or (per_weight and not bool((value == value.flatten()[0]).all())):
             raise StateError(
-                "the base optimiser has already taken steps on a tensor of shape "
-                f"{tuple(entry.tensor.shape)}; wrap it before its first step"
+                f"the base optimiser has already taken steps on a tensor of shape {entry.place.called()}; "
+                "wrap it before its first step"
             )
         for factor in entry.factors:
             fill = value.flatten()[0].item()

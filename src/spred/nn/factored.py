@@ -12,12 +12,14 @@ from math import log, nan
 import torch
 from torch import Tensor, nn
 
-from spred.core.factors import Factors, merge, natural_scale
+from spred.core.factors import Factors, merge
 from spred.core.partition import Partition, norms
 from spred.errors import InputError
 from spred.nn.gradients import Buffers, buffers, deep_gradients, pair_gradients
 from spred.nn.groups import Target, factor_dtype, split_exactly
 from spred.nn.metric import saturation
+from spred.nn.places import Place
+from spred.nn.sharding import number, typical_norm, whole
 
 PROBED = 500
 """Values of a tensor that are compared at each step to notice writes that torch does not count."""
@@ -35,7 +37,7 @@ class Factored:
         imbalance: :func:`imbalance_of` of the factors when they were last split.
         spent: the decay budget used up before that split; NaN where it cannot be measured.
         seen: address and version of the tensor when the factors last agreed with it.
-        probe: some of its values at that time, where they can be read without waiting for a device.
+        probe: some of its values at that time, where they can be read without waiting for a device or a process.
         dead: whether all weights were at zero when :mod:`spred.nn.watch` last looked.
     """
 
@@ -45,15 +47,16 @@ class Factored:
     scale: float
     imbalance: float
     spent: float
-    seen: tuple[int, int] | None = None
-    probe: Tensor | None = None
+    seen: tuple[tuple[int, int], ...] | None = None
+    probe: list[Tensor] | None = None
     dead: bool = False
     _buffers: Buffers | None = field(default=None, init=False, repr=False)
+    _samples: list[Tensor] = field(default_factory=list, init=False, repr=False)
 
     @property
-    def tensor(self) -> Tensor:
-        """The model's own tensor."""
-        return self.target.tensor
+    def place(self) -> Place:
+        """The model's own tensor, or the tensors that are joined."""
+        return self.target.place
 
     @property
     def partition(self) -> Partition:
@@ -62,47 +65,56 @@ class Factored:
 
     def product(self) -> Tensor:
         """Return the product of the factors in the tensor's dtype."""
-        return merge(self.factors, self.partition).to(self.tensor.dtype)
+        return merge(self.factors, self.partition).to(self.place.dtype)
 
     def agree(self) -> None:
         """Remember the tensor as it is now, when it is the product of the factors."""
-        self.seen = self.tensor.data_ptr(), self.tensor._version
-        self.probe = self._sample().clone() if self.tensor.device.type == "cpu" else None
+        mark = self.place.mark()
+        if self.seen is None or [at for at, _ in self.seen] != [at for at, _ in mark]:
+            self._samples, self.probe = self._probed(), None
+        self.seen = mark
+        if self.probe is None:
+            self.probe = [sample.clone() for sample in self._samples]
+        else:
+            for old, new in zip(self.probe, self._samples, strict=True):
+                old.copy_(new)
 
     def was_written(self) -> bool:
         """Return whether the tensor has changed since :meth:`agree`.
 
         Torch counts writes, but not those through ``.data``, which averaging tools like: these show in the probe.
         """
-        if self.seen != (self.tensor.data_ptr(), self.tensor._version):
+        if self.seen != self.place.mark():
             return True
-        return self.probe is not None and not torch.equal(self.probe, self._sample())
+        pairs = zip(self.probe or (), self._samples, strict=False)
+        return not all(torch.equal(old, new) for old, new in pairs)
 
-    def _sample(self) -> Tensor:
-        """Return at most ``PROBED`` values of the tensor, evenly spaced."""
-        flat = self.tensor.detach().flatten()
-        return flat[:: max(1, flat.numel() // PROBED)]
+    def _probed(self) -> list[Tensor]:
+        """Return views of at most ``2·PROBED`` values of each tensor; none where that would wait for others."""
+        if self.factors[0].device.type != "cpu" or self.place.sharded:
+            return []
+        return [sample for tensor in self.place.tensors for sample in sampled(tensor.detach())]
 
     @torch.no_grad()
     def write(self) -> None:
         """Put the product of the factors into the tensor."""
-        if len(self.factors) == 2 and self.tensor.dtype == self.factors[0].dtype:
-            gate, full = self.factors
-            torch.mul(self.partition.spread(gate, full), full, out=self.tensor)
+        gate, full = self.factors[0], self.factors[-1]
+        if len(self.factors) == 2 and self.place.dtype == full.dtype and not self.place.joined:
+            torch.mul(self.partition.spread(gate, full), full, out=self.place.tensors[0])
         else:
-            self.tensor.copy_(self.product())
+            self.place.write_(self.product())
         self.agree()
 
     @torch.no_grad()
     def take_gradient(self, *, metric: bool) -> None:
         """Give each factor its gradient: the loss's, pulled back, plus the penalty's, both divided by the metric."""
-        grad = self.tensor.grad
+        if any(tensor.grad is not None and tensor.grad.layout != torch.strided for tensor in self.place.tensors):
+            raise InputError(f"the gradient of {self.name} is sparse; make its module with sparse=False")
+        grad = self.place.grad()
         if grad is None:
             for factor in self.factors:
                 factor.grad = None
             return
-        if grad.layout != torch.strided:
-            raise InputError(f"the gradient of {self.name} is sparse; make its module with sparse=False")
         grad = grad.to(self.factors[0].dtype)
         depth, alpha, weights = len(self.factors), self.target.penalty.alpha, self.target.weights
         constant = saturation(self.scale, depth) if metric else None
@@ -123,12 +135,19 @@ class Factored:
         return self.spent + len(self.factors) / 4 * log(self.imbalance / now)
 
 
+def sampled(tensor: Tensor) -> list[Tensor]:
+    """Return a view of some values of a tensor, evenly spaced, in the order in which they lie in memory."""
+    flat = tensor.permute(sorted(range(tensor.ndim), key=tensor.stride, reverse=True)).flatten()
+    shares = flat.data_ptr() == tensor.data_ptr()  # not where there are gaps, and flatten had to copy
+    return [flat[:: max(1, flat.numel() // PROBED)]] if shares else []
+
+
 def factorise(target: Target, balanced: bool, name: str = "a penalised tensor") -> Factored:
     """Return the first split of a target's tensor."""
-    value = target.tensor.detach().to(factor_dtype(target.tensor))
+    value = target.place.value().to(factor_dtype(target.place.dtype))
     factors = split_exactly(value, target.penalty.depth, target.partition, balanced=balanced)
     imbalance = 0.0 if balanced else imbalance_of(factors, target.partition)
-    scale = min(natural_scale(value, target.partition), 2.0**100)
+    scale = min(typical_norm(value, target.partition), 2.0**100)
     spent = nan if balanced else 0.0
     return Factored(name, target, tuple(map(nn.Parameter, factors)), scale, imbalance, spent)
 
@@ -141,8 +160,8 @@ def follow(entry: Factored, balanced: bool) -> tuple[Factors, Tensor]:
     """
     partition = entry.partition
     *gates, full = entry.factors
-    value = entry.tensor.detach().to(full.dtype)
-    changed = entry.tensor != entry.product()
+    value = entry.place.value()
+    changed, value = value != entry.product(), value.to(full.dtype)
     written = partition.gather(changed.to(full.dtype)) > 0
     dead = written & (norms(value, partition) == 0)
     gain = merge((*gates, torch.ones_like(full)), partition)
@@ -170,4 +189,4 @@ def imbalance_of(factors: Iterable[Tensor], partition: Partition) -> float:
     last = partition.gather(full * full)
     gaps = torch.stack([(gate * gate - last).abs() for gate in gates])
     n_open = (torch.stack([*(gate * gate for gate in gates), last]).amax(dim=0) > 0).sum()
-    return float(gaps.sum() / (len(gates) * n_open.clamp(min=1)))
+    return number(gaps.sum()) / (len(gates) * max(int(whole(n_open)), 1))

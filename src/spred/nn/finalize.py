@@ -9,37 +9,62 @@ can go on.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from math import isfinite
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
-from spred.core.factors import natural_scale
+from spred.core.partition import norms
 from spred.errors import InputError, SpredWarning, StateError
+from spred.nn.debias import MakeOptimizer, adam, refit
 from spred.nn.groups import factor_dtype, zero_groups_
-from spred.nn.inspect import SHORT, View, mean_gradients, table, too_short, views
+from spred.nn.inspect import SHORT, table, too_short
 from spred.nn.optimizer import SpredOptimizer
-from spred.nn.zeros import SMALL, at_zero
+from spred.nn.sharding import count, typical_norm, whole
+from spred.nn.views import LossFn, View, mean_gradients, views
+from spred.nn.zeros import SMALL, at_zero, histogram
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True)
 class FinalizedTensor:
-    """One tensor of ``size`` weights: how many were set to zero, how many are left, the threshold used."""
+    """One tensor of ``size`` weights.
+
+    Attributes:
+        name: its name in the model.
+        size: number of weights.
+        zeroed: how many were set to zero.
+        nonzeros: how many are left.
+        threshold: the group norm up to which they were.
+        closed: how large the groups were that are at zero now, as counts of :func:`spred.nn.zeros.histogram`.
+        open: the same of the groups that are left.
+    """
 
     name: str
     size: int
     zeroed: int
     nonzeros: int
     threshold: float
+    closed: tuple[int, ...] = field(repr=False)
+    open: tuple[int, ...] = field(repr=False)
 
 
 @dataclass(frozen=True)
 class FinalizeReport:
-    """What :func:`finalize` did: ``rows``, one per penalised tensor; ``str(report)`` is a table."""
+    """What :func:`finalize` did; ``str(report)`` is a table.
+
+    Attributes:
+        rows: one for each penalised tensor.
+        losses: the mean loss of each epoch of refitting; empty without ``debias``.
+    """
 
     rows: tuple[FinalizedTensor, ...]
+    losses: tuple[float, ...] = ()
 
     @property
     def zeroed(self) -> int:
@@ -50,6 +75,21 @@ class FinalizeReport:
     def density(self) -> float:
         """Weights that are not zero, over all penalised weights."""
         return sum(row.nonzeros for row in self.rows) / max(sum(row.size for row in self.rows), 1)
+
+    def plot(self) -> Figure:
+        """Return a figure of the magnitudes on both sides of the threshold.
+
+        A run that has finished shows two heaps and a gap between them. Then the threshold does not matter; where the
+        heaps run into one another, it does.
+        """
+        from spred.nn.plots import magnitude_plot  # here, so that training does not load matplotlib
+
+        closed, left = ([sum(counts) for counts in zip(*column, strict=True)] for column in self._columns())
+        used = sorted({row.threshold for row in self.rows})
+        return magnitude_plot(closed, left, " to ".join(f"{t:.2g}" for t in dict.fromkeys((used[0], used[-1]))))
+
+    def _columns(self) -> tuple[list[tuple[int, ...]], list[tuple[int, ...]]]:
+        return [row.closed for row in self.rows], [row.open for row in self.rows]
 
     def __str__(self) -> str:
         cells = [(r.name, str(r.size), str(r.zeroed), str(r.nonzeros), f"{r.threshold:.3g}") for r in self.rows]
@@ -62,9 +102,12 @@ def finalize(
     model: nn.Module,
     opt: SpredOptimizer | None = None,
     loader: Iterable | None = None,
-    loss_fn: Callable[[Tensor, Tensor], Tensor] | None = None,
+    loss_fn: LossFn | None = None,
     *,
     threshold: float | None = None,
+    debias: bool = False,
+    epochs: int = 10,
+    optimizer: MakeOptimizer = adam,
 ) -> FinalizeReport:
     """Set the weights that training has driven to zero exactly to zero: in the model, in its factors, in the
     moments.
@@ -77,16 +120,20 @@ def finalize(
     Args:
         model: the trained model, plain with ``opt``, or under :func:`spred.parametrize` without.
         opt: its SpredOptimizer.
-        loader: batches ``(inputs, targets)``, read once.
-        loss_fn: ``loss_fn(model(inputs), targets)``, a mean over the batch.
+        loader: batches, read once, and once in each epoch of refitting.
+        loss_fn: as in :func:`spred.inspect`.
         threshold: the largest group norm that is set to zero, in units of the weights. By default 0.01 of
             each tensor's typical group norm (root mean square, :func:`spred.core.factors.natural_scale`).
+        debias: train on for ``epochs`` without penalty, all parameters but the zeros: an L1 solution is shrunken.
+        epochs: passes over the loader to refit; the learning rate falls to zero along a cosine.
+        optimizer: makes the optimiser of the refit from parameters; ``torch.optim.Adam`` with rate 1e-3 by default.
 
     Returns:
         A :class:`FinalizeReport`.
 
     Raises:
-        InputError: a threshold that is not a finite number ≥ 0; a loader without a loss or the reverse.
+        InputError: a threshold that is not a finite number ≥ 0; a loader without a loss or the reverse; ``debias``
+            without a loader that can be read again.
         StateError: nothing is penalised.
 
     Warns:
@@ -107,22 +154,38 @@ def finalize(
             SpredWarning,
             stacklevel=3,
         )
+    if debias and (loader is None or loss_fn is None):
+        raise InputError("debias needs data to refit on; give a loader and a loss_fn")
     grads = mean_gradients(model, found, loader, loss_fn)
-    return FinalizeReport(tuple(_finish(view, grad, threshold, opt) for view, grad in zip(found, grads, strict=True)))
+    rows = tuple(_finish(view, grad, threshold, opt) for view, grad in zip(found, grads, strict=True))
+    if not debias or loader is None or loss_fn is None:
+        return FinalizeReport(rows)
+    losses = refit(model, found, loader, loss_fn, epochs=epochs, optimizer=optimizer)
+    if opt is not None:
+        opt.resplit()
+    return FinalizeReport(rows, losses)
 
 
 def _finish(view: View, grad: Tensor | None, threshold: float | None, opt: SpredOptimizer | None) -> FinalizedTensor:
     value = view.value()
-    before = int(torch.count_nonzero(value))
-    precise = value.to(factor_dtype(value))
+    before = count(value)
+    precise = value.to(factor_dtype(value.dtype))
     penalty, factors = view.penalty, view.factors
     if penalty is None or factors is None:
         raise StateError(f"{view.name} is not penalised")
-    used = SMALL * natural_scale(precise, penalty.partition) if threshold is None else threshold
+    used = SMALL * typical_norm(precise, penalty.partition) if threshold is None else threshold
     dead = at_zero(precise, grad, penalty, used)
+    closed, left = _histograms(norms(precise, penalty.partition), used * penalty.weights, dead)
     if opt is not None and view.entry is not None:
         opt.close(view.entry, dead)
     else:
         zero_groups_(factors, dead, penalty.partition)
-    after = int(torch.count_nonzero(view.value()))
-    return FinalizedTensor(view.name, value.numel(), before - after, after, used)
+    after = count(view.value())
+    return FinalizedTensor(view.name, value.numel(), before - after, after, used, closed, left)
+
+
+def _histograms(sizes: Tensor, threshold: Tensor | float, dead: Tensor) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Return the histograms of the groups that go and of those that stay."""
+    limits = torch.ones_like(sizes) * threshold
+    sizes, limits, dead = (whole(tensor) for tensor in (sizes, limits, dead))
+    return histogram(sizes[dead], limits[dead]), histogram(sizes[~dead], limits[~dead])

@@ -16,6 +16,9 @@ from spred.nn.metric import speed
 Buffers = tuple[Tensor, Tensor, Tensor]
 """Gradient of the gate, gradient of the full factor, and the metric."""
 
+FAINT = 1e-20
+"""A rate below this is not divided by."""
+
 
 def buffers(factors: Factors) -> Buffers:
     """Return the memory that :func:`pair_gradients` writes to."""
@@ -43,6 +46,8 @@ def pair_gradients(
     """
     gate, full = factors
     of_gate, of_full, divisor = out
+    if partition is SINGLES and constant is not None and isinstance(rate, float) and rate > FAINT:
+        return _single_gradients(grad, gate, full, rate, constant, out)
     _gathered(grad, full, partition, of_gate, scratch=of_full)
     _add_product(of_gate, gate, rate)
     if constant is not None:
@@ -53,6 +58,20 @@ def pair_gradients(
     _add_product(of_full, full, rate if isinstance(rate, float) else partition.spread(rate, full))
     if constant is not None:
         of_full.div_(partition.spread(divisor, full))
+    return of_gate, of_full
+
+
+def _single_gradients(grad: Tensor, gate: Tensor, full: Tensor, rate: float, constant: float, out: Buffers) -> Factors:
+    """Return the same for single weights under the metric, in six passes over memory instead of nine.
+
+    ``(g·w + r·u)/S = (u + g·w/r)/(S/r)``: the rate goes into the divisor, and each numerator is one operation.
+    """
+    of_gate, of_full, divisor = out
+    start = torch.tensor(constant / rate, dtype=full.dtype)
+    torch.addcmul(start.to(full.device), full, full, value=1.0 / rate, out=divisor)
+    divisor.addcmul_(gate, gate, value=1.0 / rate)
+    torch.addcmul(gate, grad, full, value=1.0 / rate, out=of_gate).div_(divisor)
+    torch.addcmul(full, grad, gate, value=1.0 / rate, out=of_full).div_(divisor)
     return of_gate, of_full
 
 

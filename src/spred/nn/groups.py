@@ -16,10 +16,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import UninitializedParameter
 
-from spred.core.factors import Factors, natural_scale, split
+from spred.core.factors import Factors, split
 from spred.core.partition import SINGLES, Axes, Labels, Partition, sizes
 from spred.core.penalties import Penalty
 from spred.errors import InputError, did_you_mean
+from spred.nn.places import Place, is_packed, join_tensors
+from spred.nn.sharding import typical_norm
 
 WEIGHTED = (
     nn.Linear,
@@ -87,12 +89,16 @@ class L1:
             raise InputError(f"alpha is {alpha!r}; give a finite number that is not negative")
         self._alpha = float(alpha)
 
-    def partition(self, tensor: Tensor) -> Partition:
-        """Return the groups of one tensor: every coordinate alone."""
+    def places(self) -> list[Place]:
+        """Return where the penalised values live: each in a tensor of its own."""
+        return [Place((tensor,)) for tensor in self.params]
+
+    def partition(self, place: Place) -> Partition:
+        """Return the groups of one value: every coordinate alone."""
         return SINGLES
 
-    def group_weights(self, tensor: Tensor, partition: Partition) -> Tensor | float:
-        """Return ω of one tensor, a number or an array in the gate shape."""
+    def group_weights(self, place: Place, partition: Partition) -> Tensor | float:
+        """Return ω of one value, a number or an array in the gate shape."""
         return 1.0
 
     def __repr__(self) -> str:
@@ -117,12 +123,18 @@ class GroupL1(L1):
             sizes alike.
         depth: number of factors D; above 2 the penalty is ``alpha · Σ_g ω_g ‖v_g‖^{2/D}``.
         target_density: as in :class:`L1`.
+        join: groups span the tensors: group k is what has index k along ``dim`` (or is in run k of ``heads``) in all
+            of them together, for instance a filter with the gain and bias of its batch norm. ``dim`` may then be a
+            tuple, one axis for each tensor. ``heads=1`` makes one group of everything, such as a whole block.
 
     Raises:
-        InputError: as :class:`L1`; an axis, labels or heads that do not fit a tensor.
+        InputError: as :class:`L1`; an axis, labels or heads that do not fit a tensor, or tensors that cannot be joined.
 
     >>> GroupL1([nn.Linear(3, 2).weight], alpha=1e-3, dim=1, weight="sqrt")
     GroupL1(alpha=0.001, depth=2, 1 tensor)
+    >>> conv, norm = nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8)
+    >>> GroupL1([conv.weight, norm.weight, norm.bias], alpha=1e-3, join=True)
+    GroupL1(alpha=0.001, depth=2, 3 tensors)
 
     Source: Ziyin and Wang, ICML 2023, theorem 2; Yuan and Lin, JRSS B 68 (2006) for the group lasso.
     """
@@ -132,44 +144,61 @@ class GroupL1(L1):
         params: Tensor | Iterable[Tensor],
         alpha: float,
         *,
-        dim: int | None = None,
+        dim: int | tuple[int, ...] | None = None,
         groups: Tensor | None = None,
         heads: int | None = None,
         weight: str = "none",
         depth: int = 2,
         target_density: float | None = None,
+        join: bool = False,
     ) -> None:
         super().__init__(params, alpha, depth=depth, target_density=target_density)
-        if groups is not None and (dim is not None or heads is not None):
-            raise InputError("groups= already names every group; leave out dim= and heads=")
+        if groups is not None and (dim is not None or heads is not None or join):
+            raise InputError("groups= already names every group; leave out dim=, heads= and join=")
         if heads is not None and heads < 1:
             raise InputError(f"heads is {heads}; give the number of attention heads")
         if weight not in GROUP_WEIGHTS:
             raise InputError(
                 f"weight is {weight!r}{did_you_mean(str(weight), GROUP_WEIGHTS)}; use one of {list(GROUP_WEIGHTS)}"
             )
-        self.dim = 0 if dim is None else dim
+        dims = dim if isinstance(dim, tuple) else (0 if dim is None else dim,) * len(self.params)
+        if len(dims) != len(self.params) or (isinstance(dim, tuple) and not join):
+            raise InputError(
+                f"dim is {dim} for {len(self.params)} tensors; a tuple is for join=True, with an axis for each"
+            )
+        self.dims = dims
         self.groups = groups
         self.heads = heads
         self.weight = weight
-        for position, tensor in enumerate(self.params):
-            self._check_fit(tensor, f"GroupL1, tensor {position} of shape {tuple(tensor.shape)}")
+        self.join = join
+        for position, (tensor, axis) in enumerate(zip(self.params, dims, strict=True)):
+            self._check_fit(tensor, axis, f"GroupL1, tensor {position} of shape {tuple(tensor.shape)}")
+        self._joined = join_tensors(self.params, dims, heads) if join else None
 
-    def partition(self, tensor: Tensor) -> Partition:
-        """Return the groups of one tensor."""
+    def places(self) -> list[Place]:
+        """Return where the penalised values live."""
+        return super().places() if self._joined is None else [self._joined]
+
+    def partition(self, place: Place) -> Partition:
+        """Return the groups of one value."""
+        if place.joined:
+            return Axes((0,))
+        tensor, dim = place.tensors[0], self.dims[0]
+        if place.sharded and (self.groups is not None or self.heads is not None):
+            raise InputError("a tensor in parts (fully_shard) has no labels and no heads; use dim= or L1 there")
         if self.groups is not None:
             return Labels(self.groups.to(tensor.device), int(self.groups.max()) + 1)
         if self.heads is not None:
-            return Labels(_head_labels(tensor, self.dim, self.heads), self.heads)
-        return Axes((self.dim,))
+            return Labels(_head_labels(tensor, dim, self.heads), self.heads)
+        return Axes((dim,))
 
-    def group_weights(self, tensor: Tensor, partition: Partition) -> Tensor | float:
-        """Return ω of one tensor: 1, or the root of each group's size."""
+    def group_weights(self, place: Place, partition: Partition) -> Tensor | float:
+        """Return ω of one value: 1, or the root of each group's size."""
         if self.weight == "none":
             return 1.0
-        return sizes(tensor.detach().to(factor_dtype(tensor)), partition).sqrt()
+        return sizes(place.value().to(factor_dtype(place.dtype)), partition).sqrt()
 
-    def _check_fit(self, tensor: Tensor, place: str) -> None:
+    def _check_fit(self, tensor: Tensor, dim: int, place: str) -> None:
         if self.groups is not None:
             if self.groups.dtype not in (torch.int64, torch.int32) or self.groups.shape != tensor.shape:
                 raise InputError(
@@ -177,17 +206,17 @@ class GroupL1(L1):
                     "give integer labels in the tensor's shape"
                 )
             return
-        if not -tensor.ndim <= self.dim < tensor.ndim:
-            raise InputError(f"{place} has no axis {self.dim}; give a dim below {tensor.ndim}")
-        if self.heads is not None and _run_length(tensor, self.dim) % self.heads:
-            raise InputError(f"{place}: axis {self.dim} cannot be cut into {self.heads} equal heads")
+        if not -tensor.ndim <= dim < tensor.ndim:
+            raise InputError(f"{place} has no axis {dim}; give a dim below {tensor.ndim}")
+        if self.heads is not None and _run_length(tensor, dim) % self.heads:
+            raise InputError(f"{place}: axis {dim} cannot be cut into {self.heads} equal heads")
 
 
 @dataclass(frozen=True, eq=False)
 class Target:
-    """One penalised tensor: its penalty, and in the words of ``core`` its partition and group weights."""
+    """One penalised value: where it lives, its penalty, and in the words of ``core`` its groups and their weights."""
 
-    tensor: Tensor
+    place: Place
     penalty: L1
     partition: Partition
     weights: Tensor | float
@@ -224,7 +253,7 @@ def weights(model: nn.Module) -> list[nn.Parameter]:
 
 
 def targets(penalties: L1 | Iterable[L1]) -> list[Target]:
-    """Return one :class:`Target` for each penalised tensor, in the order given.
+    """Return one :class:`Target` for each penalised tensor, or for tensors that are joined, in the order given.
 
     Raises:
         InputError: something that is not a penalty, or a tensor that is named twice.
@@ -244,14 +273,15 @@ def targets(penalties: L1 | Iterable[L1]) -> list[Target]:
                     "penalised twice; name each tensor once"
                 )
             seen.add(id(tensor))
-            partition = penalty.partition(tensor)
-            found.append(Target(tensor, penalty, partition, penalty.group_weights(tensor, partition)))
+        for place in penalty.places():
+            partition = penalty.partition(place)
+            found.append(Target(place, penalty, partition, penalty.group_weights(place, partition)))
     return found
 
 
-def factor_dtype(tensor: Tensor) -> torch.dtype:
-    """Return the dtype of a tensor's factors: its own, and float32 for half and bfloat16."""
-    return torch.promote_types(tensor.dtype, torch.float32)
+def factor_dtype(dtype: torch.dtype) -> torch.dtype:
+    """Return the dtype of the factors of a tensor: its own, and float32 for half and bfloat16."""
+    return torch.promote_types(dtype, torch.float32)
 
 
 def split_exactly(value: Tensor, depth: int, partition: Partition, *, balanced: bool) -> Factors:
@@ -260,7 +290,7 @@ def split_exactly(value: Tensor, depth: int, partition: Partition, *, balanced: 
     So a tensor that gets no gradient does not move, not even by rounding. (Not so with ``balanced``, and at
     depth 3 in float64 up to rounding.)
     """
-    scale = min(natural_scale(value, partition), 2.0**100)  # a diverged tensor has no finite scale
+    scale = min(typical_norm(value, partition), 2.0**100)  # a diverged tensor has no finite scale
     power = 2.0 ** (depth * round(log2(scale) / depth))
     return split(value, depth=depth, partition=partition, scale=power, balanced=balanced)
 
@@ -288,8 +318,7 @@ def _check_tensor(tensor: Tensor, place: str) -> None:
 
 def _run_length(tensor: Tensor, dim: int) -> int:
     """Length of the axis that the heads share; a third of it for packed query, key and value."""
-    packed = tensor.ndim == 2 and dim in (0, -2) and tensor.shape[0] == 3 * tensor.shape[1]
-    return tensor.shape[dim] // 3 if packed else tensor.shape[dim]
+    return tensor.shape[dim] // 3 if is_packed(tensor, dim) else tensor.shape[dim]
 
 
 def _head_labels(tensor: Tensor, dim: int, heads: int) -> Tensor:

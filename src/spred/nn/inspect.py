@@ -1,30 +1,27 @@
 """What a model has reached: how sparse it is, how far the penalty has worked, what is still undecided.
 
 A training loss does not tell whether an L1 solution has been reached. The figures here do; docs/torch.md
-explains how to read them. :func:`views` and :func:`residuals` are what :mod:`spred.nn.finalize` decides by,
-too.
+explains how to read them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from math import prod
-from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils import parametrize as torch_parametrize
 
-from spred.core.factors import Factors, natural_scale, quadratic_penalty
+from spred.core.factors import Factors, quadratic_penalty
 from spred.core.partition import norms
 from spred.core.penalties import Penalty
-from spred.errors import InputError, StateError
-from spred.nn.factored import Factored
-from spred.nn.groups import WEIGHTED, factor_dtype, weights
-from spred.nn.modules import Product, factors_of, own_products
+from spred.nn.groups import WEIGHTED, factor_dtype
+from spred.nn.modules import Product
 from spred.nn.optimizer import SpredOptimizer
+from spred.nn.sharding import count, number, typical_norm
+from spred.nn.views import LossFn, View, mean_gradients, views
 from spred.nn.zeros import SMALL, at_zero
 
 STATIONARY = 0.1
@@ -93,36 +90,20 @@ class ModelReport:
         return table(COLUMNS, [_cells(row) for row in self.rows]) + f"\ndensity of all: {self.density:.4f}"
 
 
-@dataclass(frozen=True, eq=False)
-class View:
-    """A weight of a model, and what stands behind it on either road."""
-
-    name: str
-    module: nn.Module
-    attribute: str
-    penalty: Penalty | None = None
-    factors: Factors | None = None
-    entry: Factored | None = None
-
-    def value(self) -> Tensor:
-        """Return the weight as the model uses it."""
-        return getattr(self.module, self.attribute)
-
-
 def inspect(
     model: nn.Module,
     opt: SpredOptimizer | None = None,
     loader: Iterable | None = None,
-    loss_fn: Callable[[Tensor, Tensor], Tensor] | None = None,
+    loss_fn: LossFn | None = None,
 ) -> ModelReport:
     """Report what ``model`` has reached, tensor by tensor. Nothing is changed.
 
     Args:
         model: a plain model, or one under :func:`spred.parametrize`.
         opt: its SpredOptimizer; without it a plain model's report has nonzeros and density only.
-        loader: batches ``(inputs, targets)``; one pass gives the mean gradient g, the model in evaluation
-            mode.
-        loss_fn: ``loss_fn(model(inputs), targets)``, a mean over the batch.
+        loader: batches; one pass gives the mean gradient g, the model in evaluation mode.
+        loss_fn: a mean over the batch: ``loss_fn(model(inputs), targets)`` where batches are pairs of tensors,
+            ``loss_fn(model, batch)`` where they are anything else, such as dicts.
 
     Returns:
         A :class:`ModelReport`. The residual uses the step τ with ``τα = 0.01`` of the tensor's typical group
@@ -141,62 +122,6 @@ def inspect(
     normalised = _before_batch_norm(model)
     budgets = {} if opt is None else opt.decay_budget()
     return ModelReport(tuple(_row(view, grad, budgets, normalised) for view, grad in zip(found, grads, strict=True)))
-
-
-def views(model: nn.Module, opt: SpredOptimizer | None = None) -> list[View]:
-    """Return the weights to report on: :func:`spred.weights` of the model, and every penalised tensor."""
-    entries = {} if opt is None else {id(entry.tensor): entry for entry in opt.factored}
-    plain = {id(weight) for weight in weights(model)} | set(entries)
-    found: list[View] = []
-    for prefix, module in model.named_modules():
-        for attribute, product in own_products(module):
-            factors = factors_of(module, attribute, product)
-            found.append(View(_join(prefix, attribute), module, attribute, product.penalty, factors))
-        for attribute, tensor in module.named_parameters(recurse=False):
-            if id(tensor) in plain:
-                plain.discard(id(tensor))
-                entry = entries.pop(id(tensor), None)
-                behind_it = () if entry is None else (entry.target.core(), entry.factors, entry)
-                found.append(View(_join(prefix, attribute), module, attribute, *behind_it))
-    if entries:
-        shapes = [tuple(entry.tensor.shape) for entry in entries.values()]
-        raise StateError(f"the optimiser holds tensors of shapes {shapes} that the model lacks; give its own model")
-    return found
-
-
-def mean_gradients(
-    model: nn.Module,
-    found: Sequence[View],
-    loader: Iterable | None,
-    loss_fn: Callable[[Tensor, Tensor], Tensor] | None,
-) -> list[Tensor | None]:
-    """Return the gradient of the mean loss in each view's weight, in evaluation mode, or None without one.
-
-    The model's own ``.grad`` and modes are left as they are. Batches count by their size.
-    """
-    if (loader is None) != (loss_fn is None):
-        raise InputError("a loader needs a loss_fn and the reverse; give both or neither")
-    totals: list[Tensor | None] = [None] * len(found)
-    if loader is None or loss_fn is None:
-        return totals
-    modes = {module: module.training for module in model.modules()}
-    n_samples = 0
-    model.eval()
-    try:
-        for batch in loader:
-            inputs, labels = _pair(batch)
-            size = len(labels) if labels.ndim else 1
-            n_samples += size
-            for k, grad in enumerate(_gradients(model, found, inputs, labels, loss_fn)):
-                if grad is not None:
-                    total = totals[k]
-                    totals[k] = size * grad if total is None else total + size * grad
-    finally:
-        for module, mode in modes.items():
-            module.training = mode
-    if not n_samples:
-        raise InputError("the loader has no batches; a generator, say, can be read only once")
-    return [None if total is None else total / n_samples for total in totals]
 
 
 @torch.no_grad()
@@ -218,7 +143,7 @@ def too_short(view: View) -> bool:
     """Return whether the penalty of a weight has had too little time to mean anything."""
     return (
         view.entry is not None
-        and view.entry.tensor.requires_grad
+        and view.entry.place.requires_grad
         and view.entry.target.penalty.alpha > 0
         and view.entry.budget() < SHORT
     )
@@ -237,57 +162,34 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     )
 
 
-def _pair(batch: Any) -> tuple[Tensor, Tensor]:
-    if isinstance(batch, Sequence) and len(batch) == 2 and all(isinstance(part, Tensor) for part in batch):
-        return batch[0], batch[1]
-    raise InputError(f"a batch is of type {type(batch).__name__}; give pairs of tensors (inputs, targets)")
-
-
-def _gradients(
-    model: nn.Module,
-    found: Sequence[View],
-    inputs: Tensor,
-    labels: Tensor,
-    loss_fn: Callable[[Tensor, Tensor], Tensor],
-) -> list[Tensor | None]:
-    # Under cached() a parametrised weight is one tensor for all its readers: one can ask for its gradient.
-    with torch.enable_grad(), torch_parametrize.cached():
-        values = [view.value() for view in found]
-        device = values[0].device if values else inputs.device
-        loss = loss_fn(model(inputs.to(device)), labels.to(device))
-        wanted = [value for value in values if value.requires_grad]
-        grads = iter(torch.autograd.grad(loss, wanted, allow_unused=True) if wanted else ())
-        return [next(grads) if value.requires_grad else None for value in values]
-
-
 @torch.no_grad()
 def _row(view: View, grad: Tensor | None, budgets: dict[Tensor, float], normalised: set[int]) -> TensorReport:
     value = view.value().detach()
-    nonzeros = int(torch.count_nonzero(value))
+    nonzeros = count(value)
     plain = TensorReport(view.name, tuple(value.shape), nonzeros, nonzeros / max(value.numel(), 1))
     penalty, factors = view.penalty, view.factors
     if penalty is None or factors is None:
         return plain
     residual = undecided = None
-    precise = value.to(factor_dtype(value))
+    precise = value.to(factor_dtype(value.dtype))
     if grad is not None and penalty.alpha > 0:
-        threshold = SMALL * natural_scale(precise, penalty.partition)
+        threshold = SMALL * typical_norm(precise, penalty.partition)
         distance = residuals(precise, grad.to(precise.dtype), penalty, threshold)
         moving = (distance > STATIONARY) & ~at_zero(precise, grad, penalty, threshold)
-        residual, undecided = float(distance.max()), int(moving.sum())
+        residual, undecided = number(distance.max()), count(moving)
     notes = []
-    if id(view.module) in normalised:
+    if any(id(module) in normalised for module, _ in view.parts) and len(view.parts) == 1:
         notes.append("followed by batch norm: scale-invariant")
     if not nonzeros:
         notes.append("every weight is zero: the layer is dead")
-    if view.entry is not None and not view.entry.tensor.requires_grad:
+    if view.entry is not None and not view.entry.place.requires_grad:
         notes.append("frozen")
     elif too_short(view):
         notes.append("B is small: train longer")
     return replace(
         plain,
         alpha=penalty.alpha,
-        budget=None if view.entry is None else budgets[view.entry.tensor],
+        budget=None if view.entry is None else budgets[view.entry.place.tensors[0]],
         balance=_balance(precise, factors, penalty),
         residual=residual,
         undecided=undecided,
@@ -297,8 +199,8 @@ def _row(view: View, grad: Tensor | None, budgets: dict[Tensor, float], normalis
 
 def _balance(value: Tensor, factors: Factors, penalty: Penalty) -> float:
     unit = Penalty(1.0, weights=penalty.weights, partition=penalty.partition, depth=penalty.depth)
-    quadratic = float(quadratic_penalty(factors, 1.0, penalty.weights, penalty.partition))
-    return float(unit.value(value)) / quadratic if quadratic > 0 else 1.0
+    quadratic = number(quadratic_penalty(factors, 1.0, penalty.weights, penalty.partition))
+    return number(unit.value(value)) / quadratic if quadratic > 0 else 1.0
 
 
 def _before_batch_norm(model: nn.Module) -> set[int]:
@@ -313,10 +215,6 @@ def _before_batch_norm(model: nn.Module) -> set[int]:
         for module, after in pairwise(leaves)
         if isinstance(module, WEIGHTED) and isinstance(after, BATCH_NORMS)
     }
-
-
-def _join(prefix: str, attribute: str) -> str:
-    return f"{prefix}.{attribute}" if prefix else attribute
 
 
 def _cells(row: TensorReport) -> tuple[str, ...]:

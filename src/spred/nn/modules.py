@@ -27,7 +27,7 @@ class Product(nn.Module):
         super().__init__()
         self.penalty = target.core()
         self.balanced = balanced
-        self.dtype = target.tensor.dtype
+        self.dtype = target.place.dtype
 
     def forward(self, *factors: Tensor) -> Tensor:
         """Return the weight."""
@@ -35,7 +35,7 @@ class Product(nn.Module):
 
     def right_inverse(self, value: Tensor) -> tuple[Tensor, ...]:
         """Return factors of ``value``."""
-        precise = value.to(factor_dtype(value))
+        precise = value.to(factor_dtype(value.dtype))
         return split_exactly(precise, self.penalty.depth, self.penalty.partition, balanced=self.balanced)
 
 
@@ -126,13 +126,16 @@ def _quadratic(module: nn.Module, name: str, product: Product) -> Tensor:
 
 def _home(model: nn.Module, target: Target) -> tuple[nn.Module, str]:
     """Return the module and the attribute that hold a target's tensor."""
+    if target.place.joined:
+        raise InputError(f"groups that span {target.place.called()} need spred.SpredOptimizer; leave out join=")
+    (tensor,) = target.place.tensors
     homes = [
         (module, name)
         for module in model.modules()
-        for name, tensor in module.named_parameters(recurse=False, remove_duplicate=False)
-        if tensor is target.tensor
+        for name, own in module.named_parameters(recurse=False, remove_duplicate=False)
+        if own is tensor
     ]
-    shape = tuple(target.tensor.shape)
+    shape = tuple(tensor.shape)
     if not homes:
         raise InputError(f"a penalised tensor of shape {shape} is not in the model; name the model's own parameters")
     if len(homes) > 1:

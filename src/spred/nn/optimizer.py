@@ -18,11 +18,12 @@ from torch import Tensor
 from spred.core.factors import quadratic_penalty
 from spred.errors import InputError, StateError
 from spred.nn import watch
-from spred.nn.base import adopt_state, check_members, clear_moments, copy_options, install, names
+from spred.nn.base import adopt_state, check_members, check_shapes, clear_moments, copy_options, install, names
 from spred.nn.factored import Factored, factorise, follow, imbalance_of
 from spred.nn.groups import L1, targets, zero_groups_
 from spred.nn.metric import Metric, wants_metric
 from spred.nn.reopen import Reopening, open_groups_
+from spred.nn.sharding import count, equal, whole
 from spred.nn.steer import steering
 
 SAVED = {"param_groups", "state", "base", "factors", "budgets", "scales", "alphas", "n_steps", "errors", "reopening"}
@@ -105,6 +106,7 @@ class SpredOptimizer(torch.optim.Optimizer):
                 Reopening(self.factored) if self.steering is None else self.steering.reopening(self.factored)
             )
         self.n_steps = 0
+        check_shapes(base, self.factored)
         for entry in self.factored:
             adopt_state(base, entry)
         self._routes = install(base, self.factored)
@@ -133,8 +135,7 @@ class SpredOptimizer(torch.optim.Optimizer):
         if self.n_steps % watch.EVERY == 0:
             for entry in self.factored:
                 watch.check(entry)
-        if self.steering is not None:
-            self.steering.observe(self.n_steps)
+        self._steer()
         return loss
 
     def zero_grad(self, set_to_none: bool = True) -> None:
@@ -148,7 +149,7 @@ class SpredOptimizer(torch.optim.Optimizer):
         terms = [
             quadratic_penalty(e.factors, e.target.penalty.alpha, e.target.weights, e.partition) for e in self.factored
         ]
-        return torch.stack(terms).sum()
+        return torch.stack([whole(term) for term in terms]).sum()
 
     @torch.no_grad()
     def decay_budget(self) -> dict[Tensor, float]:
@@ -162,7 +163,7 @@ class SpredOptimizer(torch.optim.Optimizer):
         the run has not reached the L1 solution (docs/math.md, §6). NaN after a balanced split, which has no imbalance
         to lose.
         """
-        return {entry.tensor: entry.budget() for entry in self.factored}
+        return {tensor: entry.budget() for entry in self.factored for tensor in entry.place.tensors}
 
     @torch.no_grad()
     def resplit(self) -> None:
@@ -251,13 +252,32 @@ class SpredOptimizer(torch.optim.Optimizer):
         return penalised
 
     def _reopen(self) -> None:
-        """Open what noise has closed; the base forgets its moments there."""
+        """Open what noise has closed."""
         if self.reopening is None:
             return
-        for entry, groups, mean in self.reopening.observe(max(float(group["lr"]) for group in self.param_groups)):
-            if groups.any():
-                with self._rewriting(entry, groups):
-                    open_groups_(entry, groups, mean)
+        openings = self.reopening.observe(max(float(group["lr"]) for group in self.param_groups))
+        if openings and self.steering is not None:
+            openings = self.steering.admit(openings, self.n_steps)
+        for opening in openings:
+            self._open(*opening)
+
+    def _open(self, entry: Factored, groups: Tensor, mean: Tensor) -> None:
+        """Open groups along the way down; the base forgets its moments there."""
+        if count(groups):
+            with self._rewriting(entry, groups):
+                open_groups_(entry, groups, mean)
+
+    def _steer(self) -> None:
+        """Let alpha follow the target density, and settle what it has left over."""
+        if self.steering is None:
+            return
+        self.steering.observe(self.n_steps, self.reopening)
+        closings, openings = self.steering.settle(self.n_steps, self.reopening)
+        for entry, groups in closings:
+            self.close(entry, groups)
+        for opening in openings:
+            self._open(*opening)
+            opening[0].write()
 
     def _take_writes(self) -> None:
         """Split again what torch's version counters say was written; comparing every value would cost a step more."""
@@ -266,7 +286,7 @@ class SpredOptimizer(torch.optim.Optimizer):
                 self._resplit(entry)
 
     def _resplit(self, entry: Factored) -> None:
-        if not torch.equal(entry.tensor, entry.product()):
+        if not equal(entry.place.value(), entry.product()):
             factors, reset = follow(entry, self.balanced)
             with self._rewriting(entry, reset):
                 for factor, value in zip(entry.factors, factors, strict=True):
@@ -296,7 +316,7 @@ class SpredOptimizer(torch.optim.Optimizer):
         """Drop what the base remembers about groups (bool, gate shape) whose factors were rewritten."""
         if isinstance(self.base, torch.optim.LBFGS):
             self.base.state.clear()  # its history joins all coordinates, so it ends when one is rewritten
-        elif groups.any():
+        elif count(groups):
             *gates, full = entry.factors
             for gate in gates:
                 clear_moments(self.base.state[gate], gate, groups)

@@ -34,6 +34,10 @@ OPENED = 0.1
 """Norm that a reopened group gets, as a part of the typical norm."""
 
 
+Opening = tuple[Factored, Tensor, Tensor]
+"""A tensor, groups of it to open (bool, gate shape), and its mean gradient."""
+
+
 class Reopening:
     """The running mean gradients of the penalised tensors, and what they open.
 
@@ -41,37 +45,54 @@ class Reopening:
         factored: the penalised tensors; those of depth 2 are looked after.
         every: steps between two looks.
         until: part of the largest learning rate below which nothing is reopened.
+        patient: tensors that are looked after at any rate, until :meth:`stop`.
 
     Attributes:
         n_steps: steps seen.
         peak: largest learning rate seen.
-        means: one running mean for each tensor; empty when it is too late to reopen.
+        means: a running mean for each of ``entries``; None where it is too late to reopen.
     """
 
-    def __init__(self, factored: Sequence[Factored], every: int = EVERY, until: float = UNTIL) -> None:
+    def __init__(
+        self,
+        factored: Sequence[Factored],
+        every: int = EVERY,
+        until: float = UNTIL,
+        patient: Sequence[Factored] = (),
+    ) -> None:
         self.entries = [entry for entry in factored if len(entry.factors) == 2]
         self.every = every
         self.until = until
+        self.patient = list(patient)
         self.n_steps = 0
         self.peak = 0.0
-        self.means: list[Tensor] = []
+        self.means: list[Tensor | None] = []
 
     @torch.no_grad()
-    def observe(self, lr: float) -> list[tuple[Factored, Tensor, Tensor]]:
-        """Take in the gradients of one step; return tensors, groups to open (bool, gate shape) and mean gradients."""
+    def observe(self, lr: float) -> list[Opening]:
+        """Take in the gradients of one step; return what to open."""
+        if not self.means:
+            self.means = [torch.zeros_like(entry.factors[-1]) for entry in self.entries]
         self.n_steps += 1
         self.peak = max(self.peak, lr)
         if lr < self.until * self.peak:
-            self.means = []
-            return []
-        if not self.means:
-            self.means = [torch.zeros_like(entry.factors[-1]) for entry in self.entries]
-        for entry, mean in zip(self.entries, self.means, strict=True):
-            if entry.tensor.grad is not None:
-                mean.lerp_(entry.tensor.grad.to(mean.dtype), 1.0 / self.every)
+            self.stop([entry for entry in self.entries if entry not in self.patient])
+        for entry, mean in self.watched():
+            grad = entry.place.grad()
+            if grad is not None:
+                mean.lerp_(grad.to(mean.dtype), 1.0 / self.every)
         if self.n_steps % self.every:
             return []
-        return [(e, openable(e, mean), mean) for e, mean in zip(self.entries, self.means, strict=True)]
+        return [(entry, openable(entry, mean), mean) for entry, mean in self.watched()]
+
+    def watched(self) -> list[tuple[Factored, Tensor]]:
+        """Return the tensors that are looked after, with their running means."""
+        pairs = zip(self.entries, self.means, strict=False)  # no means before the first step
+        return [(entry, mean) for entry, mean in pairs if mean is not None]
+
+    def stop(self, entries: Sequence[Factored]) -> None:
+        """Reopen nothing more in these tensors."""
+        self.means = [None if entry in entries else mean for entry, mean in zip(self.entries, self.means, strict=True)]
 
     def state_dict(self) -> dict[str, Any]:
         """Return tensors and plain Python values."""
@@ -80,9 +101,8 @@ class Reopening:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Load what :meth:`state_dict` returned."""
         self.n_steps, self.peak = state["n_steps"], state["peak"]
-        # Without strict, because the means may already have been dropped.
-        pairs = zip(state["means"], self.entries, strict=False)
-        self.means = [mean.to(entry.factors[-1], copy=True) for mean, entry in pairs]
+        pairs = zip(state["means"], self.entries, strict=False)  # no means before the first step
+        self.means = [None if mean is None else mean.to(entry.factors[-1], copy=True) for mean, entry in pairs]
 
 
 def openable(entry: Factored, mean: Tensor) -> Tensor:

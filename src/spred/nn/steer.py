@@ -3,24 +3,30 @@
 The density is counted 200 times in a run, as ``finalize`` would count it, and compared with a reference that falls from
 1 to the target over the first seven tenths of the steps, gently at its end, because closing is easier than reopening.
 Alpha is multiplied by ``exp(P·(e − e′) + I·e)``, where e is the logarithm of density over reference and e′ the one
-before: a proportional-integral controller on a logarithmic scale, so one setting serves all densities and losses. In
-the last tenth alpha rests: the result is a solution at the alpha that is reported. Weights that closed too early must
-be able to come back, so :mod:`spred.nn.reopen` looks more often in short runs.
+before: a proportional-integral controller on a logarithmic scale, so one setting serves all densities and losses. It
+never rises far above the largest mean gradient, where everything closes that can.
+
+Weights that closed too early come back by :mod:`spred.nn.reopen`, as many as the reference has room for, those with
+the largest mean gradients first: the order in which they would enter if alpha fell. In the last tenth alpha rests, so
+that the result is one at the alpha that is reported. What the controller has left over is settled before that: the
+smallest groups are closed for good, or those with the largest mean gradients opened.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import exp, log
+from math import exp, inf, log
 
 import torch
+from torch import Tensor
 
-from spred.core.factors import natural_scale
+from spred.core.partition import norms, sizes
 from spred.errors import InputError
 from spred.nn.factored import Factored
 from spred.nn.groups import L1, factor_dtype
-from spred.nn.reopen import EVERY, Reopening
+from spred.nn.reopen import EVERY, Opening, Reopening
+from spred.nn.sharding import count, number, typical_norm, whole
 from spred.nn.zeros import SMALL, at_zero
 
 COUNTS = 200
@@ -33,10 +39,19 @@ AIM = 1.02
 """The reference ends this much above the target: a few weights go on closing while alpha rests."""
 
 REOPENINGS = 75
-"""How often at least a run of constant rate looks at its closed weights."""
+"""How often at least a run looks at its closed weights."""
+
+EXCHANGE = 0.1
+"""Part of the weights that may be opened at one look though there is no room for them: they displace others."""
 
 PROPORTIONAL, INTEGRAL, LARGEST = 2.0, 0.1, 3.0
 """Gains of the controller, and the largest error that it takes seriously."""
+
+CEILING = 2.0
+"""Alpha stays below this many times the largest mean gradient."""
+
+Closing = tuple[Factored, Tensor]
+"""A tensor, and groups of it to close (bool, gate shape)."""
 
 
 @dataclass(eq=False)
@@ -48,16 +63,41 @@ class Loop:
     entries: list[Factored]
     error: float = 0.0
 
-    def turn(self, progress: float) -> None:
-        """Set alpha, ``progress`` (0 … 1) of the run being over."""
-        last = min(AIM * self.target, 1.0)
-        reference = last + (1.0 - last) * (1.0 - min(progress / ARRIVAL, 1.0)) ** POWER
-        error = log(max(density(self.entries), 1e-9) / reference)
+    def turn(self, progress: float, ceiling: float) -> None:
+        """Set alpha, ``progress`` (0 … 1) of the run being over; never above ``ceiling``."""
+        error = log(max(density(self.entries), 1e-9) / self.reference(progress))
         error = max(-LARGEST, min(error, LARGEST))
         factor = exp(PROPORTIONAL * (error - self.error) + INTEGRAL * error)
         self.error = error
         for penalty in self.penalties:
-            penalty.alpha *= factor
+            penalty.alpha = min(penalty.alpha * factor, ceiling)
+
+    def reference(self, progress: float) -> float:
+        """Return the density to have by then."""
+        last = min(AIM * self.target, 1.0)
+        return last + (1.0 - last) * (1.0 - min(progress / ARRIVAL, 1.0)) ** POWER
+
+    def admit(self, openings: list[Opening], progress: float) -> list[Opening]:
+        """Return as many of ``openings`` as there is room for, the largest gradients first."""
+        if not openings:
+            return []
+        reference = self.reference(progress)
+        room = max(reference - density(self.entries), EXCHANGE * reference)
+        return strongest(openings, room * n_weights(self.entries))
+
+    def missing(self, watched: list[tuple[Factored, Tensor]]) -> list[Opening]:
+        """Return what to open so that the target is met."""
+        room = (self.target - density(self.entries)) * n_weights(self.entries)
+        closed = [(entry, dead_groups(entry) & ~masked_groups(entry), mean) for entry, mean in watched]
+        return strongest(closed, room) if room > 0 else []
+
+    def surplus(self) -> list[Closing]:
+        """Return the smallest groups, which have to close so that the target is met."""
+        if density(self.entries) <= self.target:
+            return []
+        scores = [relative_norms(entry) for entry in self.entries]
+        cut = cut_of(scores, [group_sizes(entry) for entry in self.entries], self.target * n_weights(self.entries))
+        return [(entry, score < cut) for entry, score in zip(self.entries, scores, strict=True)]
 
 
 class Steering:
@@ -68,15 +108,38 @@ class Steering:
         self.total_steps = total_steps
 
     def reopening(self, factored: Sequence[Factored]) -> Reopening:
-        """Return reopening at the pace of this run."""
-        return Reopening(factored, max(min(EVERY, self.total_steps // REOPENINGS), 1))
+        """Return reopening at the pace of this run; steered tensors are looked after until the rest begins."""
+        every = max(min(EVERY, self.total_steps // REOPENINGS), 1)
+        return Reopening(factored, every, patient=[entry for loop in self.loops for entry in loop.entries])
 
-    def observe(self, n_steps: int) -> None:
+    def observe(self, n_steps: int, reopening: Reopening | None) -> None:
         """Count and steer, if it is time, after ``n_steps`` steps."""
         progress = n_steps / self.total_steps
         if progress <= REST and n_steps % max(self.total_steps // COUNTS, 1) == 0:
             for loop in self.loops:
-                loop.turn(progress)
+                loop.turn(progress, inf if reopening is None else largest_alpha(loop, reopening))
+
+    def admit(self, openings: list[Opening], n_steps: int) -> list[Opening]:
+        """Return which of ``openings`` to carry out: of the steered tensors as many as there is room for."""
+        steered = [entry for loop in self.loops for entry in loop.entries]
+        free = [opening for opening in openings if opening[0] not in steered]
+        for loop in self.loops:
+            mine = [opening for opening in openings if opening[0] in loop.entries]
+            free += loop.admit(mine, n_steps / self.total_steps)
+        return free
+
+    def settle(self, n_steps: int, reopening: Reopening | None) -> tuple[list[Closing], list[Opening]]:
+        """Return what to close for good and what to open: both as the rest begins, and closings again at the end."""
+        begins = n_steps == int(REST * self.total_steps)
+        if not begins and n_steps != self.total_steps:
+            return [], []
+        closings = [closing for loop in self.loops for closing in loop.surplus()]
+        openings: list[Opening] = []
+        if begins and reopening is not None:
+            for loop in self.loops:
+                openings += loop.missing([pair for pair in reopening.watched() if pair[0] in loop.entries])
+                reopening.stop(loop.entries)
+        return closings, openings
 
 
 def steering(
@@ -113,11 +176,63 @@ def steering(
 @torch.no_grad()
 def density(entries: Sequence[Factored]) -> float:
     """Return the share of weights that ``finalize`` without a loader would leave."""
-    kept = total = 0
-    for entry in entries:
-        value = entry.tensor.to(factor_dtype(entry.tensor))
-        threshold = SMALL * natural_scale(value, entry.partition)
-        dead = at_zero(value, None, entry.target.core(), threshold)
-        kept += int((~entry.partition.spread(dead, value)).sum())
-        total += value.numel()
-    return kept / max(total, 1)
+    kept = sum(count(~entry.partition.spread(dead_groups(entry), entry.factors[-1])) for entry in entries)
+    return kept / max(n_weights(entries), 1)
+
+
+def n_weights(entries: Sequence[Factored]) -> int:
+    """Return the number of weights in all tensors."""
+    return sum(entry.factors[-1].numel() for entry in entries)
+
+
+def dead_groups(entry: Factored) -> Tensor:
+    """Return the groups that ``finalize`` without a loader would set to zero (bool, gate shape)."""
+    value = entry.place.value().to(factor_dtype(entry.place.dtype))
+    return at_zero(value, None, entry.target.core(), SMALL * typical_norm(value, entry.partition))
+
+
+def masked_groups(entry: Factored) -> Tensor:
+    """Return the groups that were set to zero for good (bool, gate shape)."""
+    *_, full = entry.factors
+    return entry.partition.gather(full * full) == 0
+
+
+def relative_norms(entry: Factored) -> Tensor:
+    """Return group norms over what is typical of the tensor and over the groups' weights, in the gate shape."""
+    value = entry.place.value().to(factor_dtype(entry.place.dtype))
+    return norms(value, entry.partition) / typical_norm(value, entry.partition) / entry.target.weights
+
+
+def group_sizes(entry: Factored) -> Tensor:
+    """Return the number of weights in each group, in the gate shape."""
+    return sizes(entry.factors[-1].detach(), entry.partition)
+
+
+def pull(entry: Factored, mean: Tensor) -> Tensor:
+    """Return the alpha below which each group would open, ``‖g‖/ω``, in the gate shape."""
+    return norms(mean, entry.partition) / entry.target.weights
+
+
+def largest_alpha(loop: Loop, reopening: Reopening) -> float:
+    """Return the alpha beyond which a stronger penalty would close nothing more."""
+    pulls = [number(pull(entry, mean).max()) for entry, mean in reopening.watched() if entry in loop.entries]
+    seen = 1.0 - (1.0 - 1.0 / reopening.every) ** reopening.n_steps  # the running means started at zero
+    return CEILING * max(pulls) / seen if pulls and max(pulls) > 0 else inf
+
+
+def strongest(openings: list[Opening], room: float) -> list[Opening]:
+    """Return the groups of ``openings`` with the largest mean gradients, at most ``room`` weights together."""
+    scores = [pull(entry, mean).masked_fill(~groups, 0.0) for entry, groups, mean in openings]
+    cut = cut_of(scores, [group_sizes(entry) for entry, _, _ in openings], room)
+    pairs = zip(openings, scores, strict=True)
+    return [(entry, groups & (score >= cut), mean) for (entry, groups, mean), score in pairs]
+
+
+def cut_of(scores: list[Tensor], counts: list[Tensor], room: float) -> float:
+    """Return the score from which on groups have at most ``room`` weights together; infinity if none fits."""
+    if not scores:
+        return inf
+    ordered, order = torch.cat([whole(score).flatten() for score in scores]).sort(descending=True)
+    taken = torch.cat([whole(one).flatten() for one in counts])[order].double().cumsum(0)
+    n = int((taken <= room * (1.0 + 1e-6)).sum())
+    return float(ordered[n - 1]) if n else inf

@@ -9,6 +9,7 @@ import torch
 
 from spred.errors import SpredWarning, StateError
 from spred.nn.factored import Factored
+from spred.nn.sharding import number
 
 EVERY = 100
 """Steps between two looks: each has to wait for the device."""
@@ -27,9 +28,10 @@ def check(entry: Factored) -> None:
     Warns:
         SpredWarning: all of its weights are at zero; said once.
     """
-    if not entry.tensor.numel():
+    value = entry.place.value()
+    if not value.numel():
         return
-    largest = float(entry.tensor.abs().max())
+    largest = number(value.abs().max())
     if not isfinite(largest):
         raise StateError(
             f"{entry.name} has diverged: its weights are not finite; go back to a checkpoint, and lower the "

@@ -11,6 +11,9 @@ from spred.core.penalties import Penalty
 SMALL = 1e-2
 """Part of a tensor's typical group norm below which a group is at zero, if the gradient does not object."""
 
+LOW, HIGH, BINS = -6.0, 4.0, 100
+"""The histogram's span and steps, in powers of ten of the threshold; what lies outside counts at its ends."""
+
 
 @torch.no_grad()
 def at_zero(value: Tensor, grad: Tensor | None, penalty: Penalty, threshold: float) -> Tensor:
@@ -18,3 +21,11 @@ def at_zero(value: Tensor, grad: Tensor | None, penalty: Penalty, threshold: flo
     if grad is not None and penalty.depth == 2 and penalty.alpha > 0:
         value = value - threshold / penalty.alpha * grad.to(value.dtype)
     return norms(value, penalty.partition) <= threshold * penalty.weights
+
+
+def histogram(sizes: Tensor, threshold: Tensor | float) -> tuple[int, ...]:
+    """Count sizes, over their threshold, in ``BINS`` bins of equal ratio."""
+    tiny = torch.finfo(torch.float64).tiny
+    ratio = sizes.double() / torch.as_tensor(threshold, dtype=torch.float64, device=sizes.device).clamp(min=tiny)
+    places = ratio.clamp(min=tiny).log10().clamp(LOW, HIGH)
+    return tuple(int(count) for count in torch.histc(places.float(), bins=BINS, min=LOW, max=HIGH))

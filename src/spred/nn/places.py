@@ -1,0 +1,135 @@
+"""Where a penalised value lives: in one tensor of the model, or in several that share their groups.
+
+A filter, the gain and the bias of its batch norm are one thing that can be removed, though they are three tensors. A
+:class:`Place` reads such tensors as one matrix with a row for each group, and writes it back. All that is done to a
+single tensor can then be done to them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from spred.errors import InputError
+from spred.nn.sharding import is_sharded
+
+
+@dataclass(frozen=True, eq=False)
+class Place:
+    """Tensors that hold one penalised value.
+
+    Attributes:
+        tensors: one tensor, which is then the value itself, or several.
+        dims: for several, the axis of each along which the groups run.
+        heads: for several, the number of equal runs that the axis is cut into; None for a group of each index.
+    """
+
+    tensors: tuple[Tensor, ...]
+    dims: tuple[int, ...] = ()
+    heads: int | None = None
+
+    @property
+    def joined(self) -> bool:
+        """Whether the value is a matrix with a row for each group."""
+        return bool(self.dims)
+
+    @property
+    def requires_grad(self) -> bool:
+        """Whether any of the tensors is trained."""
+        return any(tensor.requires_grad for tensor in self.tensors)
+
+    @property
+    def sharded(self) -> bool:
+        """Whether several processes hold parts of it (a DTensor, as ``fully_shard`` makes)."""
+        return any(is_sharded(tensor) for tensor in self.tensors)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The dtype of the value."""
+        return self.tensors[0].dtype
+
+    def value(self) -> Tensor:
+        """Return the value: the tensor itself, or a matrix made of them."""
+        return self.join([tensor.detach() for tensor in self.tensors])
+
+    def grad(self) -> Tensor | None:
+        """Return the gradient in the value; None if no tensor has one."""
+        if not self.joined:
+            return self.tensors[0].grad
+        if all(tensor.grad is None for tensor in self.tensors):
+            return None
+        return self.join([torch.zeros_like(t) if t.grad is None else t.grad for t in self.tensors])
+
+    def join(self, parts: Sequence[Tensor]) -> Tensor:
+        """Return what has the shapes of ``tensors`` as one value."""
+        if not self.joined:
+            return parts[0]
+        views = [rows(part, dim, self.heads) for part, dim in zip(parts, self.dims, strict=True)]
+        return torch.cat([view.reshape(len(view), -1) for view in views], dim=1)
+
+    def parts(self, value: Tensor) -> list[Tensor]:
+        """Undo :meth:`join`."""
+        if not self.joined:
+            return [value]
+        found, first = [], 0
+        for tensor, dim in zip(self.tensors, self.dims, strict=True):
+            part = torch.empty_like(tensor, dtype=value.dtype)
+            view = rows(part, dim, self.heads)
+            last = first + view[0].numel()
+            view.copy_(value[:, first:last].reshape(view.shape))
+            found.append(part)
+            first = last
+        return found
+
+    @torch.no_grad()
+    def write_(self, value: Tensor) -> None:
+        """Put ``value`` into the tensors."""
+        for tensor, part in zip(self.tensors, self.parts(value), strict=True):
+            tensor.copy_(part)
+
+    def mark(self) -> tuple[tuple[int, int], ...]:
+        """Return addresses and versions: what changes when torch writes to a tensor."""
+        return tuple((tensor.data_ptr(), tensor._version) for tensor in self.tensors)
+
+    def called(self) -> str:
+        """Return what a message says of tensors without a name."""
+        return " + ".join(str(tuple(tensor.shape)) for tensor in self.tensors)
+
+
+def rows(tensor: Tensor, dim: int, heads: int | None) -> Tensor:
+    """Return a view of ``tensor`` whose first axis runs over its groups."""
+    first = tensor.movedim(dim, 0)
+    if heads is None:
+        return first
+    if is_packed(tensor, dim):
+        return first.unflatten(0, (3, heads, -1)).movedim(1, 0)
+    return first.unflatten(0, (heads, -1))
+
+
+def is_packed(tensor: Tensor, dim: int) -> bool:
+    """Return whether a weight or bias along ``dim`` is taken as packed query, key and value."""
+    return tensor.ndim == 2 and dim in (0, -2) and tensor.shape[0] == 3 * tensor.shape[1]
+
+
+def join_tensors(tensors: Sequence[Tensor], dims: Sequence[int], heads: int | None) -> Place:
+    """Return the place of tensors that share their groups.
+
+    Raises:
+        InputError: they have another number of groups, dtypes or devices.
+    """
+    place = Place(tuple(tensors), tuple(dims), heads)
+    kinds = {(tensor.dtype, tensor.device) for tensor in tensors}
+    if len(kinds) > 1:
+        raise InputError(f"the joined tensors have several dtypes or devices, {sorted(map(str, kinds))}; use one")
+    if place.sharded:
+        raise InputError("tensors in parts (fully_shard) cannot be joined; give each a penalty of its own")
+    counts = {len(rows(tensor, dim, heads)) for tensor, dim in zip(tensors, dims, strict=True)}
+    if len(counts) > 1:
+        raise InputError(
+            f"the joined tensors {place.called()} have {sorted(counts)} groups; give tensors with as many groups each, "
+            "and dim=(…) if they run along different axes"
+        )
+    return place
