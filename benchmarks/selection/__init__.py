@@ -1,0 +1,1 @@
+"""Non-linear selection: gated networks beside LassoNet, L1 models and random forests, in the same folds."""

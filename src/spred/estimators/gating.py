@@ -1,0 +1,321 @@
+"""What the network estimators share: a problem for the engine, paths in folds, the choice of a start and an alpha.
+
+Everything that is learned from data (scaling, the adaptive weights of a dense start, the path) is learned anew in every
+fold. The mixins of ``base`` know the target, as for the linear estimators.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+import numpy as np
+from joblib import Parallel, delayed
+from numpy.typing import ArrayLike
+from sklearn.base import BaseEstimator
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.feature_selection import SelectorMixin
+from sklearn.utils.validation import check_is_fitted, validate_data
+from threadpoolctl import threadpool_limits
+
+from spred.core.losses import Loss, get_loss
+from spred.errors import InputError, did_you_mean
+from spred.estimators.selection import Curve, Split, check_rule, make_curve, make_folds
+from spred.exact.problem import Problem, make_problem
+from spred.gated import GatedProblem, NetworkPath, PathOptions, network_path
+from spred.gated.problem import Fitted
+
+STARTS = ("sparse", "dense", "auto")
+
+
+@dataclass(frozen=True, eq=False)
+class Assembled:
+    """A problem for the engine, and how its predictor becomes that of the target.
+
+    Attributes:
+        problem: the engine's problem; its target is ``(y − shift)/unit``.
+        shift, unit: ``(K,)`` each.
+        basis: contrasts that the classes are written in, or None.
+    """
+
+    problem: GatedProblem
+    shift: np.ndarray
+    unit: np.ndarray
+    basis: np.ndarray | None
+
+
+class GatedNetwork(SelectorMixin, BaseEstimator):
+    """A linear branch and an MLP behind one gate for each input; the path and cross-validation choose the gates."""
+
+    path_: NetworkPath
+    curve_: Curve
+    network_: Fitted
+
+    _classification = False
+    _multi_output = False
+
+    def fit(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        groups: ArrayLike | None = None,
+        on_path: Callable[[int, int], None] | None = None,
+    ) -> Self:
+        """Fit to ``X`` (n, p), dense, sparse or a data frame, and ``y``; samples of one group stay in one fold.
+
+        ``on_path`` is called with (paths done, paths in all): for each start one for all samples and one a fold.
+        """
+        check_rule(self.rule)
+        if self.start not in STARTS:
+            known = "'sparse', 'dense' or 'auto'"
+            raise InputError(f"start is {self.start!r}{did_you_mean(self.start, STARTS)}; use {known}")
+        data, target, weight = self._read(X, y, sample_weight)
+        weight = np.ones(len(target)) if weight is None else checked_weights(weight, len(target))
+        whole = self._assemble(data, target, weight)
+        folds = make_folds(
+            target,
+            classes=self._classification,
+            groups=None if groups is None else np.asarray(groups),
+            cv=self.cv,
+            random_state=self.random_state,
+        )
+        starts = STARTS[:2] if self.start == "auto" else (self.start,)
+        paths, curves = {}, {}
+        count = Counter(on_path, len(starts) * (len(folds) + 1))
+        for start in starts:
+            paths[start] = _path(whole.problem, self._options(start), self.alphas)
+            count.one_more()
+            alphas = paths[start].alphas
+            tasks = (delayed(_held_out)(self, data, target, weight, split, start, alphas) for split in folds)
+            deviances = []
+            for each in Parallel(n_jobs=self.n_jobs, return_as="generator")(tasks):
+                deviances.append(each)
+                count.one_more()
+            curves[start] = make_curve(alphas, np.column_stack(deviances), paths[start].n_nonzero, self.rule)
+        best = min(starts, key=lambda start: _lowest(curves[start], self.rule))
+        self.curves_, self.curve_, self.path_, self.start_ = curves, curves[best], paths[best], best
+        self._keep(whole, data, self.curve_.index)
+        return self
+
+    def _keep(self, whole: Assembled, X: Any, index: int) -> None:
+        """Store the network that was chosen; warn with scikit-learn's ConvergenceWarning if the path is unfinished."""
+        path, problem = self.path_, whole.problem
+        self.alpha_, self.kkt_ = float(path.alphas[index]), float(path.kkts[index])
+        self.n_iter_ = max(int(path.n_iter.sum()), 1)
+        self.network_ = problem.fitted(path.networks[index], path.inputs[index])
+        self._shift, self._unit, self._basis = whole.shift, whole.unit, whole.basis
+        self._describe(X, problem.design.p)
+        if not path.converged:
+            warnings.warn(
+                f"the KKT residual is {path.kkts.max():.1e} of alpha at one alpha of the path, above tol={self.tol:g}; "
+                "allow more iterations, or a larger eps or tol",
+                ConvergenceWarning,
+                stacklevel=3,
+            )
+
+    def _describe(self, X: Any, p: int) -> None:
+        """Store what is told of each of the p inputs: in use or not, gate, entry, slope."""
+        fitted, path = self.network_, self.path_
+        used = np.concatenate([fitted.inputs, fitted.free_inputs])
+        free = fitted.network.free[len(fitted.network.free) - len(fitted.free_inputs) :]
+        self._in_use = np.isin(np.arange(p), used)
+        self.feature_importances_ = np.zeros(p)
+        sizes = [np.linalg.norm(rows, axis=1) for rows in (fitted.network.first, free)]
+        self.feature_importances_[used] = np.concatenate(sizes)
+        self.entry_alphas_ = np.zeros(p)
+        for alpha, inputs in zip(path.alphas[::-1], path.inputs[::-1], strict=True):
+            self.entry_alphas_[inputs] = alpha
+        self.entry_alphas_[fitted.free_inputs] = np.inf
+        slopes = fitted.mean_slopes(X)
+        slopes = slopes if self._basis is None else self._basis @ slopes
+        self.mean_slopes_ = np.zeros((len(slopes), p))
+        self.mean_slopes_[:, used] = self._unit[:, None] * slopes
+
+    def _options(self, start: str) -> PathOptions:
+        hidden = (self.hidden,) if isinstance(self.hidden, (int, np.integer)) else tuple(self.hidden)
+        return PathOptions(
+            hidden=hidden,
+            linear=self.linear,
+            start=start,
+            n_alphas=self.n_alphas,
+            eps=self.eps,
+            tol=self.tol,
+            max_iter=self.max_iter,
+            seed=self.random_state,
+        )
+
+    def _validated(self, X: ArrayLike, y: ArrayLike, *, y_numeric: bool = False) -> tuple[Any, np.ndarray]:
+        """Check shapes and names as scikit-learn does; values that are not finite are named by the engine."""
+        return validate_data(
+            self,
+            X,
+            y,
+            accept_sparse="csc",
+            dtype=[np.float64, np.float32],
+            y_numeric=y_numeric,
+            ensure_all_finite=False,
+            ensure_min_samples=2,
+            multi_output=self._multi_output,
+        )
+
+    def _assemble(self, X: Any, target: np.ndarray, weight: np.ndarray) -> Assembled:
+        """Return the engine's problem for these samples."""
+        kept = weight > 0
+        X, target, weight = (X, target, weight) if kept.all() else (X[kept], target[kept], weight[kept])
+        table = target.reshape(len(target), -1)
+        shift, unit = self._units(table, weight)
+        scaled = (table - shift) / unit
+        linear = make_problem(
+            X,
+            scaled[:, 0],
+            loss=self._data_term(unit),
+            penalty_weights=self.penalty_weights,
+            feature_groups=self.feature_groups,
+            standardize=self.standardize,
+            sample_weight=weight,
+            names=getattr(self, "feature_names_in_", None),
+        )
+        problem = gated(linear, self.activation)
+        if scaled.shape[1] > 1:
+            problem = replace(problem, loss=SEVERAL_SQUARED, y=scaled, n_outputs=scaled.shape[1])
+        return Assembled(problem, shift, unit, linear.basis)
+
+    def _units(self, table: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return shift and unit of the target: none for classes and counts."""
+        return np.zeros(1), np.ones(1)
+
+    def _data_term(self, unit: np.ndarray) -> Loss:
+        """Return the loss for a target in these units."""
+        return get_loss(self._loss_name())
+
+    def _predictor(self, X: ArrayLike) -> np.ndarray:
+        """Return the predictor of new samples, ``(n,)`` or ``(n, K)``, in the units of the target."""
+        check_is_fitted(self)
+        X = validate_data(self, X, accept_sparse=["csr", "csc"], dtype=[np.float64, np.float32], reset=False)
+        eta = self.network_.eta(X)
+        if self._basis is not None:
+            eta = eta @ self._basis.T
+        eta = self._shift + self._unit * eta
+        return eta if eta.shape[1] > 1 else eta[:, 0]
+
+    def _get_support_mask(self) -> np.ndarray:
+        check_is_fitted(self)
+        return self._in_use
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+
+@dataclass
+class Counter:
+    """Counts finished paths for whoever looks on."""
+
+    on_path: Callable[[int, int], None] | None
+    total: int
+    done: int = 0
+
+    def one_more(self) -> None:
+        """Say that one more is done."""
+        self.done += 1
+        if self.on_path is not None:
+            self.on_path(self.done, self.total)
+
+
+def checked_weights(weight: np.ndarray, n: int) -> np.ndarray:
+    """Return sample weights, or raise an InputError that says what is wrong with them."""
+    if weight.shape != (n,):
+        raise InputError(f"sample_weight has shape {weight.shape}, and X has {n} samples; give one weight for each")
+    if not (np.isfinite(weight).all() and (weight >= 0).all() and weight.any()):
+        raise InputError("sample_weight must be finite, not negative, and not all zero")
+    return weight
+
+
+def gated(linear: Problem, activation: str) -> GatedProblem:
+    """Return the engine's problem for the data, loss and groups of a linear one; groups of weight 0 are set free."""
+    free = linear.groups.weights == 0
+    numbers = np.where(free, -1, np.cumsum(~free) - 1)
+    first_output = linear.groups.labels.reshape(linear.design.p, -1)[:, 0]
+    return GatedProblem(
+        loss=linear.loss,
+        design=linear.design,
+        y=linear.y,
+        s=linear.s,
+        labels=numbers[first_output],
+        weights=linear.groups.weights[~free],
+        n_outputs=linear.n_outputs,
+        intercept=linear.fit_intercept,
+        activation=activation,
+    )
+
+
+def _path(problem: GatedProblem, options: PathOptions, alphas: ArrayLike | None) -> NetworkPath:
+    """Follow one path with one BLAS thread: the matrices are small."""
+    with threadpool_limits(limits=1, user_api="blas"):
+        return network_path(problem, options, alphas=alphas)
+
+
+def _held_out(
+    estimator: GatedNetwork,
+    X: Any,
+    target: np.ndarray,
+    weight: np.ndarray,
+    split: Split,
+    start: str,
+    alphas: np.ndarray,
+) -> np.ndarray:
+    """Return the mean deviance ``(A,)`` of the test part for networks of the training part; all fitting is inside."""
+    train, test = split
+    inside = estimator._assemble(X[train], target[train], weight[train])
+    path = _path(inside.problem, estimator._options(start), alphas)
+    kept = test[weight[test] > 0]
+    share = weight[kept] / weight[kept].sum()
+    loss, table = inside.problem.loss, target[kept].reshape(len(kept), -1)
+    if inside.basis is not None:
+        truth = np.eye(len(inside.basis))[target[kept].astype(int)]
+    else:
+        truth = (table - inside.shift) / inside.unit
+        truth = truth if loss.multi else truth[:, 0]
+    fitted = (inside.problem.fitted(*pair) for pair in zip(path.networks, path.inputs, strict=True))
+    etas = (each.eta(X[kept]) for each in fitted)
+    values = [float(loss.value(eta if loss.multi else eta[:, 0], truth, share)) for eta in etas]
+    return 2.0 * float(np.mean(inside.unit**2)) * np.array(values)
+
+
+def _lowest(curve: Curve, rule: str | int) -> float:
+    """Return the held-out deviance by which starts are compared: the lowest, or that of the best small model."""
+    return float(curve.mean[curve.index_min if isinstance(rule, str) else curve.index])
+
+
+def _several_value(eta: np.ndarray, y: np.ndarray, s: np.ndarray) -> np.ndarray:
+    return 0.5 * np.sum(s[:, None] * (y - eta) ** 2)
+
+
+def _several_gradient(eta: np.ndarray, y: np.ndarray, s: np.ndarray) -> np.ndarray:
+    return s[:, None] * (eta - y)
+
+
+def _several_curvature(eta: np.ndarray, y: np.ndarray, s: np.ndarray) -> np.ndarray:
+    return s[:, None, None] * np.eye(eta.shape[1])
+
+
+def _several_conjugate(theta: np.ndarray, y: np.ndarray, s: np.ndarray) -> np.ndarray:
+    return np.sum(theta * y + theta * theta / (2.0 * s[:, None]))
+
+
+SEVERAL_SQUARED = Loss(
+    "squared, several outputs",
+    _several_value,
+    _several_gradient,
+    _several_curvature,
+    _several_conjugate,
+    mean=lambda eta: eta,
+    null=lambda y, s: s @ y,
+    quadratic=True,
+    multi=True,
+)
+"""``½ Σ_k (y_k − η_k)²``, a target ``(n, K)``."""

@@ -1,0 +1,217 @@
+"""Networks that select their inputs: for classes and for numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.model_selection import BaseCrossValidator
+
+from spred.core.losses import Loss, huber
+from spred.errors import InputError
+from spred.estimators.base import Classification, Regression
+from spred.estimators.gating import GatedNetwork
+from spred.estimators.selection import Rule, Split
+
+
+class NetworkClassifier(Classification, GatedNetwork):
+    """A linear branch and an MLP on gated inputs, for classes; alpha and the gates are chosen by cross-validation.
+
+    Minimises the mean log-loss of ``η = b + Xθ + A tanh(… tanh(XW + c))`` plus ``α Σ_j ω_j ‖(θ_j, W_j)‖``: what leaves
+    an input is one group, so an input is in, or exactly out, of both branches. Rows of the upper layers have norm 1.
+    Every alpha of the path ends at a stationary point, with its KKT residual over all inputs.
+
+    Args:
+        hidden: width of each hidden layer; a number for one layer.
+        activation: ``"tanh"``, ``"softplus"`` or ``"silu"``.
+        linear: whether the linear branch is there.
+        start: ``"sparse"``, from all gates closed down; ``"dense"``, from a trained network of all inputs up, which
+            finds products and squares too; ``"auto"`` fits both and keeps the one of lower held-out deviance.
+        feature_groups: a label for each input; inputs of one label enter and leave together.
+        penalty_weights: ω for each input (or group, in sorted order of the labels); inputs of weight 0 stay in the
+            linear branch, unpenalised, and out of the MLP.
+        class_weight: None, ``"balanced"`` or a dict; it weighs the fit and the held-out deviance.
+        alphas: the grid; by default ``n_alphas`` values down to ``eps`` times the first.
+        n_alphas: length of the automatic grid.
+        eps: its last value over its first.
+        rule: ``"1se"``, ``"min"``, or an integer: the best alpha with at most that many inputs.
+        cv: number of folds, a splitter (one split is a validation part), or (train, test) pairs.
+        standardize: scale inputs to unit variance, inside each fold.
+        tol: KKT residual to reach, relative to alpha.
+        max_iter: Gauss-Newton steps at most between two looks at all inputs.
+        n_jobs: folds at a time, through joblib.
+        random_state: of the initial weights and the folds.
+
+    Attributes:
+        classes_: class labels, sorted.
+        alpha_, kkt_: the alpha chosen, and the KKT residual there over alpha.
+        path_: the path on all samples, a :class:`spred.gated.NetworkPath`.
+        curve_, curves_: held-out deviance along the path, and for each start that was tried.
+        start_: the start that was kept.
+        network_: the network chosen, a :class:`spred.gated.problem.Fitted`.
+        feature_importances_: ``(p,)``, ``‖(θ_j, W_j)‖``, the size of each gate; 0 where it is closed.
+        entry_alphas_: ``(p,)``, the largest alpha of the path at which each input is open; 0 where it never is.
+        mean_slopes_: ``(1, p)``, or ``(K, p)`` for more than two classes: the average over the training samples of the
+            predictor's slope in each input, in its own units; of a network that is linear, the coefficients.
+        n_iter_: Gauss-Newton steps of the whole path.
+        n_features_in_, feature_names_in_: as everywhere in scikit-learn.
+
+    Source: Ziyin and Wang, ICML 2023, §6, for a linear and a nonlinear part under one gate; docs/math.md, §9.
+
+    >>> import numpy as np
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.normal(size=(200, 10))
+    >>> y = np.where(X[:, 2] * X[:, 5] > 0, "same", "other")
+    >>> model = NetworkClassifier(hidden=20, start="dense", n_alphas=10, cv=3, rule=2).fit(X, y)
+    >>> model.get_support(indices=True).tolist()
+    [2, 5]
+    """
+
+    def __init__(
+        self,
+        *,
+        hidden: int | Iterable[int] = (50,),
+        activation: str = "tanh",
+        linear: bool = True,
+        start: str = "sparse",
+        feature_groups: ArrayLike | None = None,
+        penalty_weights: ArrayLike | None = None,
+        class_weight: dict | str | None = None,
+        alphas: ArrayLike | None = None,
+        n_alphas: int = 50,
+        eps: float = 0.02,
+        rule: Rule = "1se",
+        cv: int | BaseCrossValidator | Iterable[Split] = 5,
+        standardize: bool = True,
+        tol: float = 1e-3,
+        max_iter: int = 500,
+        n_jobs: int | None = None,
+        random_state: int | None = 0,
+    ) -> None:
+        self.hidden = hidden
+        self.activation = activation
+        self.linear = linear
+        self.start = start
+        self.feature_groups = feature_groups
+        self.penalty_weights = penalty_weights
+        self.class_weight = class_weight
+        self.alphas = alphas
+        self.n_alphas = n_alphas
+        self.eps = eps
+        self.rule = rule
+        self.cv = cv
+        self.standardize = standardize
+        self.tol = tol
+        self.max_iter = max_iter
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+
+
+class NetworkRegressor(Regression, GatedNetwork):
+    """A linear branch and an MLP on gated inputs, for one number or several; alpha and gates by cross-validation.
+
+    Minimises ``1/(2n)‖y − η‖²``, Huber's or Poisson's loss, of ``η = b + Xθ + A tanh(… tanh(XW + c))`` plus
+    ``α Σ_j ω_j ‖(θ_j, W_j)‖``. Except for Poisson's loss, ``y`` is centred and scaled to unit variance first: alpha is
+    in units of its standard deviation, and predictions are in those of ``y``.
+
+    Args:
+        loss: ``"squared"``, also for several columns of ``y``; ``"huber"`` for numbers with outliers; ``"poisson"``
+            for counts or rates.
+        delta: where Huber's loss turns from squared to absolute, in units of ``y``; see :class:`SparseRegressor`.
+        hidden: see :class:`NetworkClassifier`, as for all arguments not named here.
+        activation: of the hidden layers.
+        linear: whether the linear branch is there.
+        start: ``"sparse"``, ``"dense"`` or ``"auto"``.
+        feature_groups: labels of the inputs.
+        penalty_weights: ω.
+        alphas: the grid.
+        n_alphas: length of the automatic grid.
+        eps: its last value over its first.
+        rule: ``"1se"``, ``"min"`` or an integer.
+        cv: folds.
+        standardize: scale inputs to unit variance.
+        tol: KKT residual to reach, relative to alpha.
+        max_iter: Gauss-Newton steps at most between two looks at all inputs.
+        n_jobs: folds at a time.
+        random_state: of the initial weights and the folds.
+
+    Attributes:
+        delta_: Huber's transition that was used.
+        alpha_, kkt_, path_, curve_, curves_, start_, network_, n_iter_: as in :class:`NetworkClassifier`.
+        feature_importances_, entry_alphas_, mean_slopes_: the same.
+
+    >>> import numpy as np
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.normal(size=(200, 10))
+    >>> model = NetworkRegressor(hidden=10, start="dense", n_alphas=10, cv=3, rule=2).fit(X, X[:, 3] ** 2 + X[:, 7])
+    >>> model.get_support(indices=True).tolist()
+    [3, 7]
+    """
+
+    _multi_output = True
+
+    def __init__(
+        self,
+        *,
+        loss: str = "squared",
+        delta: float | None = None,
+        hidden: int | Iterable[int] = (50,),
+        activation: str = "tanh",
+        linear: bool = True,
+        start: str = "sparse",
+        feature_groups: ArrayLike | None = None,
+        penalty_weights: ArrayLike | None = None,
+        alphas: ArrayLike | None = None,
+        n_alphas: int = 50,
+        eps: float = 0.02,
+        rule: Rule = "1se",
+        cv: int | BaseCrossValidator | Iterable[Split] = 5,
+        standardize: bool = True,
+        tol: float = 1e-3,
+        max_iter: int = 500,
+        n_jobs: int | None = None,
+        random_state: int | None = 0,
+    ) -> None:
+        self.loss = loss
+        self.delta = delta
+        self.hidden = hidden
+        self.activation = activation
+        self.linear = linear
+        self.start = start
+        self.feature_groups = feature_groups
+        self.penalty_weights = penalty_weights
+        self.alphas = alphas
+        self.n_alphas = n_alphas
+        self.eps = eps
+        self.rule = rule
+        self.cv = cv
+        self.standardize = standardize
+        self.tol = tol
+        self.max_iter = max_iter
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+
+    def _units(self, table: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        if self.loss == "poisson":
+            return np.zeros(1), np.ones(1)
+        share = weight / weight.sum()
+        shift = share @ table
+        unit = np.sqrt(share @ (table - shift) ** 2)
+        return shift, np.where(unit > 0, unit, 1.0)
+
+    def _data_term(self, unit: np.ndarray) -> Loss:
+        return huber(self.delta_ / float(unit[0])) if self.loss == "huber" else super()._data_term(unit)
+
+    def _assemble(self, X: Any, target: np.ndarray, weight: np.ndarray) -> Any:
+        if target.ndim > 1 and target.shape[1] > 1 and self.loss != "squared":
+            raise InputError(
+                f"loss={self.loss!r} takes one column of y, and there are {target.shape[1]}; use 'squared'"
+            )
+        return super()._assemble(X, target, weight)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags

@@ -1,0 +1,19 @@
+"""The deterministic engine for networks whose inputs are gated: a linear branch and an MLP, in or out together.
+
+network      parameters, forward pass, sensitivities, gradient: pure functions
+problem      what a whole path shares: data, target, groups of inputs
+newton       Gauss-Newton steps, solved over samples or over parameters, whichever are fewer
+minimise     one alpha on its open inputs
+working_set  one alpha over all inputs, with its certificate
+starts       all gates closed, or all gates open
+path         grids of alpha
+
+NumPy in float64, no torch; docs/math.md, §9 has the mathematics.
+"""
+
+from spred.gated.network import ACTIVATIONS, Network
+from spred.gated.path import NetworkPath, network_path
+from spred.gated.problem import GatedProblem
+from spred.gated.starts import PathOptions
+
+__all__ = ["ACTIVATIONS", "GatedProblem", "Network", "NetworkPath", "PathOptions", "network_path"]

@@ -1,0 +1,107 @@
+"""Where a path starts: all gates closed, or all gates open.
+
+The closed network is a stationary point above ``alpha_max``, and the first-order test there sees linear marginal
+effects alone. A dense start opens all gates at random, trains them at a small alpha for a while, and lets the path
+weigh each group by the inverse of what the trained network makes of it (the adaptive group lasso: H. Wang and C. Leng,
+Computational Statistics & Data Analysis 52, 2008), so that what the dense network hardly uses is closed first.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from spred.errors import InputError, did_you_mean
+from spred.gated.minimise import State, minimise
+from spred.gated.network import initial
+from spred.gated.newton import group_norms
+from spred.gated.problem import GatedProblem
+from spred.gated.working_set import closed_gradients
+
+STARTS = ("sparse", "dense")
+
+SHARE = 0.1
+"""Penalty of the random dense network, as a share of the null objective: it sets the alpha of the dense start."""
+
+PILOT_STEPS, PILOT_TOL = 40, 0.1
+
+LEAST = 1e-3
+"""Norm of a group over the largest below which its weight grows no more."""
+
+
+@dataclass(frozen=True)
+class PathOptions:
+    """How a path is made.
+
+    Attributes:
+        hidden: width of each hidden layer.
+        linear: whether the linear branch is there.
+        start: ``"sparse"`` or ``"dense"``.
+        n_alphas: length of the automatic grid.
+        eps: its last value over its first.
+        tol: KKT residual over alpha to reach.
+        max_iter: Gauss-Newton steps at most, each time that inputs are opened.
+        seed: of the initial weights.
+    """
+
+    hidden: tuple[int, ...] = (50,)
+    linear: bool = True
+    start: str = "sparse"
+    n_alphas: int = 50
+    eps: float = 0.02
+    tol: float = 1e-3
+    max_iter: int = 500
+    seed: int | None = 0
+
+    def __post_init__(self) -> None:
+        if self.start not in STARTS:
+            raise InputError(f"start is {self.start!r}{did_you_mean(self.start, STARTS)}; use 'sparse' or 'dense'")
+        if not self.hidden or any(isinstance(h, bool) or int(h) != h or h < 1 for h in self.hidden):
+            raise InputError(f"hidden is {self.hidden}; give the width of each hidden layer, such as (50,)")
+        if self.n_alphas < 1:
+            raise InputError(f"n_alphas is {self.n_alphas}; give at least 1")
+        if not 0 < self.eps < 1:
+            raise InputError(f"eps is {self.eps}; give a number between 0 and 1")
+        if not self.tol > 0:
+            raise InputError(f"tol is {self.tol}; give a positive number, such as 1e-3")
+
+
+def closed(problem: GatedProblem, options: PathOptions) -> State:
+    """Return the network with all gates closed, its free coefficients fitted."""
+    network = initial(
+        problem.free_columns.shape[1], problem.n_outputs, options.hidden, linear=options.linear, seed=options.seed
+    )
+    state = State(network, np.zeros(0, dtype=int))
+    if problem.intercept:
+        constant = problem.forward(network, np.zeros((problem.design.n, 0))).eta[0]
+        network.free[0] = problem.loss.null(problem.y, problem.s) - constant
+    if not problem.free_inputs.size:
+        return state
+    return minimise(problem, state, 1.0, tol=1e-10, max_iter=options.max_iter).state
+
+
+def alpha_max(problem: GatedProblem, state: State) -> float:
+    """Return ``max_g ‖(∂L/∂θ, ∂L/∂W)_g‖/ω_g`` at the closed network: the smallest alpha at which it is stationary."""
+    return float((closed_gradients(problem, state)[0] / problem.weights).max(initial=0.0))
+
+
+def dense(problem: GatedProblem, options: PathOptions, null: State) -> tuple[GatedProblem, State, float]:
+    """Return the problem with adaptive weights, the trained dense network, and the alpha that it was trained at."""
+    rng = np.random.default_rng(None if options.seed is None else [options.seed, 1])
+    inputs = np.flatnonzero(problem.labels >= 0)
+    first = rng.standard_normal((len(inputs), null.network.first.shape[1])) / np.sqrt(len(inputs))
+    first[:, : null.network.n_linear] = 0.0
+    labels = problem.labels[inputs]
+    objective = problem.value(problem.forward(null.network, np.zeros((problem.design.n, 0))).eta)
+    alpha = SHARE * objective / float(problem.weights @ group_norms(first, labels))
+    biases = tuple(rng.standard_normal(bias.shape) for bias in null.network.biases)
+    start = State(replace(null.network, first=first, biases=biases), inputs)
+    state = minimise(problem, start, alpha, tol=PILOT_TOL, max_iter=PILOT_STEPS).state
+    norms = np.zeros(len(problem.weights))
+    if not state.inputs.size:  # nothing to learn from: the weights stay as they are
+        return problem, state, alpha
+    reached = problem.labels[state.inputs]
+    norms[: reached.max() + 1] = group_norms(state.network.first, reached)
+    weights = problem.weights / np.maximum(norms / norms.max(), LEAST)
+    return replace(problem, weights=weights), state, alpha

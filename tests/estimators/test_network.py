@@ -1,0 +1,179 @@
+"""The network estimators keep scikit-learn's contract, find what they should, and repeat to the bit."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from problems import PROBLEMS
+from scipy import sparse
+from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import ShuffleSplit
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+import spred
+from spred.errors import InputError
+
+QUICK = {"hidden": 2, "n_alphas": 2, "eps": 0.5, "cv": 2}
+
+
+@parametrize_with_checks([spred.NetworkRegressor(**QUICK), spred.NetworkClassifier(**QUICK)])
+def test_scikit_learn_contract(estimator: object, check: object) -> None:
+    check(estimator)  # every check asserts inside
+
+
+SHORT = {"hidden": 5, "n_alphas": 5, "eps": 0.1, "cv": 3}
+
+
+def three_classes() -> tuple[np.ndarray, np.ndarray]:
+    problem = PROBLEMS["multinomial-wide"]
+    return problem.X, np.array(["kidney", "liver", "colon"])[problem.y.astype(int)]
+
+
+def test_string_classes_probabilities_and_decisions_agree() -> None:
+    X, y = three_classes()
+    model = spred.NetworkClassifier(rule="min", **SHORT).fit(X, y)
+    probabilities = model.predict_proba(X)
+    assert model.classes_.tolist() == ["colon", "kidney", "liver"]
+    assert model.decision_function(X).shape == (len(X), 3)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1.0)
+    np.testing.assert_array_equal(model.classes_[probabilities.argmax(axis=1)], model.predict(X))
+    assert model.score(X, y) > 0.6
+
+
+def test_gates_support_and_entry_agree() -> None:
+    X, y = three_classes()
+    model = spred.NetworkClassifier(rule="min", **SHORT).fit(X, y)
+    np.testing.assert_array_equal(model.feature_importances_ > 0, model.get_support())
+    assert (model.entry_alphas_[model.get_support()] >= model.alpha_).all()
+    first = np.flatnonzero(model.path_.n_nonzero)[0]
+    np.testing.assert_array_equal(
+        np.flatnonzero(model.entry_alphas_ == model.path_.alphas[first]), model.path_.inputs[first]
+    )
+    assert model.transform(X).shape == (len(X), model.get_support().sum())
+    assert model.kkt_ <= model.tol
+
+
+def test_random_state_reproduces_to_the_bit_and_in_parallel() -> None:
+    X, y = three_classes()
+    one = spred.NetworkClassifier(random_state=3, **SHORT).fit(X, y)
+    again = clone(one).fit(X, y)
+    parallel = clone(one).set_params(n_jobs=2).fit(X, y)
+    np.testing.assert_array_equal(one.predict_proba(X), again.predict_proba(X))
+    np.testing.assert_array_equal(one.curve_.folds, again.curve_.folds)
+    np.testing.assert_allclose(one.curve_.folds, parallel.curve_.folds, rtol=1e-6)
+
+
+def test_numbers_are_predicted_in_their_own_units() -> None:
+    problem = PROBLEMS["squared-wide"]
+    model = spred.NetworkRegressor(rule="min", **SHORT).fit(problem.X, problem.y)
+    scaled = clone(model).fit(problem.X, 1000.0 * problem.y + 5e4)
+    np.testing.assert_allclose(scaled.predict(problem.X), 1000.0 * model.predict(problem.X) + 5e4, rtol=1e-4)
+    np.testing.assert_allclose(scaled.curve_.mean, 1e6 * model.curve_.mean, rtol=1e-4)
+    np.testing.assert_array_equal(scaled.get_support(), model.get_support())
+
+
+def test_several_outputs_share_their_gates() -> None:
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((80, 15))
+    Y = np.column_stack([X[:, 2] + X[:, 5], 3.0 * X[:, 2] - X[:, 9]]) + 0.1 * rng.standard_normal((80, 2))
+    model = spred.NetworkRegressor(rule="min", **SHORT).fit(X, Y)
+    assert model.predict(X).shape == (80, 2)
+    assert {2, 5, 9} <= set(model.get_support(indices=True))
+    assert model.score(X, Y) > 0.8
+    with pytest.raises(InputError, match="one column of y"):
+        spred.NetworkRegressor(loss="huber", **SHORT).fit(X, Y)
+
+
+@pytest.mark.parametrize("loss", ["huber", "poisson"])
+def test_other_losses_of_numbers(loss: str) -> None:
+    problem = PROBLEMS[f"{loss}-tall"]
+    model = spred.NetworkRegressor(loss=loss, rule="min", **SHORT).fit(problem.X, problem.y)
+    assert model.path_.converged
+    assert model.curve_.mean.min() < model.curve_.mean[0]
+    assert loss != "poisson" or model.predict(problem.X).min() > 0
+
+
+def test_free_inputs_are_always_in_use_and_linear() -> None:
+    problem = PROBLEMS["squared-tall"]
+    free = np.r_[0.0, np.ones(problem.X.shape[1] - 1)]
+    model = spred.NetworkRegressor(penalty_weights=free, alphas=[1e6], cv=2).fit(problem.X, problem.y)
+    assert model.get_support(indices=True).tolist() == [0]
+    assert np.isinf(model.entry_alphas_[0])
+    line = np.linalg.lstsq(np.column_stack([np.ones(len(problem.y)), problem.X[:, 0]]), problem.y, rcond=None)[0]
+    np.testing.assert_allclose(model.predict(problem.X), line[0] + line[1] * problem.X[:, 0], atol=1e-6)
+
+
+def test_mean_slopes_are_those_of_small_changes() -> None:
+    X, y = three_classes()
+    model = spred.NetworkClassifier(rule="min", **SHORT).fit(X, y)
+    assert model.mean_slopes_.shape == (3, X.shape[1])
+    np.testing.assert_array_equal(model.mean_slopes_.any(axis=0), model.get_support())
+    for j in model.get_support(indices=True)[:3]:
+        step = np.zeros(X.shape[1])
+        step[j] = 1e-5
+        change = (model.decision_function(X + step) - model.decision_function(X - step)) / 2e-5
+        np.testing.assert_allclose(model.mean_slopes_[:, j], change.mean(axis=0), atol=1e-7)
+
+
+def test_a_sample_of_weight_two_is_the_row_twice() -> None:
+    problem = PROBLEMS["logistic-wide"]
+    half = np.arange(len(problem.y)) < 20
+    split = [(np.flatnonzero(half), np.flatnonzero(~half))]
+    twice = np.concatenate([np.arange(40), np.arange(10)])
+    again = [(np.flatnonzero(half[twice]), np.flatnonzero(~half[twice]))]
+    weight = np.where(np.arange(40) < 10, 2.0, 1.0)
+    model = spred.NetworkClassifier(**(SHORT | {"cv": split})).fit(problem.X, problem.y, sample_weight=weight)
+    rows = spred.NetworkClassifier(**(SHORT | {"cv": again})).fit(problem.X[twice], problem.y[twice])
+    np.testing.assert_allclose(model.predict_proba(problem.X), rows.predict_proba(problem.X), atol=1e-3)
+    with pytest.raises(InputError, match="not all zero"):
+        clone(model).fit(problem.X, problem.y, sample_weight=np.zeros(40))
+
+
+def test_names_sparse_data_and_a_validation_part() -> None:
+    problem = PROBLEMS["logistic-sparse"]
+    names = [f"gene {j}" for j in range(problem.X.shape[1])]
+    part = ShuffleSplit(1, test_size=0.25, random_state=0)
+    table = pd.DataFrame(problem.X.toarray(), columns=names)
+    done: list[tuple[int, int]] = []
+    model = spred.NetworkClassifier(rule="min", **(SHORT | {"cv": part})).set_output(transform="pandas")
+    model.fit(table, problem.y, on_path=lambda *step: done.append(step))
+    assert model.transform(table).columns.tolist() == [names[j] for j in model.get_support(indices=True)]
+    assert done == [(1, 2), (2, 2)]
+    from_sparse = clone(model).fit(problem.X, problem.y)
+    np.testing.assert_allclose(
+        from_sparse.predict_proba(sparse.csr_array(problem.X)), model.predict_proba(table), atol=1e-6
+    )
+
+
+def test_classes_can_be_balanced() -> None:
+    problem = PROBLEMS["logistic-tall"]
+    y = problem.y.astype(int)
+    few = np.concatenate([np.flatnonzero(y == 0)[:8], np.flatnonzero(y == 1)])
+    plain, balanced = (
+        spred.NetworkClassifier(rule="min", class_weight=w, **SHORT).fit(problem.X[few], y[few])
+        for w in (None, "balanced")
+    )
+    assert balanced.predict_proba(problem.X)[:, 0].mean() > plain.predict_proba(problem.X)[:, 0].mean()
+
+
+def test_an_unfinished_path_warns() -> None:
+    problem = PROBLEMS["logistic-wide"]
+    with pytest.warns(ConvergenceWarning, match="KKT residual"):
+        spred.NetworkClassifier(max_iter=1, **SHORT).fit(problem.X, problem.y)
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ({"start": "dence"}, "did you mean 'dense'"),
+        ({"rule": "1sd"}, "rule"),
+        ({"activation": "tahn"}, "did you mean 'tanh'"),
+        ({"hidden": 0}, "width of each hidden layer"),
+    ],
+)
+def test_options_out_of_range_are_refused(option: dict, message: str) -> None:
+    problem = PROBLEMS["squared-tall"]
+    with pytest.raises(InputError, match=message):
+        spred.NetworkRegressor(**(SHORT | option)).fit(problem.X, problem.y)

@@ -1,0 +1,150 @@
+"""Paths of gated networks, judged by a certificate that torch's autograd computes and by the exact lasso."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from gated_problems import LOSSES, kkt_by_torch, problem_of
+from problems import PROBLEMS
+
+import spred
+from spred.errors import InputError
+from spred.gated import NetworkPath, PathOptions, network_path
+from spred.gated.starts import alpha_max, closed
+
+SMALL = {"hidden": (6,), "n_alphas": 6, "eps": 0.1}
+
+
+def worst_kkt(problem: object, path: NetworkPath) -> float:
+    return max(
+        kkt_by_torch(problem, network, inputs, alpha, path.weights)
+        for network, inputs, alpha in zip(path.networks, path.inputs, path.alphas, strict=True)
+    )
+
+
+@pytest.mark.parametrize("start", ["sparse", "dense"])
+@pytest.mark.parametrize("name", LOSSES)
+def test_every_alpha_is_stationary_over_all_inputs(name: str, start: str) -> None:
+    problem = problem_of(name)
+    path = network_path(problem, PathOptions(start=start, **SMALL))
+    assert path.converged
+    assert worst_kkt(problem, path) == pytest.approx(path.kkts.max(), rel=1e-5, abs=1e-9)
+    assert (np.diff(path.alphas) < 0).all()
+    assert path.n_nonzero[0] == 0
+    assert path.n_nonzero[-1] > 0
+    assert all(np.linalg.norm(net.first, axis=1).all() for net in path.networks)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"hidden": (5, 4)},
+        {"linear": False},
+        {"hidden": (3, 3, 3), "linear": False},
+    ],
+)
+def test_other_shapes_are_certified_too(options: dict) -> None:
+    problem = problem_of("logistic-wide")
+    path = network_path(problem, PathOptions(**(SMALL | options)))
+    assert path.converged
+    assert worst_kkt(problem, path) <= 1.01e-3
+
+
+@pytest.mark.parametrize("activation", ["softplus", "silu"])
+def test_other_activations_are_certified_too(activation: str) -> None:
+    problem = problem_of("logistic-tall", activation)
+    path = network_path(problem, PathOptions(**SMALL))
+    assert path.converged
+    assert worst_kkt(problem, path) <= 1.01e-3
+
+
+def test_groups_enter_together_and_free_inputs_stay_linear() -> None:
+    weights = np.r_[0.0, np.ones(39)]
+    groups = np.arange(120) // 3
+    problem = problem_of("squared-wide", feature_groups=groups, penalty_weights=weights)
+    path = network_path(problem, PathOptions(**SMALL))
+    assert path.converged
+    assert worst_kkt(problem, path) <= 1.01e-3
+    for inputs in path.inputs:
+        counts = np.unique(groups[inputs], return_counts=True)[1]
+        assert (counts == 3).all()
+        assert not np.isin([0, 1, 2], inputs).any()
+    assert path.networks[0].free.shape == (4, 1)  # the intercept, and the three inputs of the free group
+
+
+def test_alpha_max_is_where_the_first_gate_opens() -> None:
+    problem = problem_of("multinomial-wide")
+    options = PathOptions(**SMALL)
+    top = alpha_max(problem, closed(problem, options))
+    path = network_path(problem, options, alphas=[1.001 * top, 0.97 * top])
+    assert path.n_nonzero.tolist() == [0, path.n_nonzero[1]]
+    assert path.n_nonzero[1] > 0
+
+
+@pytest.mark.parametrize("name", ["squared-wide", "logistic-wide", "multinomial-wide"])
+def test_alpha_max_is_that_of_the_linear_model_times_the_root_of_two(name: str) -> None:
+    """Whatever the upper weights: their rows are orthonormal, and tanh has slope 1 at zero."""
+    problem, row = problem_of(name), PROBLEMS[name]
+    X = problem.design.columns(np.arange(problem.design.p))
+    linear = spred.path(X, row.y, loss=row.loss, n_alphas=1).alphas[0]
+    for seed in range(3):
+        top = alpha_max(problem, closed(problem, PathOptions(hidden=(8, 5), seed=seed)))
+        assert top == pytest.approx(np.sqrt(2.0) * linear)
+    alone = alpha_max(problem, closed(problem, PathOptions(hidden=(8,), linear=False)))
+    assert alone == pytest.approx(linear)
+
+
+def test_small_signals_make_the_network_a_lasso() -> None:
+    """Near alpha_max the slope of the network in its inputs is the lasso's, alpha scaled by the same factor."""
+    problem = problem_of("squared-wide")
+    top = alpha_max(problem, closed(problem, PathOptions()))
+    path = network_path(problem, PathOptions(tol=1e-6), alphas=[0.995 * top])
+    X = problem.design.columns(np.arange(120))
+    scale = spred.path(X, problem.y, n_alphas=1).alphas[0] / top
+    exact = spred.solve(X, problem.y, alpha=scale * 0.995 * top)
+    (network,), (inputs,) = path.networks, path.inputs
+    np.testing.assert_array_equal(inputs, exact.support)
+    slope = network.first[:, 0] + network.first[:, 1:] @ (network.upper[0][0] / np.cosh(network.biases[0]) ** 2)
+    np.testing.assert_allclose(slope, exact.coef[inputs], rtol=0.05)
+
+
+def test_a_product_is_seen_from_a_dense_start_alone() -> None:
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((300, 8))
+    y = X[:, 3] * X[:, 6] + 0.3 * rng.standard_normal(300)
+    model = spred.NetworkRegressor(hidden=20, n_alphas=8, cv=2, start="auto", rule=2).fit(X, y)
+    assert model.start_ == "dense"
+    assert model.get_support(indices=True).tolist() == [3, 6]
+    assert model.curves_["dense"].mean.min() < 0.7 * model.curves_["sparse"].mean.min()
+
+
+def test_paths_repeat_to_the_bit_and_differ_between_seeds() -> None:
+    problem = problem_of("logistic-wide")
+    one, again, other = (network_path(problem, PathOptions(seed=seed, **SMALL)) for seed in (1, 1, 2))
+    assert all(
+        (a == b).all()
+        for ours, theirs in zip(one.networks, again.networks, strict=True)
+        for a, b in zip(ours.parts, theirs.parts, strict=True)
+    )
+    assert one.objectives[-1] != other.objectives[-1]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"start": "dence"}, "did you mean 'dense'"),
+        ({"hidden": ()}, "width of each hidden layer"),
+        ({"hidden": (0,)}, "width of each hidden layer"),
+        ({"n_alphas": 0}, "n_alphas is 0"),
+        ({"eps": 1.0}, "eps is 1.0"),
+        ({"tol": 0.0}, "tol is 0.0"),
+    ],
+)
+def test_options_out_of_range_are_refused(options: dict, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        PathOptions(**options)
+
+
+def test_alphas_must_be_positive() -> None:
+    with pytest.raises(InputError, match="positive, finite"):
+        network_path(problem_of("squared-wide"), PathOptions(), alphas=[1.0, 0.0])
