@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from spred.genes import add_permutations, add_stability, apply_model, evidence, read, run_study, write_study
+from spred.genes import Settings, add_permutations, add_stability, apply_model, evidence, read, run_study, write_study
 
 # 30 patients gave a tumour and a normal sample each; of 200 genes, three differ between the two.
 rng = np.random.default_rng(0)
@@ -30,10 +30,11 @@ for note in expression.notes:
     print(note)
 
 # 2. Study: an honest score, then the list from all samples.
-study = run_study(expression, rule="1se", n_alphas=30, seed=0)
+study = run_study(expression, Settings(rule="1se", n_alphas=30, seed=0))
 print(study.genes[["gene", "frequency", "coef_tumour", "mean_normal", "mean_tumour"]].round(2).to_string(index=False))
 score = study.score.balanced_accuracy
-print(f"balanced accuracy {score.mean:.2f} ± {score.sd:.2f}, by guessing {study.score.majority_balanced_accuracy:.2f}")
+low, high = score.interval
+print(f"balanced accuracy {score.mean:.2f} ({low:.2f} to {high:.2f}), by guessing {study.score.chance:.2f}")
 
 # The fitted model is a scikit-learn pipeline: new samples need the same genes in the same order.
 print("probability of tumour, first sample:", study.model.predict_proba(expression.values[:1])[0, 1].round(3))

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import resource
+import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +20,7 @@ from typer.testing import CliRunner, Result
 
 import spred
 from spred import cli
+from spred.genes import Settings
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +79,8 @@ def test_options_reach_the_study(data: Path, tmp_path: Path) -> None:
     assert "as asked for" in result.stdout
     assert len(pd.read_csv(tmp_path / "out" / "genes.csv")) <= 1
     settings = json.loads((tmp_path / "out" / "run.json").read_text())["settings"]
-    assert settings == {"rule": 1, "n_alphas": 8, "folds": 3, "seed": 3, "class_weight": None}
+    expected = Settings(rule=1, n_alphas=8, folds=3, seed=3, class_weight=None)
+    assert settings == dataclasses.asdict(expected)
 
 
 def test_evidence_is_added_when_asked_for(data: Path, tmp_path: Path) -> None:
@@ -83,6 +89,7 @@ def test_evidence_is_added_when_asked_for(data: Path, tmp_path: Path) -> None:
     )
     assert result.exit_code == 0, result.output
     assert "univariate filter + linear SVM, in the same folds" in result.stdout
+    assert "L1 logistic regression, in the same folds" in result.stdout
     assert "Labels permuted 5 times" in result.stdout
     assert "stable: selected in at least" in result.stdout
     assert "halves: 100 of 100" in result.stderr
@@ -172,6 +179,9 @@ def test_wrong_use_is_exit_code_2(data: Path, tmp_path: Path) -> None:
         ["genes", data, "--out", tmp_path / "o", "--rule", "0"],
         ["genes", data, "--out", tmp_path / "o", "--folds", "1"],
         ["genes", data, "--out", tmp_path / "o", "--task", "survival"],
+        ["genes", data, "--out", tmp_path / "o", "--time", "days"],
+        ["genes", data, "--out", tmp_path / "o", "--time", "days", "--event", "dead", "--target", "days"],
+        ["genes", data, "--out", tmp_path / "o", "--normalize", "mean"],
         ["gene"],
         ["--nothing"],
     ):
@@ -199,7 +209,7 @@ def test_a_full_disk_is_one_sentence(data: Path, tmp_path: Path, monkeypatch: py
 
     monkeypatch.setattr("spred.genes.report.write_json", full)
     assert_failed(study(data, tmp_path / "out"), "No space left on device")
-    assert list(tmp_path.iterdir()) == []
+    assert [p.name for p in tmp_path.iterdir()] == [".out.work"]
 
 
 def test_a_stop_by_the_user_is_130_and_leaves_nothing(
@@ -211,8 +221,115 @@ def test_a_stop_by_the_user_is_130_and_leaves_nothing(
     monkeypatch.setattr("spred.genes.report.page", stopped)
     result = study(data, tmp_path / "out")
     assert result.exit_code == 130
-    assert result.stderr.strip().endswith("Stopped; nothing was written.")
-    assert list(tmp_path.iterdir()) == []
+    assert result.stderr.strip().endswith("Stopped. No results were written; what is finished is kept for --resume.")
+    assert [p.name for p in tmp_path.iterdir()] == [".out.work"]
+
+
+def arguments(data: Path, out: Path, *more: str) -> list[str]:
+    known = ["--target", "disease state", "--out", str(out), "--alphas", "8", "--folds", "3", "--jobs", "1"]
+    return ["genes", str(data), *known, "--stability", "--permutations", "4", "--baselines", *more]
+
+
+def started(*arguments: str) -> subprocess.Popen[str]:
+    """Start the command in a session of its own, as a terminal does."""
+    code = "from spred.cli import main; main()"
+    return subprocess.Popen(
+        [sys.executable, "-c", code, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def wait_for_pieces(folder: Path, pattern: str, n: int, process: subprocess.Popen[str]) -> None:
+    """Wait until so many pieces of work are finished."""
+    until = time.monotonic() + 60
+    while len(list(folder.glob(pattern))) < n:
+        assert process.poll() is None, process.stdout.read()
+        assert time.monotonic() < until
+        time.sleep(0.002)
+
+
+def test_a_killed_run_goes_on_and_gives_the_same_numbers(data: Path, tmp_path: Path) -> None:
+    process = started(*arguments(data, tmp_path / "out"))
+    wait_for_pieces(tmp_path / ".out.work", "halves-*/*.npz", 5, process)
+    process.kill()
+    process.communicate()
+    assert not (tmp_path / "out").exists()
+    kept = {p: p.stat().st_mtime_ns for p in (tmp_path / ".out.work").glob("*/*.npz")}
+    assert len(kept) >= 3 + 3 + 4 + 5  # folds, baselines, permutations, halves
+    changed: list[Path] = []
+
+    def watched(path: Path, *more: object, **options: object) -> None:
+        changed.extend(p for p, at in kept.items() if p.stat().st_mtime_ns != at)
+        removed(path, *more, **options)
+
+    removed, patch = shutil.rmtree, pytest.MonkeyPatch()
+    with patch.context() as context:
+        context.setattr("spred.output.tasks.shutil.rmtree", watched)
+        assert call(*arguments(data, tmp_path / "out", "--resume")).exit_code == 0
+    assert call(*arguments(data, tmp_path / "whole")).exit_code == 0
+    assert changed == []
+    for name in ("genes.csv", "stable_genes.csv", "predictions.csv", "model.json"):
+        assert (tmp_path / "out" / name).read_text() == (tmp_path / "whole" / name).read_text(), name
+    assert numbers(tmp_path / "out") == numbers(tmp_path / "whole")
+    assert {p.name for p in tmp_path.iterdir()} == {"out", "whole"}
+
+
+def numbers(folder: Path) -> object:
+    """The metrics without the times."""
+
+    def timeless(item: object) -> object:
+        return {k: timeless(v) for k, v in item.items() if k != "seconds"} if isinstance(item, dict) else item
+
+    return timeless(json.loads((folder / "metrics.json").read_text()))
+
+
+def test_ctrl_c_ends_a_run_with_one_sentence(data: Path, tmp_path: Path) -> None:
+    process = started(*arguments(data, tmp_path / "out", "--jobs", "2"))
+    wait_for_pieces(tmp_path / ".out.work", "halves-*/*.npz", 2, process)
+    os.killpg(process.pid, signal.SIGINT)
+    said = process.communicate(timeout=20)[0]
+    assert process.returncode == 130
+    assert said.endswith("Stopped. No results were written; what is finished is kept for --resume.\n")
+    assert "Traceback" not in said
+    assert not (tmp_path / "out").exists()
+
+
+def test_survival_from_file_to_new_samples(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    values = rng.normal(8, 1, size=(60, 12))
+    time_, limit = rng.exponential(np.exp(-1.5 * (values[:, 0] - 8))), rng.exponential(2, size=60)
+    frame = pd.DataFrame(values, columns=[f"G{j}" for j in range(12)])
+    frame.insert(0, "sample", [f"s{i}" for i in range(60)])
+    frame.insert(1, "days", np.minimum(time_, limit).round(4))
+    frame.insert(2, "dead", (time_ <= limit).astype(int))
+    frame.iloc[:48].to_csv(tmp_path / "a.csv", index=False)
+    frame.iloc[48:].to_csv(tmp_path / "new.csv", index=False)
+    result = call(
+        "genes", tmp_path / "a.csv", "--time", "days", "--event", "dead", "--out", tmp_path / "out", "--folds", 3,
+        "--alphas", 10, "--repeats", 2, "--baselines", "--permutations", 9, "--jobs", 1,
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    assert "concordance of risk and survival" in result.stdout
+    found = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    assert found["task"] == "survival"
+    assert found["concordance"]["mean"] > 0.65
+    assert len(found["concordance"]["folds"]) == 6
+    assert found["logrank_p"] < 0.1
+    assert found["permutations"]["p"] == 0.1
+    assert set(found["baselines"]) == {"equal risks", "L1 Cox regression", "univariate filter + ridge Cox"}
+    assert found["baselines"]["equal risks"]["mean"] == 0.5
+    assert pd.read_csv(tmp_path / "out" / "genes.csv")["gene"][0] == "G0"
+    table = pd.read_csv(tmp_path / "out" / "predictions.csv")
+    assert list(table.columns) == ["sample", "repeat", "fold", "time", "event", "risk", "risk_group"]
+    assert len(table) == 96
+    assert "Kaplan–Meier curves" in (tmp_path / "out" / "report.html").read_text()
+    told = call("predict", tmp_path / "out", tmp_path / "new.csv", "--target", "days", "--out", tmp_path / "p.csv")
+    assert told.exit_code == 0, told.output
+    assert "concordance on the 12 with a known days" in told.stdout
+    assert set(pd.read_csv(tmp_path / "p.csv")["group"]) <= {"low", "high"}
 
 
 def test_version_and_help() -> None:
@@ -231,6 +348,12 @@ def test_version_and_help() -> None:
         "--folds",
         "--seed",
         "--jobs",
+        "--time",
+        "--repeats",
+        "--normalize",
+        "--min-variance",
+        "--resume",
+        "--backend",
     ):
         assert option in text
 

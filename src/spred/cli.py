@@ -6,6 +6,7 @@ are imported inside the commands, so that ``--help`` answers at once.
 
 from __future__ import annotations
 
+import atexit
 import os
 import sys
 from collections.abc import Iterable, Iterator
@@ -21,6 +22,7 @@ from spred.errors import SpredError
 
 if TYPE_CHECKING:
     from spred.genes import Study
+    from spred.output.tasks import Store
 
 app = typer.Typer(
     name="spred",
@@ -31,13 +33,27 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
+STOPPED = 130  # the exit code of a process that Ctrl-C ended
 MOST_PRINTED = 20  # genes listed in the terminal
 
 
 def main() -> None:
     """Run the command line; the entry point of the console script."""
-    with sentences():
-        app(prog_name="spred")
+    try:
+        with sentences():
+            app(prog_name="spred")
+    except SystemExit as end:
+        if end.code == STOPPED:
+            leave_at_once()
+        raise
+
+
+def leave_at_once() -> None:
+    """End the process after its exit handlers (joblib removes its files there), without waiting for threads."""
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(STOPPED)
 
 
 def show_version(asked: bool) -> None:
@@ -57,17 +73,17 @@ def root(
 
 
 def parse_rule(rule: str) -> str | int:
-    """Read ``--rule``: 1se, min, or a number of genes."""
-    if rule in ("1se", "min"):
+    """Read ``--rule``: short, 1se, min, or a number of genes."""
+    if rule in ("short", "1se", "min"):
         return rule
     if rule.isdecimal() and int(rule) > 0:
         return int(rule)
-    raise typer.BadParameter("give 1se, min, or the largest number of genes, such as 20", param_hint="--rule")
+    raise typer.BadParameter("give short, 1se, min, or the largest number of genes, such as 20", param_hint="--rule")
 
 
 Data = Annotated[
     str,
-    typer.Argument(metavar="DATA", help="CSV, TSV (.gz), parquet, .mat or GEO DataSet .soft(.gz); or demo:tissue."),
+    typer.Argument(metavar="DATA", help="CSV, TSV, Excel, parquet, .mat, .h5ad, GEO file or 10x folder; demo:tissue."),
 ]
 NewData = Annotated[str, typer.Argument(metavar="DATA", help="New samples: any file that spred genes reads.")]
 Model = Annotated[Path, typer.Argument(metavar="MODEL", help="The model.json of a results folder, or the folder.")]
@@ -75,6 +91,8 @@ Table = Annotated[Path | None, typer.Option(help="CSV file for the predictions. 
 Truth = Annotated[str | None, typer.Option(help="Column with the truth, for a score.")]
 Out = Annotated[Path, typer.Option(help="Folder for the results; an earlier result there is replaced.")]
 Target = Annotated[str | None, typer.Option(help="Column to predict. May be left out if there is only one.")]
+Time = Annotated[str | None, typer.Option(help="Column of survival times, in the place of a target; with --event.")]
+Event = Annotated[str | None, typer.Option(help="Column that says whether the event was seen: 1 or 0, dead or alive.")]
 Labels = Annotated[Path | None, typer.Option(help="Second file: sample names and their labels.")]
 Annotation = Annotated[Path | None, typer.Option(help="GEO platform table (GPL97.annot.gz): symbols for the probes.")]
 CollapseWay = Annotated[
@@ -88,9 +106,23 @@ TaskName = Annotated[
     Literal["auto", "classification", "regression"],
     typer.Option(help="Predict a class or a number; auto: a number if there are many distinct ones."),
 ]
-Rule = Annotated[str, typer.Option(help="How the penalty is chosen: 1se, min, or at most so many genes.")]
+Rule = Annotated[str, typer.Option(help="How the penalty is chosen: short, 1se, min, or at most so many genes.")]
+Refit = Annotated[bool, typer.Option("--refit/--no-refit", help="Fit the chosen genes again without the L1 shrinkage.")]
 Alphas = Annotated[int, typer.Option(min=2, help="Penalties on the path.")]
 Folds = Annotated[int, typer.Option(min=2, help="Outer and inner folds.")]
+Repeats = Annotated[int, typer.Option(min=1, help="Make the outer folds so many times, with other seeds.")]
+Normalize = Annotated[
+    Literal["none", "quantile"], typer.Option(help="Bring samples to one distribution, learned inside the folds.")
+]
+MinVariance = Annotated[
+    float, typer.Option(min=0.0, max=0.99, help="Share of the genes, those that vary least, left out in each fold.")
+]
+ModelName = Annotated[str, typer.Option(help="Which kind of model.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on where a stopped run with the same --out ended.")]
+Backend = Annotated[
+    Literal["processes", "dask"],
+    typer.Option(help="What runs the jobs; dask: the cluster of DASK_SCHEDULER_ADDRESS, or a local one."),
+]
 Balanced = Annotated[bool, typer.Option("--balanced/--unbalanced", help="Weigh every class alike, or every sample.")]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of the splits.")]
 Jobs = Annotated[int, typer.Option(help="Folds fitted at the same time; -1 uses every core.")]
@@ -99,7 +131,7 @@ StabilityFlag = Annotated[
     bool, typer.Option("--stability", help="Add the stable list: genes that halves select again.")
 ]
 Pfer = Annotated[float, typer.Option(help="False genes to accept in the stable list, on average.")]
-Baselines = Annotated[bool, typer.Option("--baselines", help="Add a univariate filter with an SVM in the same folds.")]
+Baselines = Annotated[bool, typer.Option("--baselines", help="Add L1 at its best and a univariate filter, same folds.")]
 NPermutations = Annotated[int, typer.Option("--permutations", min=0, help="Add a p-value from so many permutations.")]
 
 
@@ -109,6 +141,8 @@ def genes(
     data: Data,
     out: Out,
     target: Target = None,
+    time: Time = None,
+    event: Event = None,
     labels: Labels = None,
     group: Group = None,
     log2: Log2 = None,
@@ -116,9 +150,14 @@ def genes(
     annotation: Annotation = None,
     collapse: CollapseWay = "none",
     covariates: Covariates = "",
-    rule: Rule = "1se",
+    normalize: Normalize = "none",
+    min_variance: MinVariance = 0.0,
+    model: ModelName = "linear",
+    rule: Rule = "short",
+    refit: Refit = True,
     alphas: Alphas = 50,
     folds: Folds = 5,
+    repeats: Repeats = 1,
     balanced: Balanced = True,
     seed: Seed = 0,
     jobs: Jobs = -1,
@@ -126,20 +165,37 @@ def genes(
     pfer: Pfer = 1.0,
     baselines: Baselines = False,
     permutations: NPermutations = 0,
+    resume: Resume = False,
+    backend: Backend = "processes",
 ) -> None:
     """Select genes that predict a column, with an honest score and a report."""
     chosen_rule = parse_rule(rule)
+    check_survival(target, time, event)
     arguments = {name: str(v) if isinstance(v, Path) else v for name, v in context.params.items()}
     with sentences():
-        from spred.genes import read, run_study, write_study
+        from spred.genes import Settings, read, run_study, write_study
         from spred.output.folder import check_folder
         from spred.output.progress import progress
+        from spred.output.tasks import unfinished_work, workers
 
         screen = Console(soft_wrap=True)
         check_folder(out)
+        settings = Settings(
+            rule=chosen_rule,
+            refit=refit,
+            n_alphas=alphas,
+            folds=folds,
+            repeats=repeats,
+            seed=seed,
+            class_weight="balanced" if balanced else None,
+            normalize=normalize,
+            min_variance=min_variance,
+            model=model,
+        )
         expression = read(
             data,
-            target=target,
+            target=time or target,
+            event=event,
             group=group,
             labels=labels,
             log2="auto" if log2 is None else log2,
@@ -149,38 +205,40 @@ def genes(
             covariates=[name.strip() for name in covariates.split(",") if name.strip()],
         )
         print_notes(screen, expression.notes)
-        with progress(Console(stderr=True), "outer folds") as advance:
-            study = run_study(
-                expression,
-                rule=chosen_rule,
-                n_alphas=alphas,
-                folds=folds,
-                seed=seed,
-                class_weight="balanced" if balanced else None,
-                n_jobs=jobs,
-                on_fold=advance,
-            )
-        print_notes(screen, study.notes[len(expression.notes) :])
-        study = add_evidence(study, baselines, permutations, pfer if stability else None, jobs)
-        folder = write_study(study, out, arguments=arguments)
+        with unfinished_work(out, resume=resume) as store, workers(backend):
+            with progress(Console(stderr=True), "outer folds") as advance:
+                study = run_study(expression, settings, n_jobs=jobs, store=store, on_fold=advance)
+            print_notes(screen, study.notes[len(expression.notes) :])
+            study = add_evidence(study, baselines, permutations, pfer if stability else None, jobs, store)
+            folder = write_study(study, out, arguments=arguments)
         print_study(screen, study)
         say(screen, f"Report: {folder / 'report.html'}")
 
 
-def add_evidence(study: Study, baselines: bool, permutations: int, pfer: float | None, jobs: int) -> Study:
+def check_survival(target: str | None, time: str | None, event: str | None) -> None:
+    """Survival needs a time and an event, and no other target."""
+    if (time is None) != (event is None):
+        raise typer.BadParameter("survival needs both columns, --time and --event", param_hint="--time / --event")
+    if time is not None and target is not None:
+        raise typer.BadParameter("give a target, or a time and an event, and not both", param_hint="--target")
+
+
+def add_evidence(
+    study: Study, baselines: bool, permutations: int, pfer: float | None, jobs: int, store: Store
+) -> Study:
     """Add what was asked for: baselines, permuted labels, stability selection (if ``pfer`` is given)."""
     from spred.genes import add_baselines, add_permutations, add_stability
     from spred.output.progress import progress
 
     screen = Console(stderr=True)
     if baselines:
-        study = add_baselines(study, n_jobs=jobs)
+        study = add_baselines(study, n_jobs=jobs, store=store)
     if permutations:
         with progress(screen, "permutations") as advance:
-            study = add_permutations(study, permutations, n_jobs=jobs, on_permutation=advance)
+            study = add_permutations(study, permutations, n_jobs=jobs, store=store, on_permutation=advance)
     if pfer is not None:
         with progress(screen, "halves") as advance:
-            study = add_stability(study, pfer=pfer, n_jobs=jobs, on_half=advance)
+            study = add_stability(study, pfer=pfer, n_jobs=jobs, store=store, on_half=advance)
     return study
 
 
@@ -256,8 +314,8 @@ def sentences() -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        typer.echo("Stopped; nothing was written.", err=True)
-        sys.exit(130)
+        typer.echo("Stopped. No results were written; what is finished is kept for --resume.", err=True)
+        sys.exit(STOPPED)
     except Exception as err:
         if os.environ.get("SPRED_DEBUG"):
             raise

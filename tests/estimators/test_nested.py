@@ -6,12 +6,16 @@ import numpy as np
 import pandas as pd
 import pytest
 from problems import PROBLEMS
+from scipy import stats
 from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.metrics import balanced_accuracy_score, r2_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 import spred
+from spred.errors import InputError
+from spred.estimators.nested import corrected_interval
 
 QUICK = {"n_alphas": 10, "cv": 3}
 
@@ -76,3 +80,53 @@ def test_parallel_folds_are_the_same() -> None:
         np.testing.assert_array_equal(a.predicted, b.predicted)
         np.testing.assert_allclose(a.probabilities, b.probabilities, atol=1e-6)
         assert a.probabilities == pytest.approx(b.probabilities)
+
+
+def test_repeats_make_the_folds_anew() -> None:
+    problem = PROBLEMS["logistic-tall"]
+    model = spred.SparseClassifierCV(**QUICK)
+    outcome = spred.nested_cv(model, problem.X, problem.y, cv=3, repeats=2)
+    assert [fold.repeat for fold in outcome.folds] == [0, 0, 0, 1, 1, 1]
+    for repeat in (0, 1):
+        tests = np.concatenate([fold.test for fold in outcome.folds if fold.repeat == repeat])
+        assert sorted(tests) == list(range(len(problem.y)))
+    assert list(outcome.folds[0].test) != list(outcome.folds[3].test)
+    with pytest.raises(InputError, match="repeats is 0"):
+        spred.nested_cv(model, problem.X, problem.y, repeats=0)
+    with pytest.raises(InputError, match="integer cv"):
+        spred.nested_cv(model, problem.X, problem.y, cv=[(np.arange(10), np.arange(10, 20))], repeats=2)
+
+
+def test_the_interval_is_the_corrected_resampled_t() -> None:
+    scores, ratio = np.array([0.7, 0.8, 0.9, 0.75, 0.85, 0.6]), 0.5
+    low, high = corrected_interval(scores, ratio)
+    half = stats.t.ppf(0.975, 5) * np.sqrt((1 / 6 + 0.5) * scores.var(ddof=1))
+    assert (low, high) == pytest.approx((scores.mean() - half, scores.mean() + half))
+    problem = PROBLEMS["logistic-tall"]
+    outcome = spred.nested_cv(spred.SparseClassifierCV(**QUICK), problem.X, problem.y, cv=3)
+    low, high = outcome.interval(balanced_accuracy_score)
+    assert low <= outcome.score(balanced_accuracy_score).mean() <= high
+    with pytest.raises(InputError, match="two folds"):
+        corrected_interval([0.5], 0.25)
+
+
+def test_the_interval_covers_chance_on_labels_without_meaning() -> None:
+    """A fixed rule that knows nothing: what varies from fold to fold is all there is."""
+    covered = shrunk = 0
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        X, y = rng.normal(size=(60, 5)), rng.permutation(np.arange(60) % 2)
+        outcome = spred.nested_cv(LinearDiscriminantAnalysis(), X, y, cv=5, repeats=5, random_state=seed)
+        low, high = outcome.interval(balanced_accuracy_score)
+        scores = outcome.score(balanced_accuracy_score)
+        covered += low <= 0.5 <= high
+        shrunk += abs(scores.mean() - 0.5) <= 2.06 * scores.std(ddof=1) / np.sqrt(len(scores))
+    assert covered >= 54
+    assert shrunk < covered  # without the correction, repeats make the interval far too short
+
+
+def test_events_are_shared_out() -> None:
+    rng = np.random.default_rng(0)
+    y = spred.survival_target(np.arange(40) % 4 == 0, rng.exponential(size=40))
+    outcome = spred.nested_cv(spred.SparseCoxCV(n_alphas=5, cv=3), rng.normal(size=(40, 5)), y, cv=5)
+    assert [int(y["event"][fold.test].sum()) for fold in outcome.folds] == [2] * 5

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import sparse
 from sklearn.base import clone
 from sklearn.linear_model import Lasso
 from sklearn.utils.estimator_checks import parametrize_with_checks
@@ -13,6 +16,7 @@ import spred
 from spred.errors import InputError
 from spred.estimators.stability import complementary_halves
 from spred.estimators.tails import r_concave, tail, worst_case
+from spred.output.tasks import Store
 
 FEW = {"n_pairs": 10}
 
@@ -190,3 +194,58 @@ def test_too_small_a_class_is_a_sentence() -> None:
     X = data()[0]
     with pytest.raises(InputError, match="too few samples"):
         spred.StabilitySelection(spred.SparseClassifier(), **FEW).fit(X, np.arange(100) == 3)
+
+
+# --- decoys, and finished work ----------------------------------------------------------------------------
+
+
+def test_decoys_estimate_the_false_share() -> None:
+    X, y = data()
+    plain = spred.StabilitySelection(spred.SparseRegressor(), **FEW).fit(X, y)
+    found = spred.StabilitySelection(spred.SparseRegressor(), decoys=True, **FEW).fit(X, y)
+    assert (plain.fdp_, plain.decoy_frequency_) == (None, None)
+    assert found.selection_frequency_.shape == found.decoy_frequency_.shape == (X.shape[1],)
+    n_found, n_decoys = found.get_support().sum(), (found.decoy_frequency_ >= found.threshold_).sum()
+    assert n_found > 0
+    assert found.n_decoys_ == n_decoys
+    assert found.fdp_ == pytest.approx(min(1.0, (n_decoys + 1) / n_found))
+
+
+def test_decoys_of_noise_are_as_frequent_as_its_features() -> None:
+    means = []
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        X, y = rng.normal(size=(80, 150)), rng.normal(size=80)
+        found = spred.StabilitySelection(spred.SparseRegressor(), decoys=True, random_state=seed, **FEW).fit(X, y)
+        means.append((found.selection_frequency_.mean(), found.decoy_frequency_.mean()))
+        assert found.fdp_ == 1.0
+    real, decoy = np.mean(means, axis=0)
+    assert 0.6 < real / decoy < 1.6  # in one draw they differ: the samples are what they are
+
+
+def test_decoys_of_sparse_data_and_free_features() -> None:
+    X, y = data(n=60)
+    weights = np.r_[np.ones(X.shape[1] - 1), 0.0]
+    model = spred.SparseRegressor(penalty_weights=weights)
+    dense = spred.StabilitySelection(model, decoys=True, **FEW).fit(X, y)
+    thin = spred.StabilitySelection(model, decoys=True, **FEW).fit(sparse.csc_array(X), y)
+    np.testing.assert_allclose(dense.selection_frequency_, thin.selection_frequency_)
+    assert dense.decoy_frequency_[-1] == 0
+    grouped = spred.SparseRegressor(feature_groups=np.arange(X.shape[1]) // 2)
+    with pytest.raises(InputError, match="decoys of feature groups"):
+        spred.StabilitySelection(grouped, decoys=True, **FEW).fit(X, y)
+
+
+def test_finished_halves_are_taken_from_the_store(tmp_path: Path) -> None:
+    X, y = data(n=60)
+    selection = spred.StabilitySelection(spred.SparseRegressor(), **FEW)
+    first = selection.fit(X, y, store=Store(tmp_path)).selection_frequency_
+    (stage,) = tmp_path.iterdir()
+    (stage / "3.npz").unlink()
+    done: list[tuple[int, int]] = []
+    again = selection.fit(X, y, store=Store(tmp_path), on_half=lambda *call: done.append(call)).selection_frequency_
+    np.testing.assert_array_equal(first, again)
+    total = 2 * FEW["n_pairs"]
+    assert done == [(total - 1, total), (total, total)]
+    selection.fit(X, -y, store=Store(tmp_path))
+    assert len(list(tmp_path.iterdir())) == 2

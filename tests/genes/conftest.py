@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from spred.genes import Expression, Study, read, run_study
+from spred.genes import Expression, Settings, Study, read, run_study
 
 N, P = 40, 30
 
@@ -45,7 +45,7 @@ def expression(csv_file: Path) -> Expression:
 
 @pytest.fixture(scope="session")
 def study(expression: Expression) -> Study:
-    return run_study(expression, n_alphas=15, folds=4)
+    return run_study(expression, Settings(n_alphas=15, folds=4))
 
 
 @pytest.fixture(scope="session")
@@ -56,4 +56,4 @@ def numbers_study(frame: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory)
     data = frame.drop(columns=["class", "patient"])
     data.insert(1, "dose", (3 * frame["G0"] - 20 + noise).round(4))
     data.to_csv(path, index=False)
-    return run_study(read(path, target="dose"), n_alphas=15, folds=4)
+    return run_study(read(path, target="dose"), Settings(n_alphas=15, folds=4))

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from spred.errors import FileError, InputError
-from spred.genes import apply_model, read, run_study
+from spred.genes import Settings, apply_model, read, run_study
 from spred.genes.annotation import collapse_probes, group_means, most_variable, read_annotation
 from spred.genes.model import model_of
 
@@ -119,7 +119,7 @@ def test_what_cannot_be_collapsed(tmp_path: Path) -> None:
 def test_a_model_of_genes_predicts_from_probes(how: str, tmp_path: Path) -> None:
     annotation = platform(tmp_path)
     path = data(tmp_path)
-    study = run_study(read(path, target="class", annotation=annotation, collapse=how), n_alphas=5, folds=2)
+    study = run_study(read(path, target="class", annotation=annotation, collapse=how), Settings(n_alphas=5, folds=2))
     assert study.expression.collapse == how
     assert set(study.genes["gene"]) <= {"TP53", "EGFR"} if how == "mean" else set(study.genes["gene"]) <= set(PROBES)
     found = apply_model(model_of(study), path, annotation=annotation).table

@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from spred.genes import Expression, run_study
+from spred.genes import Expression, Settings, run_study
 from spred.genes.checks import association, warnings_about
 
 
@@ -36,7 +36,7 @@ def test_a_confounded_batch_is_told_and_a_fair_one_is_not(expression: Expression
     assert "Column 'Scan batch' goes along with 'class' (Cramér's V 0.9" in told
     assert list(warnings_about(with_column(expression, "batch", np.arange(40) // 2 % 2))) == []
     assert list(warnings_about(with_column(expression, "stage", batch))) == []
-    assert told in run_study(with_column(expression, "Scan batch", batch), n_alphas=3, folds=2).notes
+    assert told in run_study(with_column(expression, "Scan batch", batch), Settings(n_alphas=3, folds=2)).notes
 
 
 def test_association_of_columns(expression: Expression) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from spred.errors import InputError
 from spred.genes import (
+    Settings,
     Study,
     add_baselines,
     add_permutations,
@@ -25,7 +26,7 @@ from spred.genes.covariates import choose_covariates, encode
 from spred.genes.expression import Covariate
 from spred.genes.model import model_of
 
-QUICK = {"n_alphas": 12, "folds": 3}
+QUICK = Settings(n_alphas=12, folds=3)
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +51,7 @@ def batched(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def adjusted(batched: Path) -> Study:
-    return run_study(read(batched, target="class", covariates=["batch", "age"]), **QUICK)
+    return run_study(read(batched, target="class", covariates=["batch", "age"]), QUICK)
 
 
 def test_numbers_levels_and_gaps() -> None:
@@ -67,7 +68,7 @@ def test_numbers_levels_and_gaps() -> None:
 
 
 def test_a_gene_that_follows_the_batch_is_left_out(adjusted: Study) -> None:
-    plain = run_study(dataclasses.replace(adjusted.expression, covariates=(), adjusted_for=None), **QUICK)
+    plain = run_study(dataclasses.replace(adjusted.expression, covariates=(), adjusted_for=None), QUICK)
     assert "FOLLOWS" in set(plain.genes["gene"])
     assert adjusted.genes["gene"][0] == "TRUE"
     assert "FOLLOWS" not in set(adjusted.genes["gene"])
@@ -78,11 +79,11 @@ def test_a_gene_that_follows_the_batch_is_left_out(adjusted: Study) -> None:
 
 def test_covariates_are_not_taken_to_log2(batched: Path, adjusted: Study) -> None:
     expression = dataclasses.replace(adjusted.expression, values=2**adjusted.expression.values - 1, log2=True)
-    assert list(run_study(expression, **QUICK).genes["gene"]) == list(adjusted.genes["gene"])
+    assert list(run_study(expression, QUICK).genes["gene"]) == list(adjusted.genes["gene"])
 
 
 def test_a_rule_of_k_counts_genes_only(batched: Path) -> None:
-    study = run_study(read(batched, target="class", covariates=["batch", "age"]), rule=1, **QUICK)
+    study = run_study(read(batched, target="class", covariates=["batch", "age"]), dataclasses.replace(QUICK, rule=1))
     assert list(study.genes["gene"]) == ["TRUE"]
 
 
@@ -109,7 +110,7 @@ def test_a_model_asks_for_its_covariates(batched: Path, adjusted: Study, tmp_pat
 
 
 def test_numbers_are_adjusted_for_too(batched: Path) -> None:
-    study = run_study(read(batched, target="age", task="regression", covariates=["batch"]), **QUICK)
+    study = run_study(read(batched, target="age", task="regression", covariates=["batch"]), QUICK)
     assert np.isfinite(study.score.r2.mean)
 
 

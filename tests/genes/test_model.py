@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from spred.errors import FileError, InputError
-from spred.genes import Study, apply_model, load_model, run_study, write_study
+from spred.genes import Settings, Study, apply_model, load_model, run_study, write_study
 from spred.genes.expression import Expression
 from spred.genes.model import as_json, model_of
 
@@ -107,7 +107,7 @@ def test_a_number_is_predicted_and_scored(numbers_study: Study, new: pd.DataFram
 def test_three_classes_and_no_gene(expression: Expression, new: pd.DataFrame, tmp_path: Path) -> None:
     target = expression.target.copy()
     target[(expression.values[:, 5] > 8.5) & (target == "normal")] = "other"
-    three = run_study(replace(expression, target=target, group=None), n_alphas=8, folds=3)
+    three = run_study(replace(expression, target=target, group=None), Settings(n_alphas=8, folds=3))
     values = new.drop(columns="class")
     found = apply_model(model_of(three), saved(values, tmp_path)).table
     np.testing.assert_allclose(found.filter(like="prob_"), three.model.predict_proba(values.to_numpy()), atol=1e-12)

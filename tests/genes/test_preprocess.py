@@ -1,26 +1,14 @@
-"""The scale is recognised; gaps are filled from the training samples alone."""
+"""The scale is recognised; quantile normalisation keeps ranks, ties and gaps."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
-from sklearn.base import BaseEstimator
 
-from spred.genes.preprocess import log2_intensity, needs_log2, pipeline
+from spred.genes.preprocess import log2_intensity, needs_log2, quantile_normalized, reference_quantiles
 
 RNG = np.random.default_rng(0)
 LOGS = RNG.normal(8, 2, size=(50, 400))
-
-
-class Recorder(BaseEstimator):
-    """Keeps what it is fitted on and predicts what it is given."""
-
-    def fit(self, X: np.ndarray, y: np.ndarray) -> Recorder:
-        self.seen_ = X
-        return self
-
-    def predict(self, X: np.ndarray) -> np.ndarray:
-        return X
 
 
 @pytest.mark.parametrize(
@@ -56,18 +44,21 @@ def test_log2_is_finite_monotone_and_log2_for_intensities() -> None:
     assert found[-1] == pytest.approx(np.log2(1e4), abs=2e-4)
 
 
-def test_gaps_get_the_median_of_the_training_samples() -> None:
-    train = np.array([[1.0, 5.0], [3.0, np.nan], [100.0, 7.0]])
-    model = pipeline(Recorder(), log2=False, n_genes=2).fit(train, np.zeros(3))
-    np.testing.assert_array_equal(model[-1].seen_, [[1, 5], [3, 6], [100, 7]])
-    np.testing.assert_array_equal(model.predict(np.array([[np.nan, -50.0]])), [[3, -50]])
+def test_quantiles_are_those_of_the_training_samples_alone() -> None:
+    values = RNG.normal(size=(6, 50)) * np.arange(1, 7)[:, None]
+    reference = reference_quantiles(values)
+    np.testing.assert_allclose(reference, np.sort(values, axis=1).mean(axis=0))
+    found = quantile_normalized(RNG.normal(50, 9, size=(3, 50)), reference)
+    np.testing.assert_allclose(np.sort(found, axis=1), np.tile(reference, (3, 1)))
 
 
-def test_a_gene_without_a_value_in_the_training_samples_stays_in_place() -> None:
-    model = pipeline(Recorder(), log2=True, n_genes=2).fit(np.array([[np.nan, 1.0], [np.nan, 3.0]]), np.zeros(2))
-    np.testing.assert_array_equal(model[-1].seen_, [[0, 1], [0, 2]])
-
-
-def test_log2_is_a_step_only_where_it_is_asked_for() -> None:
-    assert list(pipeline(Recorder(), log2=True, n_genes=2).named_steps) == ["log2", "median", "model"]
-    assert list(pipeline(Recorder(), log2=False, n_genes=2).named_steps) == ["median", "model"]
+def test_quantiles_keep_ranks_ties_and_gaps() -> None:
+    row = np.array([[4.0, np.nan, 1.0, 4.0, 9.0]])
+    (found,) = quantile_normalized(row, np.array([10.0, 20.0, 30.0, 40.0, 50.0]))
+    assert np.isnan(found[1])
+    assert found[0] == found[3] == 30.0
+    assert found[2] < found[0] < found[4]
+    filled = reference_quantiles(np.array([[1.0, np.nan, 3.0], [np.nan, np.nan, np.nan]]))
+    assert np.isfinite(filled).all()
+    assert filled[0] >= 1.0
+    assert filled[-1] <= 3.0

@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from spred.genes import Study, write_study
-from spred.genes.report import gene_rows, metrics, predictions, tint
+from spred.genes import Settings, Study, write_study
+from spred.genes.report import gene_rows, link, metrics, predictions, tint
 
 VOID = {"meta", "input", "br", "link", "img", "hr", "use", "path", "rect", "line", "image"}
 
@@ -76,7 +76,7 @@ def test_genes_csv_is_the_gene_table(out: Path, study: Study) -> None:
 
 def test_metrics_have_the_promised_fields(out: Path, study: Study) -> None:
     found = json.loads((out / "metrics.json").read_text())
-    assert set(found["balanced_accuracy"]) == {"mean", "sd", "folds"}
+    assert set(found["balanced_accuracy"]) == {"mean", "sd", "folds", "interval"}
     assert len(found["balanced_accuracy"]["folds"]) == 4
     assert found["certificate"]["gap"] < 1e-7
     assert set(found["certificate"]) == {"gap", "kkt"}
@@ -100,7 +100,7 @@ def test_predictions_have_a_row_a_sample(out: Path, study: Study) -> None:
 def test_run_json_says_how_it_was_made(out: Path) -> None:
     run = json.loads((out / "run.json").read_text())
     assert run["arguments"] == {"data": "small.csv"}
-    assert run["settings"] == {"rule": "1se", "n_alphas": 15, "folds": 4, "seed": 0, "class_weight": "balanced"}
+    assert run["settings"] == dataclasses.asdict(Settings(n_alphas=15, folds=4))
     assert run["seed"] == 0
     assert run["versions"]["spred"]
     assert any("samples, 30 genes" in note for note in run["notes"])
@@ -116,13 +116,23 @@ def test_the_page_is_well_formed(html: str) -> None:
 
 def test_the_page_loads_nothing(html: str) -> None:
     assert "http://" not in html
-    assert "https://" not in html
-    assert not re.search(r'\b(?:src|href)="(?!#|data:)', html)
+    assert set(re.findall(r'https://[^/"]+', html)) <= {"https://www.ncbi.nlm.nih.gov"}
+    assert not re.search(r'\bsrc="(?!data:)', html)
+    assert "<link" not in html
+    assert not re.search(r'(?<!<a )\bhref="(?!#|data:)', html)
+
+
+def test_symbols_lead_to_their_gene_and_probes_nowhere() -> None:
+    assert link("TP53") == "https://www.ncbi.nlm.nih.gov/gene/?term=TP53%5Bsym%5D"
+    assert link("MYC /// HLA-A").endswith("MYC%5Bsym%5D%20OR%20HLA-A%5Bsym%5D")
+    assert link("C1orf112")
+    for name in ("M23197_at", "AFFX-BioB-5_at", "", "gene_1", "<script>", 'A" onclick="'):
+        assert link(name) == ""
 
 
 def test_the_page_shows_the_result(html: str, study: Study) -> None:
     for gene in study.genes["gene"]:
-        assert f">{gene}</td>" in html
+        assert f">{gene}</a></td>" in html
     assert "balanced accuracy, held out" in html
     assert "Methods, ready for a paper" in html
     for note in study.notes:
@@ -146,7 +156,7 @@ def test_the_same_study_gives_the_same_page(study: Study, html: str, tmp_path: P
 
 def test_an_empty_list_is_a_result(study: Study, tmp_path: Path) -> None:
     html = written(dataclasses.replace(study, genes=study.genes.head(0)), tmp_path)[1]
-    assert "No gene was selected. By the rule &#39;1se&#39;" in html
+    assert "No gene was selected. By the rule &#39;short&#39;" in html
     assert "None of 30 genes was selected" in html
 
 

@@ -6,20 +6,32 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from scipy import stats
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 
-from spred.genes.scores import balanced_accuracy, fold_auc, r2, score_classes, score_numbers, spread
+from spred.exact.target import survival_target
+from spred.genes.scores import (
+    balanced_accuracy,
+    by_risk,
+    concordance,
+    fold_auc,
+    r2,
+    score_classes,
+    score_numbers,
+    score_survival,
+    spread,
+)
 
 
 def fold(test: list[int], predicted: list[object], probabilities: object = None, n: int = 6) -> SimpleNamespace:
     train = np.setdiff1d(np.arange(n), test)
-    estimator = SimpleNamespace(classes_=np.array(["a", "b"], dtype=object))
     return SimpleNamespace(
         test=np.array(test),
         train=train,
         predicted=np.array(predicted, dtype=object if isinstance(predicted[0], str) else float),
         probabilities=None if probabilities is None else np.array(probabilities),
-        estimator=estimator,
+        repeat=0,
+        middle=0.0,
     )
 
 
@@ -53,7 +65,7 @@ def test_a_study_of_classes_by_hand() -> None:
         fold([0, 1, 4], ["a", "b", "b"], [sure, unsure, unsure]),
         fold([2, 3, 5], ["a", "a", "a"], [sure, sure, sure]),
     )
-    score = score_classes(SimpleNamespace(folds=folds), y, ["a", "b"])
+    score = score_classes(folds, y)
     assert score.balanced_accuracy.folds == (0.75, 0.5)
     assert score.balanced_accuracy.mean == 0.625
     assert score.balanced_accuracy.sd == pytest.approx(0.25 / np.sqrt(2))
@@ -66,13 +78,13 @@ def test_a_study_of_classes_by_hand() -> None:
 def test_folds_of_one_class_each_have_no_auc() -> None:
     y = np.array(["a", "b"], dtype=object)
     folds = (fold([0], ["a"], [[0.9, 0.1]], n=2), fold([1], ["b"], [[0.1, 0.9]], n=2))
-    assert score_classes(SimpleNamespace(folds=folds), y, ["a", "b"]).auc is None
+    assert score_classes(folds, y).auc is None
 
 
 def test_a_study_of_numbers_by_hand() -> None:
     y = np.array([0.0, 2.0, 4.0, 6.0, 8.0, 10.0])
     folds = (fold([0, 5], [0.0, 10.0]), fold([1, 2], [6.0, 6.0]))
-    score = score_numbers(SimpleNamespace(folds=folds), y)
+    score = score_numbers(folds, y)
     assert score.r2.folds == pytest.approx((1.0, 1 - 20 / 20))
     assert score.mean_absolute_error.folds == (0.0, 3.0)
 
@@ -83,5 +95,24 @@ def test_r2_of_the_training_mean_is_zero() -> None:
     assert r2(np.array([2.5]), np.array([3.0]), 2.5) == 0.0
 
 
-def test_a_single_fold_has_no_spread() -> None:
-    assert spread([0.5]).sd == 0.0
+def test_a_study_of_survival_by_hand() -> None:
+    y = survival_target([True, True, False, True, True, False], [1.0, 2.0, 3.0, 4.0, 5.0, 6.0])
+    folds = (fold([0, 1, 2], [3.0, 1.0, 2.0]), fold([3, 4, 5], [-1.0, -2.0, -3.0]))
+    score = score_survival(folds, y)
+    assert score.concordance.folds == pytest.approx((2 / 3, 1.0))
+    low, high = by_risk(folds, y)
+    assert (sorted(low["time"]), sorted(high["time"])) == ([4.0, 5.0, 6.0], [1.0, 2.0, 3.0])
+    expected = stats.logrank(stats.CensoredData([4, 5], right=[6]), stats.CensoredData([1, 2], right=[3])).pvalue
+    assert score.logrank_p == pytest.approx(expected)
+
+
+def test_a_fold_that_cannot_be_compared_scores_as_guessing() -> None:
+    assert concordance(survival_target([False, False], [1.0, 2.0]), np.array([1.0, 2.0])) == 0.5
+
+
+def test_the_interval_is_that_of_nadeau_and_bengio_within_the_range_of_the_score() -> None:
+    folds = [fold([0], [0.0], n=5)] * 4
+    found = spread([0.5, 0.7, 0.6, 0.8], folds, (-np.inf, np.inf))
+    half = stats.t.ppf(0.975, 3) * np.sqrt((1 / 4 + 1 / 4) * np.var([0.5, 0.7, 0.6, 0.8], ddof=1))
+    assert found.interval == pytest.approx((0.65 - half, 0.65 + half))
+    assert spread([0.5, 0.7, 0.6, 0.8], folds, (0.0, 1.0)).interval[1] <= 1.0

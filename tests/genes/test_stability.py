@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from spred.genes import Study, add_stability, evidence, run_study, write_study
+from spred.genes import Settings, Study, add_stability, evidence, run_study, write_study
 from spred.genes.stability import agreement, nogueira
 
 
@@ -22,7 +22,7 @@ def stable(study: Study) -> Study:
 @pytest.fixture(scope="module")
 def noise(study: Study) -> Study:
     values = np.random.default_rng(1).normal(size=(40, 30))
-    small = run_study(dataclasses.replace(study.expression, values=values), n_alphas=6, folds=3)
+    small = run_study(dataclasses.replace(study.expression, values=values), Settings(n_alphas=6, folds=3))
     return add_stability(small, n_pairs=15, pfer=0.05)
 
 

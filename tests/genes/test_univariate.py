@@ -6,7 +6,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from spred.genes.univariate import adjusted, correlations, neighbours, p_values
+from spred.core.losses import get_loss
+from spred.exact.target import final_target, survival_target
+from spred.genes.survival import censored
+from spred.genes.univariate import adjusted, correlations, cox_score, neighbours, p_values
 
 RNG = np.random.default_rng(0)
 VALUES = RNG.normal(size=(30, 12))
@@ -16,24 +19,40 @@ LABELS = np.repeat(["a", "b", "c"], [8, 10, 12])
 def test_two_classes_are_welchs_test() -> None:
     labels = np.where(LABELS == "a", "a", "b")
     expected = stats.ttest_ind(VALUES[labels == "a"], VALUES[labels == "b"], equal_var=False).pvalue
-    np.testing.assert_allclose(p_values(VALUES, labels, ["a", "b"]), expected)
+    np.testing.assert_allclose(p_values(VALUES, labels, "classification"), expected)
 
 
 def test_more_classes_are_an_analysis_of_variance() -> None:
     expected = stats.f_oneway(*(VALUES[c == LABELS] for c in "abc")).pvalue
-    np.testing.assert_allclose(p_values(VALUES, LABELS, ["a", "b", "c"]), expected)
+    np.testing.assert_allclose(p_values(VALUES, LABELS, "classification"), expected)
 
 
 def test_a_number_is_pearsons_correlation() -> None:
     y = RNG.normal(size=30)
     expected = [stats.pearsonr(column, y).pvalue for column in VALUES.T]
-    np.testing.assert_allclose(p_values(VALUES, y, []), expected)
+    np.testing.assert_allclose(p_values(VALUES, y, "regression"), expected)
+
+
+def test_a_binary_gene_and_a_survival_time_are_the_log_rank_test() -> None:
+    y = survival_target(RNG.random(30) < 0.7, RNG.exponential(size=30))
+    half = np.arange(30) % 2 == 0
+    expected = stats.logrank(censored(y[half]), censored(y[~half])).pvalue
+    assert p_values(half[:, None].astype(float), y, "survival")[0] == pytest.approx(expected)
+
+
+def test_the_score_test_of_cox_is_slope_and_curvature_of_its_loss_at_nought() -> None:
+    y = survival_target(RNG.random(30) < 0.7, np.ceil(4 * RNG.exponential(size=30)))  # with ties
+    loss, sets = get_loss("cox"), final_target(get_loss("cox"), y)
+    x, step, share = VALUES[:, 0], 1e-4, np.full(30, 1 / 30)
+    low, middle, high = (30 * float(loss.value(t * x, sets, share)) for t in (-step, 0.0, step))
+    slope, curvature = (high - low) / (2 * step), (high - 2 * middle + low) / step**2
+    assert cox_score(VALUES, y)[0] == pytest.approx(slope**2 / curvature, rel=1e-3)
 
 
 def test_what_cannot_be_tested_has_p_1() -> None:
     flat = np.ones((30, 1))
-    assert p_values(flat, LABELS, ["a", "b", "c"]).tolist() == [1.0]
-    assert p_values(VALUES[:5], np.array(["a", *"bbbb"]), ["a", "b"]).tolist() == [1.0] * 12
+    assert p_values(flat, LABELS, "classification").tolist() == [1.0]
+    assert p_values(VALUES[:5], np.array(["a", *"bbbb"]), "classification").tolist() == [1.0] * 12
 
 
 def test_adjusted_p_values_are_scipys() -> None:

@@ -94,3 +94,16 @@ def test_roc_curves_have_a_mean() -> None:
     assert len(figure.axes[0].lines) == 4
     assert "true positive rate (a$b)" in texts(figure)
     assert len(plots.roc_plot([], positive="x").axes[0].lines) == 1
+
+
+def test_survival_curves_step_to_the_last_time_and_mark_who_left() -> None:
+    low = ("low risk", np.array([0.0, 2.0]), np.array([1.0, 0.5]), np.array([1.0, 9.0]))
+    high = ("high risk", np.array([0.0, 1.0, 3.0]), np.array([1.0, 0.4, 0.0]), np.empty(0))
+    figure = plots.survival_plot([low, high], time="days", p=0.0123)
+    curve, ticks = figure.axes[0].lines[:2]
+    assert curve.get_xdata()[-1] == 9.0
+    assert ticks.get_ydata().tolist() == [1.0, 0.5]
+    text = texts(figure)
+    for words in ("low risk", "high risk", "days", "log-rank p = 0.012"):
+        assert words in text
+    assert "log-rank" not in texts(plots.survival_plot([low], time="days", p=None))

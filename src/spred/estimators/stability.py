@@ -12,11 +12,12 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
+from copy import copy
 from typing import Any, Self
 
 import numpy as np
-from joblib import Parallel, delayed
 from numpy.typing import ArrayLike
+from scipy import sparse
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
 from sklearn.feature_selection import SelectorMixin
 from sklearn.utils import get_tags
@@ -27,6 +28,7 @@ from spred.estimators.base import SparseLinear
 from spred.estimators.tails import BOUNDS
 from spred.exact.newton import Limits
 from spred.exact.path import path_of
+from spred.output.tasks import Arrays, Store, run_tasks
 
 LOWEST = 0.55  # no feature that nearly every second half leaves out is called stable, whatever the bound allows
 MOST_OF_HALF = 1.0  # features per sample of a half: an L1 model has no more
@@ -48,6 +50,8 @@ class StabilitySelection(MetaEstimatorMixin, SelectorMixin, BaseEstimator):
             bound, and no more than a half has samples.
         n_pairs: B, the number of complementary pairs.
         bound: ``"r-concave"`` or ``"worst-case"``.
+        decoys: let a decoy of each feature take part, its column in another order of the samples, to estimate the false
+            share. Decoys compete for the q places and count among the features of the bound.
         n_jobs: halves at a time, through joblib.
         random_state: seed of the halves.
 
@@ -56,9 +60,13 @@ class StabilitySelection(MetaEstimatorMixin, SelectorMixin, BaseEstimator):
         threshold_: the smallest frequency that is kept, at least 0.55.
         pfer_: the bound at that threshold.
         n_selected_: q.
+        fdp_: estimated share of false features at the threshold, (decoys + 1) / features up to 1; None without decoys.
+        n_decoys_: decoys that reach the threshold.
+        decoy_frequency_: ``(p,)``, share of the halves that select each decoy; None without decoys.
         n_features_in_, feature_names_in_: as everywhere in scikit-learn.
 
-    Source: Shah and Samworth (2013), bounds (5) and (8).
+    Source: Shah and Samworth (2013), bounds (5) and (8); decoys counted as by R. F. Barber and E. Candès, Annals of
+    Statistics 43, 2015, and in Stabl (J. Hédou et al., Nature Biotechnology 42, 2024).
 
     >>> import numpy as np, spred
     >>> rng = np.random.default_rng(0)
@@ -69,6 +77,7 @@ class StabilitySelection(MetaEstimatorMixin, SelectorMixin, BaseEstimator):
     """
 
     selection_frequency_: np.ndarray
+    decoy_frequency_: np.ndarray | None
     threshold_: float
 
     def __init__(
@@ -79,6 +88,7 @@ class StabilitySelection(MetaEstimatorMixin, SelectorMixin, BaseEstimator):
         n_selected: int | None = None,
         n_pairs: int = 50,
         bound: str = "r-concave",
+        decoys: bool = False,
         n_jobs: int | None = None,
         random_state: int | None = 0,
     ) -> None:
@@ -87,6 +97,7 @@ class StabilitySelection(MetaEstimatorMixin, SelectorMixin, BaseEstimator):
         self.n_selected = n_selected
         self.n_pairs = n_pairs
         self.bound = bound
+        self.decoys = decoys
         self.n_jobs = n_jobs
         self.random_state = random_state
 
@@ -96,11 +107,12 @@ class StabilitySelection(MetaEstimatorMixin, SelectorMixin, BaseEstimator):
         y: ArrayLike,
         groups: ArrayLike | None = None,
         on_half: Callable[[int, int], None] | None = None,
+        store: Store | None = None,
     ) -> Self:
         """Count selections over the halves of ``X`` (n, p) and ``y`` (n,).
 
         Samples with one label in ``groups`` go to the same half; classes are shared out evenly. ``on_half`` is called
-        with (done, total).
+        with (done, total). Finished halves are kept in ``store``, and taken from there.
 
         Raises:
             InputError: another kind of estimator, an option out of range, or too few samples for two halves.
@@ -115,18 +127,33 @@ class StabilitySelection(MetaEstimatorMixin, SelectorMixin, BaseEstimator):
             raise InputError(f"n_samples = {len(target)}; two halves of two samples need at least 4")
         labels = shared_out(target, base._classification)
         halves = list(complementary_halves(labels, len(target), self.n_pairs, groups, self.random_state))
-        free = self._free(data.shape[1])
+        free, p = self._free(data.shape[1]), data.shape[1]
+        if self.decoys:
+            base, data, free = with_decoys(base, data, free, self.random_state)
         n_open = int((~free).sum())
         self.n_selected_ = self._choose_q(n_open, min(len(half) for half in halves))
         self.threshold_, self.pfer_ = self._choose_threshold(n_open)
-        tasks = (delayed(entering)(base, data, target, weight, half, free, self.n_selected_) for half in halves)
-        counts = np.zeros(data.shape[1])
-        for done, chosen in enumerate(Parallel(n_jobs=self.n_jobs, return_as="generator")(tasks), start=1):
-            counts[chosen] += 1
-            if on_half is not None:
-                on_half(done, len(halves))
-        self.selection_frequency_ = counts / len(halves)
+        tasks = [(base, data, target, weight, half, free, self.n_selected_) for half in halves]
+        kept = None if store is None else self._stage(store, data, target, weight, halves[0])
+        pieces = run_tasks(entering, tasks, n_jobs=self.n_jobs, store=kept, on_done=on_half)
+        chosen = np.concatenate([piece["entered"] for piece in pieces])
+        frequency = np.bincount(chosen, minlength=data.shape[1]) / len(halves)
+        self._keep(frequency[:p], frequency[p:] if self.decoys else None)
         return self
+
+    def _keep(self, frequency: np.ndarray, decoys: np.ndarray | None) -> None:
+        """Store the frequencies, and the estimate that decoys give at the threshold."""
+        self.selection_frequency_, self.decoy_frequency_ = frequency, decoys
+        self.n_decoys_ = 0 if decoys is None else int(self._passes(decoys).sum())
+        self.fdp_ = None if decoys is None else false_share(self.n_decoys_, int(self._passes(frequency).sum()))
+
+    def _passes(self, frequency: np.ndarray) -> np.ndarray:
+        return frequency >= self.threshold_ - 1e-9
+
+    def _stage(self, store: Store, data: Any, target: np.ndarray, weight: np.ndarray | None, half: np.ndarray) -> Store:
+        """Return the store for halves of this kind; ``half``, the first, stands for groups and seed."""
+        options = sorted(self.estimator.get_params().items())
+        return store.stage("halves", data, target, weight, half, self.n_selected_, self.decoys, options)
 
     def _check_options(self) -> None:
         if not isinstance(self.estimator, SparseLinear):
@@ -172,7 +199,7 @@ class StabilitySelection(MetaEstimatorMixin, SelectorMixin, BaseEstimator):
 
     def _get_support_mask(self) -> np.ndarray:
         check_is_fitted(self)
-        return self.selection_frequency_ >= self.threshold_ - 1e-9
+        return self._passes(self.selection_frequency_)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -237,8 +264,8 @@ def entering(
     half: np.ndarray,
     free: np.ndarray,
     q: int,
-) -> np.ndarray:
-    """Return the first q features on the path of a half: by the alpha at which they enter, then by size."""
+) -> Arrays:
+    """Return as ``entered`` the first q features on the path of a half: by the alpha where they enter, then by size."""
     inside = None if weight is None else weight[half]
     problem = estimator._problem(X[half], target[half], inside, estimator._loss_name())
     coefs = path_of(problem, n_alphas=N_ALPHAS, eps=EPS, limits=ROUGH).coefs
@@ -248,4 +275,36 @@ def entering(
     ever = np.flatnonzero(size.any(axis=0))
     enters = (size[:, ever] > 0).argmax(axis=0)
     order = np.lexsort((-size[enters, ever], enters))
-    return ever[order[:q]]
+    return {"entered": ever[order[:q]]}
+
+
+def with_decoys(estimator: Any, X: Any, free: np.ndarray, random_state: int | None) -> tuple[Any, Any, np.ndarray]:
+    """Return the estimator, the design and the free features with a decoy behind each feature that is not free.
+
+    The decoys are the same columns with the samples in one other order: they are correlated with one another as the
+    features are, and know nothing of the target.
+    """
+    if estimator.feature_groups is not None:
+        raise InputError("decoys of feature groups are not made; leave out feature_groups or decoys")
+    order = np.random.default_rng(random_state).permutation(X.shape[0])
+    false = X[order] if free.sum() == 0 else flattened(X[order], free)
+    both = sparse.hstack([X, false], format="csc") if sparse.issparse(X) else np.hstack([X, false])
+    weights = estimator.penalty_weights
+    if weights is not None:
+        open_ = np.where(free, 1.0, np.asarray(weights, dtype=np.float64))
+        estimator = copy(estimator).set_params(penalty_weights=np.r_[weights, open_])  # keeps the classes it has read
+    return estimator, both, np.r_[free, free]
+
+
+def flattened(X: Any, which: np.ndarray) -> Any:
+    """Return a copy with these columns at 0: no model selects them."""
+    return X @ sparse.diags_array((~which).astype(np.float64)) if sparse.issparse(X) else np.where(which, 0.0, X)
+
+
+def false_share(n_decoys: int, n_features: int) -> float:
+    """Estimate the share of false ones among features above a threshold by the decoys above it.
+
+    >>> false_share(0, 4), false_share(3, 2)
+    (0.25, 1.0)
+    """
+    return min(1.0, (n_decoys + 1) / max(n_features, 1))

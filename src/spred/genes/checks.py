@@ -49,7 +49,7 @@ def confounded(expression: Expression) -> Iterator[str]:
     if not expression.classes:
         return
     for name in expression.table.columns:
-        if not TECHNICAL.search(str(name)) or name in (expression.target_name, expression.group_name):
+        if not TECHNICAL.search(str(name)) or name in expression.asked:
             continue
         v, p = association(expression.table[name], expression.target)
         if v >= STRONG and p < UNLIKELY:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
+import numpy as np
+
 from spred.genes.expression import count
-from spred.genes.findings import Stability
-from spred.genes.scores import ClassScore, Spread
+from spred.genes.findings import Baseline, Stability
+from spred.genes.scores import METRICS, Spread
 from spred.genes.stability import agreement
 from spred.genes.study import Study
 
@@ -29,6 +33,12 @@ def stable(study: Study, found: Stability) -> str:
         f"At most {found.pfer:.2g} of the genes that a half selects no more often than chance would are expected in "
         f"such a list ({found.bound} bound of Shah and Samworth)"
     )
+    if found.fdp is not None:
+        reached = "none" if found.n_decoys == 0 else str(found.n_decoys)
+        promise += (
+            f"; of as many decoys, genes in another order of the samples, {reached} got as far, which puts the share "
+            f"of false genes at {found.fdp:.0%} or so"
+        )
     if not n:
         top = float(found.frequency.max())
         return (
@@ -56,17 +66,19 @@ def agreement_text(study: Study) -> str:
     if index is None:
         return ""
     return (
-        f"Nogueira's index of agreement between the {len(study.nested.folds)} outer folds is {index:.2f} "
+        f"Nogueira's index of agreement between the {len(study.folds)} outer folds is {index:.2f} "
         "(1: the same genes in every fold; 0: no more in common than chance gives)."
     )
 
 
 def comparison(study: Study) -> tuple[list[str], list[list[str]]]:
     """Return the table of methods in the same folds: headings and rows of text."""
-    what = "balanced accuracy" if isinstance(study.score, ClassScore) else "R²"
-    rows = [["spred", written(own_score(study)), spoken_range(study.n_selected_folds)]]
-    rows += [[b.name, written(b.score), spoken_range(b.n_genes)] for b in study.baselines]
-    return ["method", what, "genes in a fold"], rows
+    own = Baseline("spred", study.score.main, study.n_selected_folds)
+    rows = [
+        [b.name, written(b.score), written_interval(b.score), f"{np.mean(b.n_genes):.1f}", spoken_range(b.n_genes)]
+        for b in (own, *study.baselines)
+    ]
+    return ["method", METRICS[study.expression.task].name, "95 % interval", "genes, mean", "range"], rows
 
 
 def permutation_text(study: Study) -> str:
@@ -85,7 +97,9 @@ def lines(study: Study) -> list[str]:
     """Return what was added to a study, a sentence or row each, for the terminal."""
     said = []
     if study.baselines:
-        said += [f"  {score:>14}  {name}, in the same folds" for name, score, _ in comparison(study)[1][1:]]
+        said += [
+            f"  {row[1]:>14}  {row[0]}, in the same folds, with {row[3]} genes" for row in comparison(study)[1][1:]
+        ]
     if study.permutations is not None:
         said.append(permutation_text(study))
     if study.stability is not None:
@@ -106,11 +120,14 @@ def numbers(study: Study) -> dict[str, object]:
             "bound": s.bound,
             "n_selected": s.n_selected,
             "n_pairs": s.n_pairs,
+            "fdp": s.fdp,
+            "n_decoys": s.n_decoys,
             "seconds": round(s.seconds, 3),
         }
     if study.baselines:
         found["baselines"] = {
-            b.name: {"mean": b.score.mean, "sd": b.score.sd, "folds": b.score.folds} for b in study.baselines
+            b.name: {**asdict(b.score), "n_genes": float(np.mean(b.n_genes)), "n_genes_folds": b.n_genes}
+            for b in study.baselines
         }
     if study.permutations is not None:
         p = study.permutations
@@ -118,14 +135,14 @@ def numbers(study: Study) -> dict[str, object]:
     return found
 
 
-def own_score(study: Study) -> Spread:
-    """Return the score that is compared: balanced accuracy, or R²."""
-    return study.score.balanced_accuracy if isinstance(study.score, ClassScore) else study.score.r2
-
-
 def written(score: Spread) -> str:
     """Write a mean and its sd."""
     return f"{score.mean:.2f} ± {score.sd:.2f}"
+
+
+def written_interval(score: Spread) -> str:
+    """Write an interval; folds that all score the same tell none."""
+    return "–" if not score.sd else f"{score.interval[0]:.2f} to {score.interval[1]:.2f}"
 
 
 def spoken_range(counts: tuple[int, ...]) -> str:

@@ -17,8 +17,10 @@ import pandas as pd
 
 from spred.errors import InputError, did_you_mean
 from spred.genes.preprocess import needs_log2
+from spred.genes.survival import make_survival
 
 Task = Literal["auto", "classification", "regression"]
+Found = Literal["classification", "regression", "survival"]
 
 MANY_NUMBERS = 10  # a numeric target with more distinct values than this is a quantity, not a class
 
@@ -68,9 +70,10 @@ class Expression:
         genes: gene (or probe) names, unique, shape (n_genes,).
         symbols: gene symbols, shape (n_genes,), or None.
         table: the sample table: every annotation of the samples kept.
-        target_name: the column to predict.
-        target: its values: names of classes (str), or numbers (float) for a regression; shape (n_samples,).
-        task: "classification" or "regression".
+        target_name: the column to predict; for survival that of the times.
+        target: its values: names of classes (str), numbers (float) for a regression, or for survival a structured array
+            of ``event`` and ``time``; shape (n_samples,).
+        task: "classification", "regression" or "survival".
         group: who each sample comes from, or None; samples of one group are never split across folds.
         group_name: the column of ``group``, or None.
         log2: whether the values are intensities that the pipeline takes to the log2 scale.
@@ -78,6 +81,8 @@ class Expression:
         collapse: how probes became genes: "none", "mean" or "variance".
         covariates: what the model adjusts for.
         adjusted_for: the same in numbers, a column or more each, shape (n_samples, c); gaps are NaN.
+        event_name: for survival, the column that says whether the time ended with the event; else None.
+        source: the file that it was read from.
     """
 
     name: str
@@ -88,7 +93,7 @@ class Expression:
     table: pd.DataFrame
     target_name: str
     target: np.ndarray
-    task: Literal["classification", "regression"]
+    task: Found
     group: np.ndarray | None
     group_name: str | None
     log2: bool
@@ -96,6 +101,8 @@ class Expression:
     collapse: Literal["none", "mean", "variance"] = "none"
     covariates: tuple[Covariate, ...] = ()
     adjusted_for: np.ndarray | None = None
+    event_name: str | None = None
+    source: str = ""
 
     @property
     def design(self) -> np.ndarray:
@@ -103,9 +110,26 @@ class Expression:
         return self.values if self.adjusted_for is None else np.column_stack([self.values, self.adjusted_for])
 
     @property
+    def asked(self) -> set[str | None]:
+        """The columns that have a part of their own: target, event and group."""
+        return {self.target_name, self.event_name, self.group_name}
+
+    @property
+    def n_free(self) -> int:
+        """How many columns of the design are covariates."""
+        return 0 if self.adjusted_for is None else self.adjusted_for.shape[1]
+
+    @property
     def classes(self) -> list[str]:
-        """The names of the classes in sorted order; empty for a regression."""
+        """The names of the classes in sorted order; empty for other tasks."""
         return sorted(set(self.target.tolist())) if self.task == "classification" else []
+
+    @property
+    def strata(self) -> np.ndarray | None:
+        """What folds and halves get their share of: classes, or events of survival times; None for numbers."""
+        if self.task == "survival":
+            return self.target["event"].astype(int)
+        return self.target if self.task == "classification" else None
 
 
 def choose(
@@ -116,11 +140,12 @@ def choose(
     group: str | None,
     log2: bool | Literal["auto"],
     task: Task,
+    event: str | None = None,
 ) -> Expression:
     """Choose what is predicted from what: a :class:`Table` becomes an :class:`Expression`.
 
     Samples without a target are dropped, genes without a single value too, repeated gene names are numbered;
-    each of these leaves a note.
+    each of these leaves a note. With ``event`` the target is a survival time.
 
     Raises:
         InputError: no such column, fewer than two classes, a sample without its group, an empty table.
@@ -130,9 +155,16 @@ def choose(
         find_column(table.annotations, group)
         if group == target_name:
             raise InputError(f"column {group!r} is both the target and the group; name two columns")
-    table = number_repeats(drop_empty_genes(drop_unlabelled(table, target_name)))
+    table = drop_unlabelled(table, target_name)
+    if event is not None:
+        table = drop_unlabelled(table, find_column(table.annotations, event))
+    table = number_repeats(drop_empty_genes(table))
     refuse_infinite(table)
-    found_task, y = make_target(table.annotations[target_name], task)
+    found_task: Found
+    if event is not None:
+        found_task, y = "survival", make_survival(table.annotations[target_name], table.annotations[event])
+    else:
+        found_task, y = make_target(table.annotations[target_name], task)
     apply_log2 = needs_log2(table.values) if log2 == "auto" else bool(log2)
     notes = [*table.notes, log2_note(log2, apply_log2)]
     if task == "auto" and found_task == "regression":
@@ -154,6 +186,7 @@ def choose(
         group_name=group,
         log2=apply_log2,
         notes=tuple(notes),
+        event_name=event,
     )
 
 

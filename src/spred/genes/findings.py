@@ -1,6 +1,6 @@
 """What can be added to a study after it is done: records of other methods, of meaningless labels, of stability.
 
-``baselines.py`` and ``stability.py`` find them; the report shows those that are there.
+``baselines.py``, ``permutations.py`` and ``stability.py`` find them; the report shows those that are there.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ class Baseline:
 
     Attributes:
         name: what it is.
-        score: balanced accuracy, or R² for a number.
+        score: balanced accuracy, R² or concordance.
         n_genes: genes it used in each fold.
     """
 
@@ -33,7 +33,7 @@ class Permutations:
     """The score that meaningless labels get: the same folds, at the alphas that were chosen for the true ones.
 
     Attributes:
-        observed: mean score over the folds with the true labels.
+        observed: mean score over the folds (of the first repeat) with the true labels.
         scores: the same with each set of permuted labels.
         p: (1 + how many of these are at least as good) / (1 + how many there are).
         seconds: wall time.
@@ -57,6 +57,8 @@ class Stability:
         n_selected: genes that each half selected.
         n_pairs: complementary pairs of halves.
         bound: which bound ("r-concave" or "worst-case").
+        fdp: estimated share of false genes in the list, from decoys; None without decoys.
+        n_decoys: decoys that reached the threshold.
         seconds: wall time.
     """
 
@@ -67,4 +69,6 @@ class Stability:
     n_selected: int
     n_pairs: int
     bound: str
+    fdp: float | None
+    n_decoys: int
     seconds: float

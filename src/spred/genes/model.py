@@ -7,7 +7,7 @@ coefficients, the scale, and which samples the selection saw. Genes are matched 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
 from pathlib import Path
@@ -19,13 +19,17 @@ import pandas as pd
 from spred import __version__
 from spred.core.losses import get_loss
 from spred.errors import FileError, InputError, where
+from spred.exact.target import survival_target
 from spred.genes.annotation import collapse_probes
 from spred.genes.covariates import encode
-from spred.genes.expression import Covariate, Table, count, label, number_repeats, some
-from spred.genes.preprocess import log2_intensity, needs_log2
+from spred.genes.expression import Covariate, Found, Table, count, label, number_repeats, some
+from spred.genes.folds import support
+from spred.genes.models import linear_coefficients
+from spred.genes.preprocess import log2_intensity, needs_log2, quantile_normalized
 from spred.genes.readers import annotated, read_sheet, read_with_sheet, readable
-from spred.genes.scores import balanced_accuracy, r2
-from spred.genes.study import Study, last_step, support
+from spred.genes.scores import balanced_accuracy, concordance, r2
+from spred.genes.study import Study
+from spred.genes.survival import make_survival
 from spred.genes.tables import Request
 
 FORMAT = 1
@@ -37,8 +41,9 @@ class GeneModel:
 
     Attributes:
         name: the study that it comes from.
-        target: the column it predicts.
-        task: "classification" or "regression".
+        target: the column it predicts; for survival that of the times.
+        event: for survival, the column of the events; else empty.
+        task: "classification", "regression" or "survival".
         classes: names of the classes, sorted; empty for a regression.
         genes: names of the genes, k of them.
         medians: value of each gene for a gap, on the scale of the model.
@@ -51,11 +56,15 @@ class GeneModel:
         covariates: name and levels of each column that is adjusted for.
         covariate_medians: value of each of their columns in numbers for a gap.
         covariate_coef: their coefficients, rows as in ``coef``.
+        middle: for survival, the median risk of the training samples, where high risk begins; else 0.
+        reference: with quantile normalisation, the distribution that samples are brought to, rising; else empty.
+        all_genes: with quantile normalisation, the genes that the ranks are taken over; else empty.
     """
 
     name: str
     target: str
-    task: Literal["classification", "regression"]
+    event: str
+    task: Found
     classes: list[str]
     genes: list[str]
     medians: list[float]
@@ -68,6 +77,9 @@ class GeneModel:
     covariates: list[tuple[str, list[str]]]
     covariate_medians: list[float]
     covariate_coef: list[list[float]]
+    middle: float
+    reference: list[float]
+    all_genes: list[str]
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,8 +88,9 @@ class Application:
 
     Attributes:
         model: what was applied.
-        table: one row a sample: ``sample``, ``true`` (where known), ``predicted``, ``prob_<class>``.
-        score: balanced accuracy, or R² against the training mean; None where the truth is not known.
+        table: one row a sample: ``sample``, ``true`` (where known; for survival ``time`` and ``event``), ``predicted``,
+            ``prob_<class>``, or for survival the ``risk`` and its ``group``.
+        score: balanced accuracy, R² against the training mean, or concordance; None where the truth is not known.
         n_scored: samples in that score.
         notes: what was decided, in sentences.
     """
@@ -91,15 +104,17 @@ class Application:
 
 def model_of(study: Study) -> GeneModel:
     """Return the model of a study: the genes selected from all samples, and no others."""
-    expression, final = study.expression, last_step(study.model)
+    expression, final = study.expression, study.model[-1]
     n_genes = len(expression.genes)
     chosen = np.flatnonzero(support(expression, study.model))
-    medians, coef = study.model.named_steps["median"].statistics_, np.atleast_2d(final.coef_)
+    medians, coef = study.model.named_steps["median"].statistics_, linear_coefficients(final)
+    quantiles = study.model.named_steps.get("quantiles")
     values = expression.values[:, chosen]
     genes = [str(g) for g in expression.genes[chosen]]
     return GeneModel(
         name=expression.name,
         target=expression.target_name,
+        event=expression.event_name or "",
         task=expression.task,
         classes=expression.classes,
         genes=genes,
@@ -113,7 +128,15 @@ def model_of(study: Study) -> GeneModel:
         covariates=[(c.name, list(c.levels)) for c in expression.covariates],
         covariate_medians=medians[n_genes:].tolist(),
         covariate_coef=coef[:, n_genes:].tolist(),
+        middle=float(np.median(final_risk(study))) if expression.task == "survival" else 0.0,
+        reference=[] if quantiles is None else quantiles.reference_.tolist(),
+        all_genes=[] if quantiles is None else [str(g) for g in expression.genes],
     )
+
+
+def final_risk(study: Study) -> np.ndarray:
+    """Return what the final model says of the samples that it was fitted to."""
+    return study.model.predict(study.expression.design)
 
 
 def as_json(model: GeneModel) -> dict[str, object]:
@@ -183,14 +206,15 @@ def apply_model(
     sheet = read_sheet(labels)
     with where(str(data)):
         names = tuple(name for name, _ in model.covariates)
-        request = Request(target=target, labels=sheet, covariates=names, genes=frozenset(model.genes))
+        event = model.event if target is not None and model.event else None
+        request = Request(target=target, event=event, labels=sheet, covariates=names, genes=frozenset(model.genes))
         table = number_repeats(annotated(read_with_sheet(data, request, sheet), annotation))
         apply_log2 = check_scale(model, table, log2)
         table = collapsed_as(model, table, apply_log2)
         values = values_of(model, table)
         if target is not None:
             refuse_seen(model, table.samples, values)
-        return predict_table(model, table, scaled(model, values, apply_log2), target)
+        return predict_table(model, table, scaled(model, table, values, apply_log2), target)
 
 
 def collapsed_as(model: GeneModel, table: Table, log2: bool) -> Table:
@@ -203,14 +227,19 @@ def collapsed_as(model: GeneModel, table: Table, log2: bool) -> Table:
 
 def values_of(model: GeneModel, table: Table) -> np.ndarray:
     """Return the values of the model's genes in the model's order; every gene must be there."""
+    return table.values[:, places(model.genes, table, "the model")]
+
+
+def places(genes: list[str], table: Table, whose: str) -> list[int]:
+    """Return the columns of these genes in a table; every one must be there."""
     position = {gene: j for j, gene in enumerate(table.genes)}
-    absent = [gene for gene in model.genes if gene not in position]
+    absent = [gene for gene in genes if gene not in position]
     if absent:
         raise InputError(
-            f"{count(len(absent), 'gene')} of the {len(model.genes)} of the model not found: {some(absent)}; "
+            f"{count(len(absent), 'gene')} of the {len(genes)} of {whose} not found: {some(absent)}; "
             "a prediction needs them all, under the same names"
         )
-    return table.values[:, [position[gene] for gene in model.genes]]
+    return [position[gene] for gene in genes]
 
 
 def check_scale(model: GeneModel, table: Table, log2: bool | None) -> bool:
@@ -227,9 +256,14 @@ def check_scale(model: GeneModel, table: Table, log2: bool | None) -> bool:
     return model.log2
 
 
-def scaled(model: GeneModel, values: np.ndarray, log2: bool) -> np.ndarray:
+def scaled(model: GeneModel, table: Table, values: np.ndarray, log2: bool) -> np.ndarray:
     """Bring the values to the scale of the model, gaps filled with the training medians."""
+    if model.reference:
+        values = table.values[:, places(model.all_genes, table, "the study, over which quantiles are taken,")]
     values = log2_intensity(values) if log2 else values
+    if model.reference:
+        among = {gene: j for j, gene in enumerate(model.all_genes)}
+        values = quantile_normalized(values, np.asarray(model.reference))[:, [among[gene] for gene in model.genes]]
     return np.where(np.isnan(values), np.asarray(model.medians, dtype=np.float64), values)
 
 
@@ -255,21 +289,49 @@ def predict_table(model: GeneModel, table: Table, values: np.ndarray, target: st
     """Predict every sample; score those whose truth is known."""
     eta = values @ np.asarray(model.coef, dtype=np.float64).T + np.asarray(model.intercept) + adjustment(model, table)
     found = pd.DataFrame({"sample": table.samples})
-    truth = None if target is None else table.annotations[find_truth(table, target)]
-    if truth is not None:
-        found["true"] = (
-            truth.to_numpy() if model.task == "regression" else truth.map(label, na_action="ignore").to_numpy()
-        )
-    if model.task == "regression":
-        found["predicted"] = eta[:, 0]
-    else:
-        share = probabilities(eta)
-        found["predicted"] = np.array(model.classes, dtype=object)[share.argmax(axis=1)]
-        found = found.assign(**{f"prob_{c}": share[:, j] for j, c in enumerate(model.classes)})
-    known = np.zeros(len(found), dtype=bool) if truth is None else truth.notna().to_numpy()
+    if target is not None:
+        find_truth(table, target)
+        found = found.assign(**truth_of(model, table, target))
+    found = found.assign(**PREDICTED[model.task](model, eta))
+    known = np.zeros(len(found), dtype=bool) if target is None else found["true"].notna().to_numpy()
     score = score_of(model, found[known]) if known.any() else None
     notes = (*table.notes, f"The genes of the model ({len(model.genes)}) were found by name.")
     return Application(model, found, score, int(known.sum()), notes)
+
+
+def truth_of(model: GeneModel, table: Table, target: str) -> dict[str, np.ndarray]:
+    """Return the columns with the truth: ``true``, and for survival ``event`` beside the time."""
+    cells = table.annotations[target]
+    if model.task == "classification":
+        return {"true": cells.map(label, na_action="ignore").to_numpy()}
+    if model.task == "regression":
+        return {"true": cells.to_numpy()}
+    event = table.annotations[find_truth(table, model.event)]
+    known = (cells.notna() & event.notna()).to_numpy()
+    time, seen = np.full(len(cells), np.nan), np.zeros(len(cells), dtype=bool)
+    if known.any():
+        target_known = make_survival(cells[known], event[known])
+        time[known], seen[known] = target_known["time"], target_known["event"]
+    return {"true": time, "event": seen}
+
+
+def predicted_classes(model: GeneModel, eta: np.ndarray) -> dict[str, np.ndarray]:
+    """Return the class and the probabilities of each sample."""
+    share = probabilities(eta)
+    said = np.array(model.classes, dtype=object)[share.argmax(axis=1)]
+    return {"predicted": said, **{f"prob_{c}": share[:, j] for j, c in enumerate(model.classes)}}
+
+
+def predicted_risks(model: GeneModel, eta: np.ndarray) -> dict[str, np.ndarray]:
+    """Return the risk of each sample and whether it is high, that is above the median of the training samples."""
+    return {"risk": eta[:, 0], "group": np.where(eta[:, 0] > model.middle, "high", "low")}
+
+
+PREDICTED: dict[str, Callable[[GeneModel, np.ndarray], dict[str, np.ndarray]]] = {
+    "classification": predicted_classes,
+    "regression": lambda _, eta: {"predicted": eta[:, 0]},
+    "survival": predicted_risks,
+}
 
 
 def adjustment(model: GeneModel, table: Table) -> np.ndarray:
@@ -296,7 +358,10 @@ def probabilities(eta: np.ndarray) -> np.ndarray:
 
 
 def score_of(model: GeneModel, found: pd.DataFrame) -> float:
-    """Return the balanced accuracy, or R² against the mean of the training samples."""
+    """Return the balanced accuracy, R² against the mean of the training samples, or the concordance."""
+    if model.task == "survival":
+        target = survival_target(found["event"].to_numpy(), found["true"].to_numpy())
+        return concordance(target, found["risk"].to_numpy())
     if model.task == "regression":
         true = pd.to_numeric(found["true"], errors="coerce").to_numpy(dtype=np.float64)
         if np.isnan(true).any():

@@ -1,19 +1,13 @@
-"""What happens to the values between the file and the model, as steps of a scikit-learn pipeline.
+"""What happens to the values between the file and the model, as plain functions; ``steps.py`` puts them in order.
 
-The steps run inside every fold, so nothing is learned from held-out samples. Only the question whether the
-numbers are raw intensities is answered once, on the whole table: it is about their unit and never looks at
-the target.
+The question whether the numbers are raw intensities is answered once, on the whole table: it is about their unit
+and never looks at the target. Everything else is learned on the training samples of each fold.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
-
-if TYPE_CHECKING:
-    from sklearn.base import BaseEstimator
-    from sklearn.pipeline import Pipeline
+from scipy.stats import rankdata
 
 HIGHEST_LOG = 100.0  # 2¹⁰⁰: no logarithm of an intensity comes near; intensities pass it easily
 WIDEST_LOG = 50.0
@@ -45,26 +39,36 @@ def log2_intensity(values: np.ndarray) -> np.ndarray:
     return np.log2(1.0 + np.maximum(values, 0.0))
 
 
-def log2_genes(values: np.ndarray, n_genes: int) -> np.ndarray:
-    """Take the first ``n_genes`` columns to the log2 scale, and leave the covariates behind them alone."""
-    values = np.asarray(values)  # a data frame too
-    return np.column_stack([log2_intensity(values[:, :n_genes]), values[:, n_genes:]])
+def reference_quantiles(values: np.ndarray) -> np.ndarray:
+    """Return the mean distribution of the samples: the mean of each rank over the rows, ``(n_genes,)``, rising.
 
+    A row with gaps is stretched to all ranks first; a row without any value is left out.
 
-def pipeline(estimator: BaseEstimator, *, log2: bool, n_genes: int) -> Pipeline:
-    """Put the estimator behind the preprocessing: log2 of genes if asked for, then the training median for gaps.
-
-    Centring and scaling belong to spred's estimators, which also give genes without variance the coefficient
-    0.
+    >>> reference_quantiles(np.array([[1.0, 3.0, 2.0], [30.0, 10.0, 20.0]]))
+    array([ 5.5, 11. , 16.5])
     """
-    from sklearn.impute import SimpleImputer
-    from sklearn.pipeline import Pipeline
-    from sklearn.preprocessing import FunctionTransformer
+    places = (np.arange(values.shape[1]) + 0.5) / values.shape[1]
+    total, used = np.zeros(values.shape[1]), 0
+    for row in values:
+        filled = np.sort(row[~np.isnan(row)])
+        if len(filled):
+            total += np.interp(places, (np.arange(len(filled)) + 0.5) / len(filled), filled)
+            used += 1
+    return total / max(used, 1)
 
-    steps: list[tuple[str, object]] = []
-    if log2:
-        steps.append(
-            ("log2", FunctionTransformer(log2_genes, kw_args={"n_genes": n_genes}, feature_names_out="one-to-one"))
-        )
-    steps.append(("median", SimpleImputer(strategy="median", keep_empty_features=True)))
-    return Pipeline([*steps, ("model", estimator)])
+
+def quantile_normalized(values: np.ndarray, reference: np.ndarray) -> np.ndarray:
+    """Give each row the distribution ``reference``: every value becomes the reference value of its rank.
+
+    Equal values stay equal, gaps stay gaps. Source: B. M. Bolstad et al., Bioinformatics 19, 2003.
+
+    >>> quantile_normalized(np.array([[7.0, 9.0, 8.0]]), np.array([5.5, 11.0, 16.5]))
+    array([[ 5.5, 16.5, 11. ]])
+    """
+    places = (np.arange(len(reference)) + 0.5) / len(reference)
+    result = np.full(values.shape, np.nan)
+    for row, new in zip(values, result, strict=True):
+        there = ~np.isnan(row)
+        if there.any():
+            new[there] = np.interp((rankdata(row[there]) - 0.5) / there.sum(), places, reference)
+    return result

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
+from zipfile import BadZipFile
 
 import numpy as np
 import pandas as pd
@@ -21,16 +22,21 @@ import pandas as pd
 from spred.errors import FileError, InputError, did_you_mean, where
 from spred.genes.annotation import Collapse, annotate, collapse_expression, read_annotation
 from spred.genes.covariates import choose_covariates, encode, spoken
-from spred.genes.expression import Expression, Table, Task, choose, some
+from spred.genes.expression import Expression, Table, Task, choose, label, some
+from spred.genes.matrices import is_tenx, read_h5ad, read_tenx
 from spred.genes.series import is_series, read_series
 from spred.genes.soft import read_soft
 from spred.genes.tables import Request, delimited, from_frame, in_some_encoding, open_text, read_labels
+
+GAPS = ("NA", "N/A", "NaN", "nan", "null", "NULL", "")
+"""What stands for a missing cell in a sheet; pandas knows these in text files."""
 
 
 def read(
     path: str | Path,
     *,
     target: str | None = None,
+    event: str | None = None,
     group: str | None = None,
     labels: str | Path | None = None,
     log2: bool | Literal["auto"] = "auto",
@@ -44,6 +50,7 @@ def read(
     Args:
         path: a file whose suffix says its format (docs/genes.md lists them), or ``demo:tissue``.
         target: the column to predict. It may be left out where there is only one candidate.
+        event: the column that says whether a time in ``target`` ended with the event: the task is survival then.
         group: the column that says who a sample comes from; samples of one group stay in one fold.
         labels: a second file with the sample table: sample names first, one row a sample.
         log2: take the values to the log2 scale; "auto" decides by their range (see :func:`needs_log2`).
@@ -62,19 +69,23 @@ def read(
     >>> read("demo:tissue").values.shape
     (189, 500)
     """
+    if event is not None and target is None:
+        raise InputError(
+            f"column {event!r} says whether the event was seen; name the column of the times as the target"
+        )
     sheet = read_sheet(labels)
     if target is None and sheet is not None and len(sheet.columns.drop(group or [], errors="ignore")) == 1:
         target = str(sheet.columns.drop(group or [], errors="ignore")[0])
-    request = Request(target=target, group=group, labels=sheet, covariates=tuple(covariates))
+    request = Request(target=target, event=event, group=group, labels=sheet, covariates=tuple(covariates))
     with where(str(path)):
         table = annotated(read_with_sheet(path, request, sheet), annotation)
-        found = choose(table, name=title(path), target=target, group=group, log2=log2, task=task)
-        return adjust(collapse_expression(found, collapse), covariates)
+        found = choose(table, name=title(path), target=target, event=event, group=group, log2=log2, task=task)
+        return replace(adjust(collapse_expression(found, collapse), covariates), source=str(path))
 
 
 def adjust(expression: Expression, names: Sequence[str]) -> Expression:
     """Add the covariates that the model adjusts for."""
-    taken = [name for name in names if name in (expression.target_name, expression.group_name)]
+    taken = [name for name in names if name in expression.asked]
     if taken:
         raise InputError(f"column {taken[0]!r} is the target or the group, so it is no covariate; leave it out there")
     if not names:
@@ -118,6 +129,8 @@ def read_table(path: str | Path, request: Request) -> Table:
         return read_demo(str(path).removeprefix("demo:"))
     path = Path(path)
     with readable(path):
+        if is_tenx(path):
+            return read_tenx(path, request)
         suffix = Path(path.name.lower().removesuffix(".gz")).suffix
         if suffix not in READERS:
             known = ", ".join(READERS)
@@ -132,8 +145,8 @@ def read_table(path: str | Path, request: Request) -> Table:
 def readable(path: Path) -> Iterator[None]:
     """Turn what goes wrong while a file is opened and decoded into a sentence about that file."""
     try:
-        if path.is_dir():
-            raise FileError("this is a folder; name a file in it")
+        if path.is_dir() and not is_tenx(path):
+            raise FileError("this is a folder, and no 10x matrix is in it; name a file in it")
         if not path.exists():
             near = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
             raise FileError(f"no such file{did_you_mean(path.name, near)}")
@@ -196,6 +209,33 @@ def read_parquet(path: Path, request: Request) -> Table:
     return from_frame(header, frame.set_axis(range(len(header)), axis=1), request)
 
 
+def read_excel(path: Path, request: Request) -> Table:
+    """Read the first sheet of an Excel file, laid out as a CSV file; columns asked for by name stay text."""
+    try:
+        import openpyxl
+    except ImportError as err:
+        raise FileError("Excel files need the extra: pip install 'torch-spred[excel]'") from err
+    try:
+        book = openpyxl.load_workbook(path, read_only=True, data_only=True)
+    except (BadZipFile, KeyError, ValueError) as err:
+        raise FileError("this is no Excel file (.xlsx), or it is damaged; save it again") from err
+    sheet = book.worksheets[0]
+    rows = [list(row) for row in sheet.iter_rows(values_only=True) if any(cell is not None for cell in row)]
+    book.close()
+    if not rows:
+        raise InputError(f"the sheet {sheet.title!r} is empty")
+    header = ["" if name is None else str(name).strip() for name in rows[0]]
+    frame = pd.DataFrame(rows[1:]).replace(list(GAPS), np.nan)
+    asked = [i for i, name in enumerate(header) if i == 0 or name in request.columns]
+    frame = frame.infer_objects()
+    frame[asked] = frame[asked].map(label, na_action="ignore").astype(object)
+    table = from_frame(header, frame, request)
+    if len(book.sheetnames) == 1:
+        return table
+    note = f"The sheet {sheet.title!r} was read; there are {len(book.sheetnames)} in the file."
+    return replace(table, notes=[note, *table.notes])
+
+
 def read_mat(path: Path, request: Request) -> Table:
     """Read a MATLAB file: the largest matrix is samples × genes, vectors as long are annotations."""
     from scipy.io import loadmat
@@ -256,7 +296,9 @@ READERS: dict[str, Reader] = {
     ".csv": read_delimited,
     ".tsv": read_delimited,
     ".txt": read_delimited,
+    ".xlsx": read_excel,
     ".parquet": read_parquet,
+    ".h5ad": read_h5ad,
     ".mat": read_mat,
     ".soft": read_soft,
 }

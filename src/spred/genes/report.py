@@ -6,18 +6,23 @@ shows them. The words of the page are in ``words.py``, its look in ``report.html
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from urllib.parse import quote
 
 import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
 from spred.genes import evidence, words
+from spred.genes.folds import support
+from spred.genes.matrices import write_h5ad
 from spred.genes.model import as_json, model_of
-from spred.genes.scores import ClassScore
-from spred.genes.study import Study, last_step
+from spred.genes.scores import ClassScore, NumberScore, by_risk
+from spred.genes.study import Study
+from spred.genes.survival import kaplan_meier
 from spred.output import plots
 from spred.output.folder import results_folder, run_record, write_json
 from spred.output.html import inline, render
@@ -25,6 +30,8 @@ from spred.output.html import inline, render
 TEMPLATE = Path(__file__).with_name("report.html")
 MOST_ROWS = 500  # genes in the page's table
 MOST_IN_HEATMAP = 40
+SYMBOL = re.compile(r"[A-Z][A-Z0-9]*(-[A-Z0-9]+)*|C[0-9XY]+orf[0-9]+", re.ASCII)
+NCBI = "https://www.ncbi.nlm.nih.gov/gene/?term="
 DIGITS = {"p_value": 2, "q_value": 2}  # significant ones, where they are not three
 
 
@@ -38,12 +45,13 @@ class Heading:
 
 @dataclass(frozen=True)
 class Cell:
-    """A cell of the page's gene table: what is shown, what it is sorted by, its background."""
+    """A cell of the page's gene table: what is shown, what it is sorted by, its background, where a click leads."""
 
     text: str
     value: str
     is_name: bool = False
     tint: str = ""
+    link: str = ""
 
 
 @dataclass(frozen=True)
@@ -72,19 +80,23 @@ def write_study(study: Study, out: str | Path, *, arguments: Mapping[str, object
         write_json(folder / "metrics.json", metrics(study))
         write_json(folder / "model.json", as_json(model_of(study)))
         (folder / "report.html").write_text(page(study, run), encoding="utf-8")
+        if study.expression.source.lower().endswith(".h5ad"):
+            write_h5ad(Path(study.expression.source), folder / "genes.h5ad", study.expression.genes, columns(study))
     return Path(out)
 
 
 def metrics(study: Study) -> dict[str, object]:
     """Return the numbers of a study as they stand in metrics.json."""
-    expression, final = study.expression, last_step(study.model)
+    expression, final = study.expression, study.model[-1]
     return {
         "task": expression.task,
         "target": expression.target_name,
+        **({"event": expression.event_name} if expression.event_name else {}),
         **asdict(study.score),
         "classes": {c: int(np.sum(expression.target == c)) for c in expression.classes},
         "n_samples": len(expression.samples),
         "n_features": len(expression.genes),
+        **({"n_events": int(expression.target["event"].sum())} if expression.task == "survival" else {}),
         "n_selected": len(study.genes),
         "n_selected_folds": list(study.n_selected_folds),
         "alpha": float(final.alpha_),
@@ -94,18 +106,38 @@ def metrics(study: Study) -> dict[str, object]:
     }
 
 
+def columns(study: Study) -> dict[str, np.ndarray]:
+    """Return what is known of every gene of the study, for the ``var`` of an h5ad file."""
+    selected = support(study.expression, study.model)
+    found = {
+        "spred_selected": selected,
+        "spred_strength": np.linalg.norm(study.coefficients * study.scaled.std(axis=0), axis=0),
+        "spred_frequency": np.mean([fold.support for fold in study.folds], axis=0),
+    }
+    return found if study.stability is None else {**found, "spred_stability": study.stability.frequency}
+
+
 def predictions(study: Study) -> pd.DataFrame:
-    """Return one row a held-out prediction: sample, group, fold, true, predicted, a probability a class."""
+    """Return one row a held-out prediction: sample, group, repeat, fold, the truth, what was said.
+
+    Repeats are numbered where there are several. For survival, ``time`` and ``event`` are true and ``risk`` is said.
+    """
     expression, parts = study.expression, []
-    for number, fold in enumerate(study.nested.folds, start=1):
+    for number, fold in enumerate(study.folds, start=1):
         part = pd.DataFrame({"sample": expression.samples[fold.test]})
         if expression.group is not None:
             part["group"] = expression.group[fold.test]
+        if study.settings.repeats > 1:
+            part["repeat"] = fold.repeat + 1
         part["fold"] = number
-        part["true"], part["predicted"] = expression.target[fold.test], fold.predicted
+        true = expression.target[fold.test]
+        if expression.task == "survival":
+            part["time"], part["event"], part["risk"] = true["time"], true["event"].astype(int), fold.predicted
+            part["risk_group"] = np.where(fold.predicted > fold.middle, "high", "low")
+        else:
+            part["true"], part["predicted"] = true, fold.predicted
         if fold.probabilities is not None:
-            for j, c in enumerate(fold.estimator.classes_):
-                part[f"prob_{c}"] = fold.probabilities[:, j]
+            part = part.assign(**{f"prob_{c}": fold.probabilities[:, j] for j, c in enumerate(expression.classes)})
         parts.append(part)
     return pd.concat(parts, ignore_index=True)
 
@@ -113,7 +145,7 @@ def predictions(study: Study) -> pd.DataFrame:
 def page(study: Study, run: Mapping[str, object]) -> str:
     """Return the report as one HTML text."""
     shown = study.genes.head(MOST_ROWS)
-    heads, rows = gene_rows(shown, n_folds=len(study.nested.folds), log2=study.expression.log2)
+    heads, rows = gene_rows(shown, n_folds=len(study.folds), log2=study.expression.log2)
     compared_heads, compared = evidence.comparison(study)
     found = study.stability
     fold_heads, fold_rows = words.fold_rows(study)
@@ -162,12 +194,21 @@ def gene_rows(genes: pd.DataFrame, *, n_folds: int, log2: bool = False) -> tuple
     rows = []
     for gene in genes.to_dict("records"):
         cells = [Cell(gene[c], value=gene[c], is_name=True) for c in names]
+        cells[-1] = replace(cells[-1], link=link(cells[-1].text))
         for c in titles:
             text = f"{round(gene[c] * n_folds)} of {n_folds}" if c == "frequency" else f"{gene[c]:.{DIGITS.get(c, 3)}g}"
             background = tint(gene[c] / largest) if c in coefficients else ""
             cells.append(Cell(text, value=f"{gene[c]:.6g}", tint=background))
         rows.append([*cells, Cell(gene["neighbours"], value=gene["neighbours"], is_name=True)])
     return headings, rows
+
+
+def link(name: str) -> str:
+    """Return where NCBI knows the gene of this symbol (or of several, ``MYC /// TP53``); nothing for a probe's name."""
+    symbols = [symbol.strip() for symbol in name.split("///")]
+    if not all(SYMBOL.fullmatch(symbol) for symbol in symbols):
+        return ""
+    return NCBI + quote(" OR ".join(f"{symbol}[sym]" for symbol in symbols))
 
 
 def stable_rows(genes: pd.DataFrame) -> list[list[str]]:
@@ -196,11 +237,15 @@ def figures(study: Study) -> dict[str, Drawing]:
         drawn["held_out"] = Drawing(inline(plot, "confusion"), words.CONFUSION_CAPTION)
         if len(study.expression.classes) == 2:
             drawn["roc"] = Drawing(inline(roc_figure(study), "roc"), evidence.ROC_CAPTION)
-    else:
+    elif isinstance(study.score, NumberScore):
         held_out = predictions(study)
         true, predicted = held_out["true"].to_numpy(), held_out["predicted"].to_numpy()
         plot = plots.scatter_plot(true, predicted, what=study.expression.target_name)
         drawn["held_out"] = Drawing(inline(plot, "scatter"), words.SCATTER_CAPTION)
+    else:
+        drawn["held_out"] = Drawing(
+            inline(survival_figure(study, study.score.logrank_p), "survival"), words.SURVIVAL_CAPTION
+        )
     if study.stability is not None:
         plot = plots.frequency_plot(
             study.stability.frequency,
@@ -215,7 +260,7 @@ def figures(study: Study) -> dict[str, Drawing]:
 
 def path_figure(study: Study) -> plots.Figure:
     """Draw the path of the final model in standardised coefficients; with several classes, their norm."""
-    final = last_step(study.model)
+    final = study.model[-1]
     coefs = final.path_.coefs.reshape(len(final.path_.alphas), -1, final.path_.coefs.shape[-1])
     coefs = coefs[:, :, : len(study.expression.genes)]
     ever = np.flatnonzero((coefs != 0).any(axis=(0, 1)))
@@ -227,15 +272,15 @@ def path_figure(study: Study) -> plots.Figure:
 
 def curve_figure(study: Study) -> plots.Figure:
     """Draw the inner cross-validation of the final model with the marks of the rules."""
-    curve = last_step(study.model).curve_
+    curve = study.model[-1].curve_
     known = {"lowest": curve.index_min, "one standard error": curve.index_1se}
-    reason = next((name for name, index in known.items() if index == curve.index), f"{study.settings.rule} genes")
+    reason = next((name for name, index in known.items() if index == curve.index), f"rule {study.settings.rule}")
     marks = {f"chosen: {reason}": curve.index, **{n: i for n, i in known.items() if i != curve.index}}
     return plots.curve_plot(
         curve.alphas,
         curve.mean,
         curve.se,
-        curve.n_nonzero - (study.expression.design.shape[1] - len(study.expression.genes)),
+        curve.n_nonzero - study.expression.n_free,
         marks={name: float(curve.alphas[index]) for name, index in marks.items()},
     )
 
@@ -245,9 +290,20 @@ def roc_figure(study: Study) -> plots.Figure:
     from sklearn.metrics import roc_curve
 
     y, second = study.expression.target, study.expression.classes[1]
-    held_out = [(y[f.test] == second, f.probabilities) for f in study.nested.folds]
+    held_out = [(y[f.test] == second, f.probabilities) for f in study.folds]
     curves = [roc_curve(true, p[:, 1])[:2] for true, p in held_out if p is not None and 0 < true.sum() < len(true)]
     return plots.roc_plot(curves, positive=second)
+
+
+def survival_figure(study: Study, p: float | None) -> plots.Figure:
+    """Draw the Kaplan–Meier curves of held-out samples of low and of high risk."""
+    named = zip(("low risk", "high risk"), by_risk(study.folds, study.expression.target), strict=True)
+    groups = [kaplan_meier(part, name) for name, part in named if len(part)]
+    return plots.survival_plot(
+        [(f"{g.name} ({g.n_samples}, {g.n_events} events)", g.time, g.alive, g.censored) for g in groups],
+        time=study.expression.target_name,
+        p=p,
+    )
 
 
 def heatmap_figure(study: Study) -> plots.Figure:
@@ -255,7 +311,8 @@ def heatmap_figure(study: Study) -> plots.Figure:
     expression = study.expression
     position = {gene: j for j, gene in enumerate(expression.genes)}
     chosen = np.array([position[g] for g in study.genes["gene"].head(MOST_IN_HEATMAP)])
-    order = np.argsort(expression.target, kind="stable")
+    target = expression.target["time"] if expression.task == "survival" else expression.target
+    order = np.argsort(target, kind="stable")
     values = study.scaled[np.ix_(order, chosen)]
     scores = (values - values.mean(axis=0)) / values.std(axis=0)
     groups = list(expression.target[order])

@@ -14,8 +14,11 @@ import numpy as np
 import pandas as pd
 
 from spred.genes.findings import Stability
-from spred.genes.study import Study, last_step, support
+from spred.genes.folds import support
+from spred.genes.models import linear_path
+from spred.genes.study import Study
 from spred.genes.univariate import neighbours
+from spred.output.tasks import Store
 
 
 def add_stability(
@@ -23,7 +26,9 @@ def add_stability(
     *,
     pfer: float = 1.0,
     n_pairs: int = 50,
+    decoys: bool = True,
     n_jobs: int | None = None,
+    store: Store | None = None,
     on_half: Callable[[int, int], None] | None = None,
 ) -> Study:
     """Return the study with its ``stability`` filled in.
@@ -34,7 +39,9 @@ def add_stability(
         study: from :func:`run_study`.
         pfer: false genes to accept, on average.
         n_pairs: pairs of halves.
+        decoys: let copies of the genes that know nothing of the target take part, to estimate the false share.
         n_jobs: halves at a time.
+        store: where finished halves are kept, for a run that may be stopped.
         on_half: called with (halves done, halves in all).
 
     Raises:
@@ -45,8 +52,13 @@ def add_stability(
     start, expression = perf_counter(), study.expression
     values = study.model[:-1].transform(expression.design)
     selection = StabilitySelection(
-        last_step(study.model), pfer=pfer, n_pairs=n_pairs, n_jobs=n_jobs, random_state=study.settings.seed
-    ).fit(values, expression.target, groups=expression.group, on_half=on_half)
+        linear_path(expression, replace(study.settings, rule="min")),
+        pfer=pfer,
+        n_pairs=n_pairs,
+        decoys=decoys,
+        n_jobs=n_jobs,
+        random_state=study.settings.seed,
+    ).fit(values, expression.target, groups=expression.group, on_half=on_half, store=store)
     found = Stability(
         genes=stable_table(study, selection.selection_frequency_, selection.get_support(indices=True)),
         frequency=selection.selection_frequency_[: len(expression.genes)],
@@ -55,6 +67,8 @@ def add_stability(
         n_selected=int(selection.n_selected_),
         n_pairs=n_pairs,
         bound=str(selection.bound),
+        fdp=selection.fdp_,
+        n_decoys=int(selection.n_decoys_),
         seconds=perf_counter() - start,
     )
     return replace(study, stability=found)
@@ -97,4 +111,4 @@ def nogueira(selections: Sequence[np.ndarray]) -> float | None:
 
 def agreement(study: Study) -> float | None:
     """Return Nogueira's index over the outer folds of a study."""
-    return nogueira(study.supports)
+    return nogueira([fold.support for fold in study.folds])

@@ -54,6 +54,7 @@ class Request:
     """What the caller asks of a file: the columns named, the labels file, and the genes that must be in it."""
 
     target: str | None = None
+    event: str | None = None
     group: str | None = None
     labels: pd.DataFrame | None = None
     covariates: tuple[str, ...] = ()
@@ -63,7 +64,7 @@ class Request:
     @property
     def columns(self) -> set[str]:
         """The columns asked for by name."""
-        return {c for c in (self.target, self.group, *self.covariates) if c is not None}
+        return {c for c in (self.target, self.event, self.group, *self.covariates) if c is not None}
 
 
 def delimited(path: Path, *, text: set[str] | None, encoding: str) -> tuple[list[str], pd.DataFrame]:

@@ -232,6 +232,27 @@ def scatter_plot(true: np.ndarray, predicted: np.ndarray, *, what: str) -> Figur
     return figure
 
 
+def survival_plot(
+    curves: Sequence[tuple[str, np.ndarray, np.ndarray, np.ndarray]], *, time: str, p: float | None
+) -> Figure:
+    """Draw survival curves, given as (name, times of steps, share from each on, times of censored samples).
+
+    ``p`` of the log-rank test is written into the corner, if there is one.
+    """
+    figure, axes = blank(5.6, 3.7)
+    for (name, steps, alive, left), hue in zip(curves, HUES, strict=False):
+        end = np.r_[steps, left].max()
+        axes.step(np.r_[steps, end], np.r_[alive, alive[-1]], where="post", color=hue, linewidth=1.8, label=name)
+        heights = alive[np.searchsorted(steps, left, side="right") - 1]
+        axes.plot(left, heights, "|", color=hue, markersize=6)
+    axes.set_ylim(0, 1.03)
+    axes.set_xlim(left=0)
+    axes.set_xlabel(shorten(time, 40))
+    axes.set_ylabel("share without the event")
+    axes.legend(frameon=False, fontsize=8, title=None if p is None else f"log-rank p = {p:.2g}", title_fontsize=8)
+    return figure
+
+
 def falling_alpha(axes: Axes) -> None:
     """Make the horizontal axis a penalty that falls from left to right, on a logarithmic scale."""
     axes.set_xscale("log")

@@ -1,0 +1,182 @@
+"""Long work in pieces: pieces run side by side through joblib, and finished ones are kept on the disk.
+
+A piece is a function call that returns named arrays. With a :class:`Store`, what is finished lies in a folder as
+``.npz`` files without pickle, and a later run takes it from there instead of computing it again.
+"""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import warnings
+import zipfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import numpy as np
+
+from spred import __version__
+from spred.errors import InputError
+
+Arrays = dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Store:
+    """A folder in which finished pieces lie, ``0.npz`` the first.
+
+    >>> import tempfile
+    >>> store = Store(Path(tempfile.mkdtemp())).stage("folds", np.arange(3), {"seed": 0})
+    >>> store.keep(0, {"score": np.array(0.9)})
+    >>> store.load(0), store.load(1)
+    ({'score': array(0.9)}, None)
+    """
+
+    folder: Path
+
+    def stage(self, name: str, *inputs: object) -> Store:
+        """Return the store for one kind of work on these inputs; other inputs have another one."""
+        return Store(self.folder / f"{name}-{digest(*inputs)}")
+
+    def load(self, index: int) -> Arrays | None:
+        """Return a finished piece, or None; a file that was cut short counts as not finished."""
+        try:
+            with np.load(self._path(index), allow_pickle=False) as found:
+                return {name: found[name] for name in found.files}
+        except (FileNotFoundError, zipfile.BadZipFile, ValueError, EOFError):
+            return None
+
+    def keep(self, index: int, arrays: Mapping[str, np.ndarray]) -> None:
+        """Keep a finished piece; its file appears whole or not at all."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        work = self.folder / f"{uuid4().hex[:8]}.part"
+        with work.open("wb") as file:
+            np.savez(file, **arrays)  # type: ignore[arg-type]  # its stub takes the names for options
+        work.replace(self._path(index))
+
+    def _path(self, index: int) -> Path:
+        return self.folder / f"{index}.npz"
+
+
+def run_tasks(
+    function: Callable[..., Arrays],
+    tasks: Sequence[tuple[Any, ...]],
+    *,
+    n_jobs: int | None = None,
+    store: Store | None = None,
+    on_done: Callable[[int, int], None] | None = None,
+) -> list[Arrays]:
+    """Return ``function(*task)`` for each task, in order; pieces that ``store`` has are not computed again.
+
+    ``on_done`` is called with (pieces done, pieces in all); kept ones count as done from the start.
+
+    >>> run_tasks(lambda x: {"square": np.array(x * x)}, [(2,), (3,)])
+    [{'square': array(4)}, {'square': array(9)}]
+    """
+    kept = {} if store is None else {i: piece for i in range(len(tasks)) if (piece := store.load(i)) is not None}
+    open_ = [i for i in range(len(tasks)) if i not in kept]
+    if on_done is not None and kept:
+        on_done(len(kept), len(tasks))
+    for i, piece in zip(open_, side_by_side(function, [tasks[i] for i in open_], n_jobs), strict=True):
+        kept[i] = piece
+        if store is not None:
+            store.keep(i, piece)
+        if on_done is not None:
+            on_done(len(kept), len(tasks))
+    return [kept[i] for i in range(len(tasks))]
+
+
+@contextmanager
+def unfinished_work(out: str | Path, *, resume: bool) -> Iterator[Store]:
+    """Give the store of the work for the results folder ``out``: a hidden folder beside it, gone when all is done.
+
+    If the block raises, what was finished stays there, for ``resume``; without ``resume`` the work begins anew.
+    """
+    target = Path(out).resolve()
+    folder = target.with_name(f".{target.name}.work")
+    if not resume:
+        shutil.rmtree(folder, ignore_errors=True)
+    yield Store(folder)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def workers(backend: str) -> Iterator[None]:
+    """Run the tasks inside the block in processes of this machine, or on a Dask cluster.
+
+    The cluster is the one that Dask's own configuration names (``DASK_SCHEDULER_ADDRESS``), or a local one.
+
+    Raises:
+        InputError: Dask is not installed.
+    """
+    from joblib import parallel_config
+
+    if backend != "dask":
+        with parallel_config(backend="loky", initializer=leave_stopping_to_the_parent):
+            yield
+        return
+    try:
+        from distributed import Client
+    except ImportError as err:
+        raise InputError("the backend dask comes with the extra: pip install 'torch-spred[cluster]'") from err
+    with Client(), parallel_config(backend="dask"):
+        yield
+
+
+def leave_stopping_to_the_parent() -> None:
+    """Let a worker ignore Ctrl-C, which the terminal sends to it too: its parent ends it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def side_by_side(
+    function: Callable[..., Arrays], tasks: Sequence[tuple[Any, ...]], n_jobs: int | None
+) -> Iterator[Arrays]:
+    """Give the result of each task in order, as soon as it is there."""
+    from joblib import Parallel, delayed
+
+    pieces = Parallel(n_jobs=n_jobs, return_as="generator")(delayed(function)(*task) for task in tasks)
+    try:
+        yield from pieces
+    finally:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that tasks were cancelled is what stopping means
+            pieces.close()
+
+
+def digest(*inputs: object) -> str:
+    """Return a short name for these inputs: arrays by their bytes, everything else by its ``repr``.
+
+    The version of spred belongs to it: another one may compute other numbers.
+
+    >>> digest(np.arange(3)) == digest(np.arange(3)), digest(np.arange(3)) == digest(np.arange(4))
+    (True, False)
+    """
+    sum_ = blake2b(__version__.encode(), digest_size=8)
+    for item in inputs:
+        for part in flat(item):
+            sum_.update(part)
+            sum_.update(b"\x00")
+    return sum_.hexdigest()
+
+
+def flat(item: Any) -> Iterator[bytes]:
+    """Write an input as bytes, piece by piece."""
+    if hasattr(item, "indptr"):  # a sparse matrix
+        for part in (item.data, item.indices, item.indptr):
+            yield from flat(part)
+    elif isinstance(item, np.ndarray) and item.dtype != object:
+        yield f"{item.dtype}{item.shape}".encode()
+        yield np.ascontiguousarray(item).tobytes()
+    elif isinstance(item, list | tuple):
+        yield f"[{len(item)}]".encode()
+        for part in item:
+            yield from flat(part)
+    elif isinstance(item, np.ndarray):
+        yield repr(item.tolist()).encode()
+    else:
+        yield repr(item).encode()
