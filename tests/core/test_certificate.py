@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -19,19 +20,25 @@ from spred.core.partition import SINGLES, Axes, Labels, Partition
 from spred.core.penalties import Penalty, alpha_max
 
 every_problem = pytest.mark.parametrize("problem", PROBLEMS.values(), ids=PROBLEMS)
-KINDS = ("lasso", "elastic net", "groups", "weighted")
+KINDS = ("lasso", "elastic net", "groups", "weighted", "sparse groups", "not negative")
 
 
 def penalty_for(problem: Problem, kind: str) -> Penalty:
     """A penalty of each kind, at a tenth of the alpha that would remove everything."""
     p = problem.X.shape[1]
     partition: Partition = SINGLES
-    if kind == "groups":  # rows of a multinomial's coefficients, pairs of neighbours otherwise
+    if kind.endswith("groups"):  # rows of a multinomial's coefficients, pairs of neighbours otherwise
         partition = Axes((0,)) if problem.data_term.multi else Labels(np.arange(p) // 2, (p + 1) // 2)
     weights = np.broadcast_to(np.linspace(0.5, 2.0, p), problem.coef_shape[::-1]).T if kind == "weighted" else 1.0
-    unit = Penalty(1.0, 0.6 if kind == "elastic net" else 1.0, weights, partition)
-    top = alpha_max(oracles.null_gradient(problem), unit)
-    return Penalty(0.1 * top, unit.l1_ratio, weights, partition)
+    unit = Penalty(
+        alpha=1.0,
+        l1_ratio=0.6 if kind == "elastic net" else 1.0,
+        weights=weights,
+        partition=partition,
+        within_ratio=0.4 if kind == "sparse groups" else 0.0,
+        positive=kind == "not negative",
+    )
+    return replace(unit, alpha=0.1 * alpha_max(oracles.null_gradient(problem), unit))
 
 
 @cache
@@ -70,6 +77,8 @@ def test_certificate_is_zero_at_the_solution_of_scikit_learn(name: str, l1_ratio
 def test_gap_bounds_the_suboptimality_of_any_point(problem: Problem, kind: str, seed: int, size: float) -> None:
     best, rng = solved(problem, kind), np.random.default_rng(seed)
     coef = best.coef + size * rng.standard_normal(best.coef.shape) * (rng.random(best.coef.shape) < 0.3)
+    if kind == "not negative":
+        coef = np.abs(coef)
     intercept = best.intercept + size * rng.standard_normal(best.intercept.shape)
     found = oracles.judge(problem, penalty_for(problem, kind), coef, intercept)
     excess = (found.primal - best.objective) / oracles.null_objective(problem)

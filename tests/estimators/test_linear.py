@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -242,3 +244,169 @@ def test_features_without_names_are_numbered_in_the_plot() -> None:
     problem = PROBLEMS["squared-tall"]
     model = spred.SparseRegressorCV(**QUICK).fit(problem.X, problem.y)
     assert {text.get_text() for text in model.plot_path().axes[0].texts} <= {f"x{j}" for j in range(12)}
+
+
+# --- more than L1 -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("cv", [False, True])
+def test_coefficients_are_kept_from_being_negative(cv: bool) -> None:
+    problem = PROBLEMS["squared-wide"]
+    model = spred.SparseRegressorCV(positive=True, rule="min", **QUICK) if cv else spred.SparseRegressor(positive=True)
+    model.fit(problem.X, problem.y)
+    assert model.coef_.min() == 0 < model.coef_.max()
+    assert model.certificate_.gap <= 1e-9
+    theirs = make_pipeline(
+        StandardScaler(), Lasso(model.alpha_ if cv else 0.01, positive=True, tol=1e-13, max_iter=100_000)
+    ).fit(problem.X, problem.y)
+    np.testing.assert_allclose(model.predict(problem.X), theirs.predict(problem.X), atol=1e-5)
+
+
+def test_a_sparse_group_has_zeros_inside() -> None:
+    problem = PROBLEMS["logistic-wide"]
+    groups = np.arange(problem.X.shape[1]) // 5
+    given = {"alpha": 0.03, "feature_groups": groups}
+    sparse_groups = spred.SparseClassifier(within_ratio=0.5, **given).fit(problem.X, problem.y)
+    dense_groups = spred.SparseClassifier(**given).fit(problem.X, problem.y)
+    shares = [model.get_support().reshape(-1, 5).mean(axis=1) for model in (sparse_groups, dense_groups)]
+    assert ((shares[0] > 0) & (shares[0] < 1)).any()
+    assert set(shares[1]) == {0.0, 1.0}
+    assert sparse_groups.certificate_.gap <= 1e-9
+
+
+@pytest.mark.parametrize("loss", ["squared", "huber", "poisson"])
+def test_an_offset_is_known_in_fit_and_predict(loss: str) -> None:
+    """What a column with a known coefficient adds is taken out of the fit and put back into the prediction."""
+    problem = PROBLEMS["poisson-tall"]
+    y = problem.y if loss == "poisson" else problem.y + 0.1 * np.arange(len(problem.y)) % 7
+    known = np.linspace(-1.0, 1.0, len(y))
+    plain, with_offset = (spred.SparseRegressor(0.02, loss=loss, delta=1.0) for _ in range(2))
+    if loss == "poisson":
+        with_offset.fit(problem.X, y, offset=known)
+        assert with_offset.predict(problem.X, offset=known).sum() == pytest.approx(y.sum())
+        np.testing.assert_allclose(
+            with_offset.predict(problem.X, offset=known), with_offset.predict(problem.X) * np.exp(known)
+        )
+        return
+    plain.fit(problem.X, y)
+    with_offset.fit(problem.X, y + known, offset=known)
+    np.testing.assert_allclose(with_offset.coef_, plain.coef_, atol=1e-8)
+    np.testing.assert_allclose(with_offset.predict(problem.X, offset=known), plain.predict(problem.X) + known)
+
+
+def test_hubers_transition_is_of_what_the_offset_leaves() -> None:
+    problem = PROBLEMS["huber-tall"]
+    known = 100.0 * np.arange(len(problem.y))
+    moved = spred.SparseRegressor(loss="huber").fit(problem.X, problem.y + known, offset=known)
+    assert moved.delta_ == pytest.approx(spred.SparseRegressor(loss="huber").fit(problem.X, problem.y).delta_)
+
+
+def test_an_offset_of_two_classes_moves_the_decision() -> None:
+    problem = PROBLEMS["logistic-tall"]
+    known = np.linspace(-2.0, 2.0, len(problem.y))
+    model = spred.SparseClassifier(0.02).fit(problem.X, problem.y, offset=known)
+    eta = model.decision_function(problem.X, offset=known)
+    np.testing.assert_allclose(eta, model.decision_function(problem.X) + known)
+    np.testing.assert_array_equal(model.predict(problem.X, offset=known), (eta > 0).astype(float))
+    np.testing.assert_allclose(np.exp(model.predict_log_proba(problem.X, offset=known))[:, 1], 1 / (1 + np.exp(-eta)))
+    assert model.predict_proba(problem.X, offset=known)[:, 1].mean() == pytest.approx(problem.y.mean())
+    X, y = three_classes()
+    with pytest.raises(InputError, match="one linear predictor"):
+        spred.SparseClassifier().fit(X, y).predict(X, offset=np.zeros(len(y)))
+
+
+def test_held_out_samples_keep_their_offsets() -> None:
+    problem = PROBLEMS["squared-wide"]
+    known = 100.0 * np.arange(len(problem.y))
+    plain = spred.SparseRegressorCV(**QUICK).fit(problem.X, problem.y)
+    moved = spred.SparseRegressorCV(**QUICK).fit(problem.X, problem.y + known, offset=known)
+    np.testing.assert_allclose(moved.curve_.folds, plain.curve_.folds, rtol=1e-6)
+    np.testing.assert_allclose(moved.coef_, plain.coef_, atol=1e-8)
+
+
+@pytest.mark.parametrize("estimator", [spred.SparseRegressor(), spred.SparseClassifier(0.02)])
+def test_a_sample_weight_of_two_is_the_row_twice(estimator: object) -> None:
+    problem = PROBLEMS["logistic-tall"]
+    times = np.arange(len(problem.y)) % 3
+    twice = np.repeat(np.arange(len(problem.y)), times)
+    weighted = clone(estimator).fit(problem.X, problem.y, sample_weight=times)
+    doubled = clone(estimator).fit(problem.X[twice], problem.y[twice])
+    np.testing.assert_allclose(weighted.coef_, doubled.coef_, atol=1e-7)
+
+
+def test_a_read_only_memory_map_is_read_where_it_lies(tmp_path: Path) -> None:
+    problem = PROBLEMS["squared-wide"]
+    np.save(tmp_path / "X.npy", problem.X)
+    mapped = np.load(tmp_path / "X.npy", mmap_mode="r")
+    for model in (spred.SparseRegressor(0.1), spred.SparseRegressorCV(**QUICK)):
+        fitted = clone(model).fit(mapped, problem.y)
+        np.testing.assert_allclose(fitted.coef_, clone(model).fit(problem.X, problem.y).coef_, atol=1e-12)
+        assert fitted.predict(mapped).shape == (len(problem.y),)
+
+
+def test_groups_of_samples_stay_in_one_fold() -> None:
+    """Every sample is there four times: only whole groups keep copies of the training part out of the test part."""
+    rng = np.random.default_rng(0)
+    X, y = np.tile(rng.standard_normal((15, 60)), (4, 1)), np.tile(rng.standard_normal(15), 4)
+    honest = spred.SparseRegressorCV(rule="min", **QUICK).fit(X, y, groups=np.tile(np.arange(15), 4))
+    leaky = spred.SparseRegressorCV(rule="min", **QUICK).fit(X, y)
+    assert honest.curve_.mean.min() > 2 * leaky.curve_.mean.min()
+
+
+def test_the_path_says_what_it_explains() -> None:
+    problem = PROBLEMS["logistic-wide"]
+    path = spred.SparseClassifierCV(**QUICK).fit(problem.X, problem.y).path_
+    assert path.deviance[0] == pytest.approx(0.0, abs=1e-9)
+    assert (np.diff(path.deviance) > 0).all()
+    assert path.gaps.max() <= 1e-9
+    assert path.n_nonzero.tolist() == [int((c != 0).sum()) for c in path.coefs]
+
+
+def test_time_that_runs_out_is_said() -> None:
+    problem = PROBLEMS["logistic-wide"]
+    with pytest.warns(ConvergenceWarning, match="stopped by time at a relative duality gap"):
+        spred.SparseClassifier(1e-3, max_seconds=0.0).fit(problem.X, problem.y)
+    with pytest.warns(ConvergenceWarning) as caught:
+        model = spred.SparseClassifierCV(max_seconds=0.0, **QUICK).fit(problem.X, problem.y)
+    said = [str(warning.message) for warning in caught]
+    assert any("of 10 alphas" in line and "above tol=1e-09" in line for line in said)
+    assert any("of 30 alphas" in line and "above cv_tol=0.0001" in line for line in said)
+    assert not model.path_.converged
+
+
+@pytest.mark.parametrize("estimator", [spred.SparseRegressor(), spred.SparseClassifierCV(**QUICK)])
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"y": [0.0, 1.0]}, "inconsistent numbers of samples"),
+        ({"sample_weight": np.ones(3)}, "sample_weight has shape"),
+        ({"offset": np.ones(3)}, "offset has shape"),
+        ({"positive": "yes"}, "positive is neither"),
+        ({"within_ratio": 0.5}, "give feature_groups too"),
+        ({"tol": 0.0}, "tol is 0.0"),
+    ],
+)
+def test_bad_input_gets_one_sentence(estimator: object, change: dict, message: str) -> None:
+    problem = PROBLEMS["logistic-tall"]
+    model = clone(estimator)
+    settings = {name: value for name, value in change.items() if name in model.get_params()}
+    given = {name: value for name, value in change.items() if name not in model.get_params()}
+    with pytest.raises(InputError, match=message) as caught:
+        model.set_params(**settings).fit(problem.X, given.pop("y", problem.y), **given)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("weight", ["balancd", {0.0: 2.0, 7.0: 1.0}])
+def test_class_weights_that_do_not_fit_are_refused(weight: str | dict) -> None:
+    problem = PROBLEMS["logistic-tall"]
+    with pytest.raises(InputError, match="class_weight does not fit"):
+        spred.SparseClassifier(class_weight=weight).fit(problem.X, problem.y)
+
+
+def test_a_bad_value_in_new_data_is_named_by_its_column() -> None:
+    problem = PROBLEMS["squared-tall"]
+    table = pd.DataFrame(problem.X, columns=[f"gene {j}" for j in range(12)])
+    model = spred.SparseRegressor().fit(table, problem.y)
+    table.iloc[0, 7] = np.inf
+    with pytest.raises(InputError, match="'gene 7'"):
+        model.predict(table)

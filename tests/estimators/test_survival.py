@@ -126,3 +126,37 @@ def test_bad_input_gets_one_sentence(change: dict, message: str) -> None:
 def test_pairs_that_cannot_be_compared_are_no_score() -> None:
     with pytest.raises(InputError, match="no two samples can be compared"):
         concordance([False, False], [1.0, 2.0], [0.0, 1.0])
+
+
+def test_groups_with_zeros_inside_and_signs_that_are_known() -> None:
+    problem = PROBLEMS["cox-wide"]
+    groups = np.arange(80) // 5
+    model = spred.SparseCox(alpha=0.05, feature_groups=groups, within_ratio=0.5, positive=True)
+    model.fit(problem.X, problem.y)
+    assert model.certificate_.gap <= 1e-9
+    assert model.coef_.min() == 0 < model.coef_.max()
+    shares = model.get_support().reshape(-1, 5).mean(axis=1)
+    assert ((shares > 0) & (shares < 1)).any()
+
+
+def test_an_offset_is_a_feature_whose_coefficient_is_known() -> None:
+    problem = PROBLEMS["cox-wide"]
+    whole = spred.SparseCox(alpha=0.05, standardize=False).fit(problem.X, problem.y)
+    column = int(np.argmax(np.abs(whole.coef_)))
+    others = np.arange(80) != column
+    known = problem.X[:, column] * whole.coef_[column]
+    rest = clone(whole).fit(problem.X[:, others], problem.y, offset=known)
+    np.testing.assert_allclose(rest.coef_, whole.coef_[others], atol=1e-6)
+
+
+def test_held_out_samples_keep_their_offsets() -> None:
+    """An offset common to all samples changes no likelihood; one that carries the signal lowers the deviance."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((90, 6))
+    known = 2.0 * rng.standard_normal(90)
+    y = spred.survival_target(np.ones(90, dtype=bool), rng.exponential(np.exp(-known)))
+    plain, common, given = (
+        spred.SparseCoxCV(**QUICK).fit(X, y, offset=offset).curve_ for offset in (None, np.full(90, 3.0), known)
+    )
+    np.testing.assert_allclose(common.mean, plain.mean, rtol=1e-4)
+    assert given.mean.min() < 0.9 * plain.mean.min()

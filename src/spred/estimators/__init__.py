@@ -5,12 +5,14 @@ fitting    one alpha, or alpha chosen by cross-validation on a path
 linear     numbers and classes
 survival   times, some of them censored
 selection  folds, the cross-validation curve, the rules
+network    networks that select their inputs; gating holds what they share
 nested     an honest score around all of it
 stability  features that are selected again and again on halves; tails holds its bounds
 """
 
 from spred.estimators.linear import SparseClassifier, SparseClassifierCV, SparseRegressor, SparseRegressorCV
 from spred.estimators.nested import NestedCV, nested_cv
+from spred.estimators.network import NetworkClassifier, NetworkRegressor
 from spred.estimators.selection import Curve
 from spred.estimators.stability import StabilitySelection
 from spred.estimators.survival import SparseCox, SparseCoxCV, concordance
@@ -18,6 +20,8 @@ from spred.estimators.survival import SparseCox, SparseCoxCV, concordance
 __all__ = [
     "Curve",
     "NestedCV",
+    "NetworkClassifier",
+    "NetworkRegressor",
     "SparseClassifier",
     "SparseClassifierCV",
     "SparseCox",

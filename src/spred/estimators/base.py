@@ -7,6 +7,8 @@ how ``y`` is read, which loss it gets, how the linear predictor becomes a predic
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -22,8 +24,9 @@ from spred.core.certificate import Certificate
 from spred.core.losses import EFFICIENT, Loss, get_loss, huber
 from spred.errors import InputError, did_you_mean
 from spred.estimators.selection import Split
-from spred.exact.problem import Problem, make_problem
+from spred.exact.problem import Problem, check_finite, make_problem
 from spred.exact.solution import Path, Status
+from spred.exact.target import read_offset
 
 REGRESSION = ("squared", "huber", "poisson")
 """Losses whose target is a number."""
@@ -39,67 +42,98 @@ class SparseLinear(SelectorMixin, BaseEstimator):
     _min_samples = 1
 
     def _validated(self, X: ArrayLike, y: ArrayLike, *, y_numeric: bool = False) -> tuple[Any, np.ndarray]:
-        """Check shapes and names as scikit-learn does; values that are not finite are named by the engine."""
-        return validate_data(
-            self,
-            X,
-            y,
-            accept_sparse="csc",
-            dtype=[np.float64, np.float32],
-            y_numeric=y_numeric,
-            ensure_all_finite=False,
-            ensure_min_samples=self._min_samples,
-        )
+        """Check shapes and names as scikit-learn does; values of X that are not finite are named by the engine."""
+        try:
+            return validate_data(
+                self,
+                X,
+                y,
+                accept_sparse="csc",
+                dtype=[np.float64, np.float32],
+                y_numeric=y_numeric,
+                ensure_all_finite=False,
+                ensure_min_samples=self._min_samples,
+            )
+        except ValueError as err:
+            raise InputError(" ".join(str(err).split())) from err
 
-    def _problem(self, X: np.ndarray, target: np.ndarray, weight: np.ndarray | None, loss: str) -> Problem:
+    def _problem(
+        self,
+        X: np.ndarray,
+        target: np.ndarray,
+        weight: np.ndarray | None,
+        loss: str,
+        offset: np.ndarray | None = None,
+    ) -> Problem:
         """Return the engine's problem with this estimator's penalty."""
         return make_problem(
             X,
             target,
             loss=self._loss(loss),
             l1_ratio=self.l1_ratio,
+            within_ratio=self.within_ratio,
+            positive=self.positive,
             penalty_weights=self.penalty_weights,
             feature_groups=self.feature_groups,
             standardize=self.standardize,
             fit_intercept=self.fit_intercept,
             sample_weight=weight,
+            offset=offset,
             names=getattr(self, "feature_names_in_", None),
         )
 
-    def _keep(self, coef: np.ndarray, intercept: Any, certificate: Certificate, status: Status) -> None:
-        """Store a solution; warn with scikit-learn's ConvergenceWarning if it did not reach ``tol``."""
+    def _keep(self, coef: np.ndarray, intercept: Any, certificate: Certificate) -> None:
+        """Store a solution."""
         self.coef_, self.intercept_ = self._shaped(coef, intercept)
         self.certificate_ = certificate
-        if status is not Status.CONVERGED:
-            warnings.warn(
-                f"{status.value} at a relative duality gap of {certificate.gap:.1e}, above tol={self.tol:g}; "
-                "allow more iterations, or a larger alpha or tol",
-                ConvergenceWarning,
-                stacklevel=3,
-            )
+
+    def _warn(self, certificates: Sequence[Certificate], statuses: Sequence[Status], tolerance: str = "tol") -> None:
+        """Warn with scikit-learn's ConvergenceWarning of alphas that did not reach the ``tolerance`` of that name."""
+        short = [i for i, status in enumerate(statuses) if status is not Status.CONVERGED]
+        if not short:
+            return
+        worst = max(short, key=lambda i: certificates[i].gap)
+        where = f" at {len(short)} of {len(statuses)} alphas" if len(statuses) > 1 else ""
+        warnings.warn(
+            f"{statuses[worst].value}{where} at a relative duality gap of {certificates[worst].gap:.1e}, "
+            f"above {tolerance}={getattr(self, tolerance):g}; allow more steps or seconds, or a larger {tolerance}",
+            ConvergenceWarning,
+            stacklevel=3,
+        )
 
     def _predictor(self, X: ArrayLike) -> np.ndarray:
         """Return the linear predictor of new samples, ``(n,)`` or ``(n, K)``."""
         check_is_fitted(self)
-        X = validate_data(self, X, accept_sparse=["csr", "csc"], dtype=[np.float64, np.float32], reset=False)
+        X = validate_data(
+            self,
+            X,
+            accept_sparse=["csr", "csc"],
+            dtype=[np.float64, np.float32],
+            reset=False,
+            ensure_all_finite=False,
+        )
+        check_finite(X, getattr(self, "feature_names_in_", None))
         return predictor(X, self.coef_, self.intercept_)
 
     def _loss(self, name: str) -> Loss:
         """Return the loss called ``name`` with this estimator's options."""
         return get_loss(name)
 
+    def _calibrate(self, target: np.ndarray, offset: np.ndarray) -> None:
+        """Settle what the loss takes from the spread of the target beyond its offset: nothing here."""
+
     def _fold_labels(self, target: np.ndarray) -> tuple[np.ndarray, bool]:
         """Return what integer folds are made from, and whether they are stratified by it."""
         return target, self._classification
 
-    def _deviances(self, X: np.ndarray, target: np.ndarray, weight: np.ndarray, split: Split, path: Path) -> np.ndarray:
+    def _deviances(self, data: Samples, split: Split, path: Path) -> np.ndarray:
         """Return the mean deviance ``(A,)`` of the test part for each model of ``path``."""
         loss = self._loss(self._loss_name())
-        kept = split[1][weight[split[1]] > 0]
-        share = weight[kept] / weight[kept].sum()
-        truth = np.eye(path.coefs.shape[1])[target[kept].astype(int)] if loss.multi else target[kept]
+        test = data.take(split[1][data.weight[split[1]] > 0])
+        truth = np.eye(path.coefs.shape[1])[test.target.astype(int)] if loss.multi else test.target
+        share = test.weight / test.weight.sum()
         models = zip(path.coefs, path.intercepts, strict=True)
-        return np.array([2.0 * float(loss.value(predictor(X[kept], *model), truth, share)) for model in models])
+        return np.array([2.0 * float(loss.value(test.predictor(*model), truth, share)) for model in models])
 
     def _get_support_mask(self) -> np.ndarray:
         check_is_fitted(self)
@@ -111,12 +145,39 @@ class SparseLinear(SelectorMixin, BaseEstimator):
         return tags
 
 
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """What a fit is made from: X ``(n, p)``, the target, weights and offsets by sample ``(n,)``."""
+
+    X: Any
+    target: np.ndarray
+    weight: np.ndarray
+    offset: np.ndarray
+
+    def take(self, rows: np.ndarray) -> Samples:
+        """Return the samples ``rows``."""
+        return Samples(self.X[rows], self.target[rows], self.weight[rows], self.offset[rows])
+
+    def predictor(self, coef: np.ndarray, intercept: Any) -> np.ndarray:
+        """Return the linear predictor, ``(n,)`` or ``(n, K)``."""
+        eta = predictor(self.X, coef, intercept)
+        return eta if eta.ndim > 1 else eta + self.offset
+
+
 def predictor(X: Any, coef: np.ndarray, intercept: Any) -> np.ndarray:
     """Return ``X @ coef + intercept``, ``(n,)`` or ``(n, K)``; only the columns in use are read."""
     coef = np.atleast_2d(coef)
     used = np.flatnonzero(coef.any(axis=0))
     eta = np.asarray(X[:, used] @ coef[:, used].T) + intercept
     return eta if eta.shape[1] > 1 else eta[:, 0]
+
+
+def _moved(eta: np.ndarray, offset: ArrayLike | None) -> np.ndarray:
+    if offset is None:
+        return eta
+    if eta.ndim > 1:
+        raise InputError(f"an offset is for one linear predictor, and there are {eta.shape[1]}; leave it out")
+    return eta + read_offset(offset, len(eta))
 
 
 class Regression(RegressorMixin):
@@ -135,9 +196,13 @@ class Regression(RegressorMixin):
         X, y = self._validated(X, y, y_numeric=True)
         weight = None if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
         y = np.asarray(y, dtype=np.float64)
-        if self.loss == "huber":
-            self.delta_ = _transition(y) if self.delta is None else float(self.delta)
+        self._calibrate(y, 0.0 * y)
         return X, y, weight
+
+    def _calibrate(self, target: np.ndarray, offset: np.ndarray) -> None:
+        """Find Huber's transition, unless it is given."""
+        if self.loss == "huber":
+            self.delta_ = _transition(target - offset) if self.delta is None else float(self.delta)
 
     def _loss_name(self) -> str:
         return str(self.loss)
@@ -148,9 +213,12 @@ class Regression(RegressorMixin):
     def _shaped(self, coef: np.ndarray, intercept: Any) -> tuple[np.ndarray, Any]:
         return coef, float(intercept)
 
-    def predict(self, X: ArrayLike) -> np.ndarray:
-        """Return the predicted numbers, ``(n,)``; for Poisson's loss the expected counts."""
-        return np.asarray(get_loss(self.loss).mean(self._predictor(X)))
+    def predict(self, X: ArrayLike, offset: ArrayLike | None = None) -> np.ndarray:
+        """Return the predicted numbers, ``(n,)``; for Poisson's loss the expected counts.
+
+        ``offset`` is what is known of each new sample's linear predictor: for counts the logarithm of its exposure.
+        """
+        return np.asarray(get_loss(self.loss).mean(_moved(self._predictor(X), offset)))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -181,7 +249,10 @@ class Classification(ClassifierMixin):
             raise InputError(f"y has one class only ({str(self.classes_[0])!r}); give samples of at least two classes")
         weight = None if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
         if self.class_weight is not None:
-            each = compute_class_weight(self.class_weight, classes=self.classes_, y=y, sample_weight=weight)
+            try:
+                each = compute_class_weight(self.class_weight, classes=self.classes_, y=y, sample_weight=weight)
+            except ValueError as err:
+                raise InputError(f"class_weight does not fit: {err}") from err
             weight = each[codes] * (1.0 if weight is None else weight)
         return X, codes.astype(np.float64), weight
 
@@ -191,22 +262,25 @@ class Classification(ClassifierMixin):
     def _shaped(self, coef: np.ndarray, intercept: Any) -> tuple[np.ndarray, Any]:
         return np.atleast_2d(coef), np.atleast_1d(intercept)
 
-    def decision_function(self, X: ArrayLike) -> np.ndarray:
-        """Return the linear predictor: ``(n,)`` for two classes (positive means ``classes_[1]``), else ``(n, K)``."""
-        return self._predictor(X)
+    def decision_function(self, X: ArrayLike, offset: ArrayLike | None = None) -> np.ndarray:
+        """Return the linear predictor: ``(n,)`` for two classes (positive means ``classes_[1]``), else ``(n, K)``.
 
-    def predict_proba(self, X: ArrayLike) -> np.ndarray:
+        ``offset`` is what is known of it for each new sample (two classes).
+        """
+        return _moved(self._predictor(X), offset)
+
+    def predict_proba(self, X: ArrayLike, offset: ArrayLike | None = None) -> np.ndarray:
         """Return class probabilities ``(n, K)``, columns in the order of ``classes_``."""
-        eta = self._predictor(X)
+        eta = self.decision_function(X, offset)
         mean = get_loss(self._loss_name()).mean(eta)
         return mean if mean.ndim == 2 else np.column_stack([1.0 - mean, mean])
 
-    def predict_log_proba(self, X: ArrayLike) -> np.ndarray:
+    def predict_log_proba(self, X: ArrayLike, offset: ArrayLike | None = None) -> np.ndarray:
         """Return the logarithm of :meth:`predict_proba`."""
-        return np.log(self.predict_proba(X))
+        return np.log(self.predict_proba(X, offset))
 
-    def predict(self, X: ArrayLike) -> np.ndarray:
+    def predict(self, X: ArrayLike, offset: ArrayLike | None = None) -> np.ndarray:
         """Return the most probable class of each sample."""
-        eta = self._predictor(X)
+        eta = self.decision_function(X, offset)
         best = (eta > 0).astype(int) if eta.ndim == 1 else eta.argmax(axis=1)
         return self.classes_[best]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Sequence
+from itertools import chain
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
@@ -9,11 +12,13 @@ from joblib import Parallel, delayed
 from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
-from spred.estimators.base import SparseLinear
+from spred.core.certificate import Certificate
+from spred.estimators.base import Samples, SparseLinear
 from spred.estimators.selection import Curve, Split, check_rule, make_curve, make_folds
 from spred.exact.newton import Limits
 from spred.exact.path import path_of, solve_of
-from spred.exact.solution import Path
+from spred.exact.solution import Path, Status
+from spred.exact.target import read_offset
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -24,12 +29,26 @@ class OneAlpha(SparseLinear):
 
     n_iter_: int
 
-    def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
-        """Fit to ``X`` (n, p), dense, sparse or a data frame, and ``y`` (n,); a weight of 2 is the row twice."""
+    def fit(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        offset: ArrayLike | None = None,
+    ) -> Self:
+        """Fit to ``X`` (n, p), dense, sparse or a data frame, and ``y`` (n,); a weight of 2 is the row twice.
+
+        ``offset`` (n,) is a known part of each sample's linear predictor: for counts the logarithm of the exposure.
+        """
         data, target, weight = self._read(X, y, sample_weight)
-        problem = self._problem(data, target, weight, self._loss_name())
-        solution = solve_of(problem, float(self.alpha), Limits(self.tol, self.max_iter))
-        self._keep(solution.coef, solution.intercept, solution.certificate, solution.status)
+        known = read_offset(offset, len(target))
+        self._calibrate(target, known)
+        problem = self._problem(data, target, weight, self._loss_name(), known)
+        solution = solve_of(
+            problem, float(self.alpha), Limits(self.tol, self.max_iter, time.perf_counter() + self.max_seconds)
+        )
+        self._keep(solution.coef, solution.intercept, solution.certificate)
+        self._warn([solution.certificate], [solution.status])
         self.n_iter_ = max(solution.n_iter, 1)
         return self
 
@@ -50,12 +69,19 @@ class CrossValidated(SparseLinear):
         y: ArrayLike,
         sample_weight: ArrayLike | None = None,
         groups: ArrayLike | None = None,
+        offset: ArrayLike | None = None,
     ) -> Self:
-        """Fit to ``X`` (n, p) and ``y`` (n,); samples with one label in ``groups`` stay in one fold."""
+        """Fit to ``X`` (n, p) and ``y`` (n,); samples with one label in ``groups`` stay in one fold.
+
+        ``offset`` (n,) is a known part of each sample's linear predictor, of held-out ones too.
+        """
         check_rule(self.rule)
         data, target, weight = self._read(X, y, sample_weight)
+        known = read_offset(offset, len(target))
+        self._calibrate(target, known)
         loss = self._loss_name()
-        problem = self._problem(data, target, weight, loss)
+        problem = self._problem(data, target, weight, loss, known)
+        limits = Limits(self.tol, deadline=time.perf_counter() + self.max_seconds)
         labels, classes = self._fold_labels(target)
         folds = make_folds(
             labels,
@@ -64,17 +90,21 @@ class CrossValidated(SparseLinear):
             cv=self.cv,
             random_state=self.random_state,
         )
-        path = path_of(problem, alphas=self.alphas, n_alphas=self.n_alphas, eps=self.eps, limits=Limits(self.tol))
-        weight = np.ones(len(target)) if weight is None else weight
-        deviances = Parallel(n_jobs=self.n_jobs)(
-            delayed(_held_out)(self, data, target, weight, split, path.alphas, loss) for split in folds
+        path = path_of(problem, alphas=self.alphas, n_alphas=self.n_alphas, eps=self.eps, limits=limits)
+        samples = Samples(data, target, np.ones(len(target)) if weight is None else weight, known)
+        held_out = Parallel(n_jobs=self.n_jobs)(
+            delayed(_held_out)(self, samples, split, path.alphas, loss, limits.deadline - time.perf_counter())
+            for split in folds
         )
+        deviances, certificates, statuses = zip(*held_out, strict=True)
         self.path_ = path
         self.scale_ = problem.design.scale
         self.curve_ = make_curve(path.alphas, np.column_stack(deviances), path.n_nonzero, self.rule)
         chosen = self.curve_.index
         self.alpha_ = float(path.alphas[chosen])
-        self._keep(path.coefs[chosen], path.intercepts[chosen], path.certificates[chosen], path.statuses[chosen])
+        self._keep(path.coefs[chosen], path.intercepts[chosen], path.certificates[chosen])
+        self._warn(path.certificates, path.statuses)
+        self._warn(list(chain(*certificates)), list(chain(*statuses)), "cv_tol")
         return self
 
     def plot_path(self) -> Figure:
@@ -117,14 +147,15 @@ class CrossValidated(SparseLinear):
 
 def _held_out(
     estimator: CrossValidated,
-    X: np.ndarray,
-    target: np.ndarray,
-    weight: np.ndarray,
+    samples: Samples,
     split: Split,
     alphas: np.ndarray,
     loss: str,
-) -> np.ndarray:
-    """Return the mean deviance ``(A,)`` of the test part for models of the training part; all fitting is inside."""
-    inside = estimator._problem(X[split[0]], target[split[0]], weight[split[0]], loss)
-    path = path_of(inside, alphas=alphas, limits=Limits(estimator.cv_tol))
-    return estimator._deviances(X, target, weight, split, path)
+    max_seconds: float,
+) -> tuple[np.ndarray, Sequence[Certificate], Sequence[Status]]:
+    """Return the mean deviance ``(A,)`` of the test part for models of the training part, and how far these came."""
+    train = samples.take(split[0])
+    inside = estimator._problem(train.X, train.target, train.weight, loss, train.offset)
+    limits = Limits(estimator.cv_tol, deadline=time.perf_counter() + max_seconds)
+    path = path_of(inside, alphas=alphas, limits=limits)
+    return estimator._deviances(samples, split, path), path.certificates, path.statuses

@@ -24,12 +24,16 @@ class SparseRegressor(Regression, OneAlpha):
         delta: where Huber's loss turns from squared to absolute, in units of ``y``; by default 1.345 times the
             median absolute deviation of ``y``, scaled to be the standard deviation of Gaussian numbers.
         l1_ratio: ρ in (0, 1]; 1 is the Lasso, below 1 an elastic net.
+        within_ratio: κ in [0, 1], with ``feature_groups``: the share of single features in the penalty of groups (the
+            sparse-group Lasso); 0 is the group Lasso, 1 the Lasso.
+        positive: whether coefficients must not be negative: of all penalised features, or a boolean for each feature.
         feature_groups: a label for each feature; features of one label enter and leave together.
         penalty_weights: ω for each feature (or group, in sorted order of the labels); 0 leaves it unpenalised.
         standardize: penalise the coefficients of columns scaled to unit variance; ``coef_`` is in original units.
         fit_intercept: add an unpenalised intercept.
         tol: duality gap to reach, relative to the null objective.
         max_iter: Newton steps at most.
+        max_seconds: wall time at most.
 
     Attributes:
         coef_: ``(p,)``.
@@ -55,23 +59,29 @@ class SparseRegressor(Regression, OneAlpha):
         loss: str = "squared",
         delta: float | None = None,
         l1_ratio: float = 1.0,
+        within_ratio: float = 0.0,
+        positive: ArrayLike | bool = False,
         feature_groups: ArrayLike | None = None,
         penalty_weights: ArrayLike | None = None,
         standardize: bool = True,
         fit_intercept: bool = True,
         tol: float = 1e-9,
         max_iter: int = 300,
+        max_seconds: float = float("inf"),
     ) -> None:
         self.alpha = alpha
         self.loss = loss
         self.delta = delta
         self.l1_ratio = l1_ratio
+        self.within_ratio = within_ratio
+        self.positive = positive
         self.feature_groups = feature_groups
         self.penalty_weights = penalty_weights
         self.standardize = standardize
         self.fit_intercept = fit_intercept
         self.tol = tol
         self.max_iter = max_iter
+        self.max_seconds = max_seconds
 
 
 class SparseClassifier(Classification, OneAlpha):
@@ -83,6 +93,9 @@ class SparseClassifier(Classification, OneAlpha):
     Args:
         alpha: penalty strength.
         l1_ratio: ρ in (0, 1]; below 1 is an elastic net.
+        within_ratio: κ in [0, 1], with ``feature_groups``: the share of single features in the penalty of groups (the
+            sparse-group Lasso); 0 is the group Lasso, 1 the Lasso.
+        positive: whether coefficients must not be negative: of all penalised features, or a boolean for each feature.
         feature_groups: a label for each feature; features of one label enter and leave together.
         penalty_weights: ω for each feature (or group, in sorted order of the labels); 0 leaves it unpenalised.
         class_weight: None, ``"balanced"`` or a dict from class to weight.
@@ -90,6 +103,7 @@ class SparseClassifier(Classification, OneAlpha):
         fit_intercept: add an unpenalised intercept for each class.
         tol: duality gap to reach, relative to the null objective.
         max_iter: Newton steps at most.
+        max_seconds: wall time at most.
 
     Attributes:
         classes_: class labels, sorted.
@@ -113,6 +127,8 @@ class SparseClassifier(Classification, OneAlpha):
         alpha: float = 0.01,
         *,
         l1_ratio: float = 1.0,
+        within_ratio: float = 0.0,
+        positive: ArrayLike | bool = False,
         feature_groups: ArrayLike | None = None,
         penalty_weights: ArrayLike | None = None,
         class_weight: dict | str | None = None,
@@ -120,9 +136,12 @@ class SparseClassifier(Classification, OneAlpha):
         fit_intercept: bool = True,
         tol: float = 1e-9,
         max_iter: int = 300,
+        max_seconds: float = float("inf"),
     ) -> None:
         self.alpha = alpha
         self.l1_ratio = l1_ratio
+        self.within_ratio = within_ratio
+        self.positive = positive
         self.feature_groups = feature_groups
         self.penalty_weights = penalty_weights
         self.class_weight = class_weight
@@ -130,6 +149,7 @@ class SparseClassifier(Classification, OneAlpha):
         self.fit_intercept = fit_intercept
         self.tol = tol
         self.max_iter = max_iter
+        self.max_seconds = max_seconds
 
 
 class SparseRegressorCV(Regression, CrossValidated):
@@ -139,6 +159,8 @@ class SparseRegressorCV(Regression, CrossValidated):
         loss: see :class:`SparseRegressor`, as for all arguments not named here.
         delta: found once, on all samples, where it is not given.
         l1_ratio: ρ.
+        within_ratio: κ.
+        positive: whether coefficients must not be negative.
         feature_groups: labels of the features.
         penalty_weights: ω.
         alphas: the grid; by default ``n_alphas`` values from the smallest alpha with no feature down to ``eps``
@@ -151,6 +173,7 @@ class SparseRegressorCV(Regression, CrossValidated):
         fit_intercept: add an unpenalised intercept.
         tol: relative duality gap of the final path.
         cv_tol: relative duality gap inside the folds.
+        max_seconds: wall time at most, for the path and for the folds.
         n_jobs: folds at a time, through joblib.
         random_state: shuffles the folds.
 
@@ -176,6 +199,8 @@ class SparseRegressorCV(Regression, CrossValidated):
         loss: str = "squared",
         delta: float | None = None,
         l1_ratio: float = 1.0,
+        within_ratio: float = 0.0,
+        positive: ArrayLike | bool = False,
         feature_groups: ArrayLike | None = None,
         penalty_weights: ArrayLike | None = None,
         alphas: ArrayLike | None = None,
@@ -187,12 +212,15 @@ class SparseRegressorCV(Regression, CrossValidated):
         fit_intercept: bool = True,
         tol: float = 1e-9,
         cv_tol: float = 1e-4,
+        max_seconds: float = float("inf"),
         n_jobs: int | None = None,
         random_state: int | None = 0,
     ) -> None:
         self.loss = loss
         self.delta = delta
         self.l1_ratio = l1_ratio
+        self.within_ratio = within_ratio
+        self.positive = positive
         self.feature_groups = feature_groups
         self.penalty_weights = penalty_weights
         self.alphas = alphas
@@ -204,6 +232,7 @@ class SparseRegressorCV(Regression, CrossValidated):
         self.fit_intercept = fit_intercept
         self.tol = tol
         self.cv_tol = cv_tol
+        self.max_seconds = max_seconds
         self.n_jobs = n_jobs
         self.random_state = random_state
 
@@ -213,6 +242,8 @@ class SparseClassifierCV(Classification, CrossValidated):
 
     Args:
         l1_ratio: see :class:`SparseClassifier`, as for all arguments not named here.
+        within_ratio: κ.
+        positive: whether coefficients must not be negative.
         feature_groups: labels of the features.
         penalty_weights: ω.
         class_weight: None, ``"balanced"`` or a dict; it weighs the fit and the held-out deviance.
@@ -225,6 +256,7 @@ class SparseClassifierCV(Classification, CrossValidated):
         fit_intercept: add an unpenalised intercept.
         tol: relative duality gap of the final path.
         cv_tol: relative duality gap inside the folds.
+        max_seconds: wall time at most, for the path and for the folds.
         n_jobs: folds at a time, through joblib.
         random_state: shuffles the folds.
 
@@ -246,6 +278,8 @@ class SparseClassifierCV(Classification, CrossValidated):
         self,
         *,
         l1_ratio: float = 1.0,
+        within_ratio: float = 0.0,
+        positive: ArrayLike | bool = False,
         feature_groups: ArrayLike | None = None,
         penalty_weights: ArrayLike | None = None,
         class_weight: dict | str | None = None,
@@ -258,10 +292,13 @@ class SparseClassifierCV(Classification, CrossValidated):
         fit_intercept: bool = True,
         tol: float = 1e-9,
         cv_tol: float = 1e-4,
+        max_seconds: float = float("inf"),
         n_jobs: int | None = None,
         random_state: int | None = 0,
     ) -> None:
         self.l1_ratio = l1_ratio
+        self.within_ratio = within_ratio
+        self.positive = positive
         self.feature_groups = feature_groups
         self.penalty_weights = penalty_weights
         self.class_weight = class_weight
@@ -274,5 +311,6 @@ class SparseClassifierCV(Classification, CrossValidated):
         self.fit_intercept = fit_intercept
         self.tol = tol
         self.cv_tol = cv_tol
+        self.max_seconds = max_seconds
         self.n_jobs = n_jobs
         self.random_state = random_state

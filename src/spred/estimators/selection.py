@@ -123,7 +123,8 @@ def _integer_folds(
             return splits
     what = "group" if groups is not None else "sample"
     where = " in the smallest class" if classes else ""
-    raise InputError(f"too few {what}s{where} for two folds; give more samples or merge classes")
+    remedy = "give more, or merge classes" if classes else "give more"
+    raise InputError(f"too few {what}s{where} for two folds; {remedy}")
 
 
 def _most_folds(y: np.ndarray, classes: bool, groups: np.ndarray | None) -> int:

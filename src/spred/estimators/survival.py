@@ -12,7 +12,7 @@ from sklearn.utils.validation import validate_data
 
 from spred.core.losses import get_loss
 from spred.errors import InputError
-from spred.estimators.base import SparseLinear, predictor
+from spred.estimators.base import Samples, SparseLinear
 from spred.estimators.fitting import CrossValidated, OneAlpha
 from spred.estimators.selection import Rule, Split
 from spred.exact.solution import Path
@@ -53,7 +53,7 @@ class Survival(SparseLinear):
         fewest = min(event.sum(), len(event) - event.sum())
         return event, isinstance(self.cv, (int, np.integer)) and fewest >= self.cv
 
-    def _deviances(self, X: np.ndarray, target: np.ndarray, weight: np.ndarray, split: Split, path: Path) -> np.ndarray:
+    def _deviances(self, data: Samples, split: Split, path: Path) -> np.ndarray:
         """Return what the test part adds to the deviance of the training part, by weight of the test part, ``(A,)``.
 
         A test part may be too small for risk sets of its own. Source: P. J. M. Verweij and H. C. van Houwelingen,
@@ -62,16 +62,16 @@ class Survival(SparseLinear):
         train, test = split
         both = np.concatenate([train, test])
         models = list(zip(path.coefs, path.intercepts, strict=True))
-        whole, part = (self._total(X[rows], target[rows], weight[rows], models) for rows in (both, train))
-        return 2.0 * (whole - part) / weight[test].sum()
+        whole, part = (self._total(data.take(rows), models) for rows in (both, train))
+        return 2.0 * (whole - part) / data.weight[test].sum()
 
-    def _total(self, X: np.ndarray, target: np.ndarray, weight: np.ndarray, models: list) -> np.ndarray:
+    def _total(self, data: Samples, models: list) -> np.ndarray:
         """Return the negative log partial likelihood, a sum, of each model."""
         loss = get_loss(self._loss_name())
-        kept = np.flatnonzero(weight > 0)
-        sets, total = final_target(loss, target[kept]), weight[kept].sum()
-        share = weight[kept] / total
-        return np.array([total * float(loss.value(predictor(X[kept], *model), sets, share)) for model in models])
+        data = data.take(np.flatnonzero(data.weight > 0))
+        sets, total = final_target(loss, data.target), data.weight.sum()
+        share = data.weight / total
+        return np.array([total * float(loss.value(data.predictor(*model), sets, share)) for model in models])
 
     def predict(self, X: ArrayLike) -> np.ndarray:
         """Return the risk score ``X @ coef_``, ``(n,)``: the logarithm of the hazard relative to ``x = 0``."""
@@ -95,11 +95,15 @@ class SparseCox(Survival, OneAlpha):
         alpha: penalty strength.
         ties: ``"breslow"`` or ``"efron"``.
         l1_ratio: ρ in (0, 1]; below 1 is an elastic net.
+        within_ratio: κ in [0, 1], with ``feature_groups``: the share of single features in the penalty of groups (the
+            sparse-group Lasso); 0 is the group Lasso, 1 the Lasso.
+        positive: whether coefficients must not be negative: of all penalised features, or a boolean for each feature.
         feature_groups: a label for each feature; features of one label enter and leave together.
         penalty_weights: ω for each feature (or group, in sorted order of the labels); 0 leaves it unpenalised.
         standardize: penalise the coefficients of columns scaled to unit variance; ``coef_`` is in original units.
         tol: duality gap to reach, relative to the null objective.
         max_iter: Newton steps at most.
+        max_seconds: wall time at most.
 
     Attributes:
         coef_: ``(p,)``, logarithms of hazard ratios.
@@ -124,20 +128,26 @@ class SparseCox(Survival, OneAlpha):
         *,
         ties: str = "breslow",
         l1_ratio: float = 1.0,
+        within_ratio: float = 0.0,
+        positive: ArrayLike | bool = False,
         feature_groups: ArrayLike | None = None,
         penalty_weights: ArrayLike | None = None,
         standardize: bool = True,
         tol: float = 1e-9,
         max_iter: int = 300,
+        max_seconds: float = float("inf"),
     ) -> None:
         self.alpha = alpha
         self.ties = ties
         self.l1_ratio = l1_ratio
+        self.within_ratio = within_ratio
+        self.positive = positive
         self.feature_groups = feature_groups
         self.penalty_weights = penalty_weights
         self.standardize = standardize
         self.tol = tol
         self.max_iter = max_iter
+        self.max_seconds = max_seconds
 
 
 class SparseCoxCV(Survival, CrossValidated):
@@ -148,6 +158,8 @@ class SparseCoxCV(Survival, CrossValidated):
     Args:
         ties: see :class:`SparseCox`, as for all arguments not named here.
         l1_ratio: ρ.
+        within_ratio: κ.
+        positive: whether coefficients must not be negative.
         feature_groups: labels of the features.
         penalty_weights: ω.
         alphas: see :class:`~spred.SparseRegressorCV`, as for the arguments below.
@@ -158,6 +170,7 @@ class SparseCoxCV(Survival, CrossValidated):
         standardize: inside each fold.
         tol: relative duality gap of the final path.
         cv_tol: relative duality gap inside the folds.
+        max_seconds: wall time at most, for the path and for the folds.
         n_jobs: folds at a time, through joblib.
         random_state: shuffles the folds.
 
@@ -180,6 +193,8 @@ class SparseCoxCV(Survival, CrossValidated):
         *,
         ties: str = "breslow",
         l1_ratio: float = 1.0,
+        within_ratio: float = 0.0,
+        positive: ArrayLike | bool = False,
         feature_groups: ArrayLike | None = None,
         penalty_weights: ArrayLike | None = None,
         alphas: ArrayLike | None = None,
@@ -190,11 +205,14 @@ class SparseCoxCV(Survival, CrossValidated):
         standardize: bool = True,
         tol: float = 1e-9,
         cv_tol: float = 1e-4,
+        max_seconds: float = float("inf"),
         n_jobs: int | None = None,
         random_state: int | None = 0,
     ) -> None:
         self.ties = ties
         self.l1_ratio = l1_ratio
+        self.within_ratio = within_ratio
+        self.positive = positive
         self.feature_groups = feature_groups
         self.penalty_weights = penalty_weights
         self.alphas = alphas
@@ -205,6 +223,7 @@ class SparseCoxCV(Survival, CrossValidated):
         self.standardize = standardize
         self.tol = tol
         self.cv_tol = cv_tol
+        self.max_seconds = max_seconds
         self.n_jobs = n_jobs
         self.random_state = random_state
 
