@@ -1,6 +1,6 @@
 """How much memory a fit takes beside ``X``: a million float32 columns, three ways to store them, a process for each.
 
-    python benchmarks/memory.py [--columns 1000000] [--samples 200]
+    scripts/bench memory [--columns 1000000] [--samples 200]
 
 prints the peak resident memory of the process (Python, libraries, ``X`` and the fit) beside the size of ``X`` and the
 limit that spred sets itself, 1.3 times that size and 500 MB, and writes ``results/memory.json``. It ends with exit
@@ -19,6 +19,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+from record import machine, write
 
 FORMS = ("columns", "rows", "map")
 MB = 1e6
@@ -69,13 +70,13 @@ def fit(form: str, loss: str, n: int, p: int) -> dict:
     }
 
 
-def main() -> None:
+def main(arguments: list[str]) -> None:
     """Parse the command line, run each fit in a process of its own, write JSON."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser("scripts/bench memory", description=__doc__.split("\n")[0])
     parser.add_argument("--samples", type=int, default=200)
     parser.add_argument("--columns", type=int, default=1_000_000)
     parser.add_argument("--one", nargs=2, metavar=("FORM", "LOSS"), help="fit here and print JSON")
-    given = parser.parse_args()
+    given = parser.parse_args(arguments)
     if given.one:
         print(json.dumps(fit(*given.one, given.samples, given.columns)))
         return
@@ -91,10 +92,9 @@ def main() -> None:
             f"{row['seconds']:8.1f} {row['features']:9d} {row['gap']:8.0e}",
             flush=True,
         )
-    out = Path(__file__).resolve().parent / "results" / "memory.json"
-    out.write_text(json.dumps({"rows": rows}, indent=1) + "\n")
+    write("memory", {"machine": machine(), "rows": rows})
     sys.exit(any(row["peak_mb"] > row["limit_mb"] for row in rows))
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -23,6 +23,7 @@ FLOORS = {
     "core": 2,
     "output": 2,
     "exact": 3,
+    "gated": 3,
     "nn": 3,
     "estimators": 4,
     "genes": 5,

@@ -1,21 +1,45 @@
-"""The data sets by name. Real ones are read from ``SPRED_DATA`` (or ``../shared/data``); those missing are skipped."""
+"""The data sets by name, and the works each is for. A new one is a function and a row.
+
+Real ones are read from ``SPRED_DATA`` (or ``../shared/data``); those missing are skipped. Generated ones have fixed
+seeds.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
-import numpy as np
+from datasets.data import Data
+from datasets.expression import allaml, golub, singh, tox171
+from datasets.simulated import ar_tall, ar_wide, grouped, survival
+from datasets.text import text
 
-from datasets.expression import allaml, golub, singh
-from datasets.simulated import ar_tall, ar_wide
+__all__ = ["DATASETS", "Data", "Row"]
 
-Data = tuple[np.ndarray, np.ndarray]
 
-DATASETS: dict[str, Callable[[], Data]] = {
-    "golub": golub,
-    "singh": singh,
-    "allaml": allaml,
-    "ar-wide": ar_wide,
-    "ar-tall": ar_tall,
+class Row(NamedTuple):
+    """A data set: how to make it, its works (of :data:`works.WORKS`), the last alpha over the first, the seed."""
+
+    make: Callable[..., Data]
+    works: tuple[str, ...]
+    eps: float = 1e-2
+    seed: int | None = None
+
+    def load(self) -> Data:
+        """Read the set, or generate it from its seed."""
+        return self.make() if self.seed is None else self.make(seed=self.seed)
+
+
+BINARY = ("lasso", "logistic")
+
+DATASETS: dict[str, Row] = {
+    "golub": Row(golub, BINARY),
+    "singh": Row(singh, BINARY),
+    "allaml": Row(allaml, BINARY),
+    "ar-wide": Row(ar_wide, BINARY, seed=0),
+    "ar-tall": Row(ar_tall, BINARY, seed=1),
+    "text": Row(text, BINARY, eps=0.05, seed=4),
+    "tox171": Row(tox171, ("multinomial",)),
+    "survival": Row(survival, ("cox",), eps=0.05, seed=2),
+    "groups": Row(grouped, ("group-lasso",), eps=0.1, seed=3),
 }
-"""Each returns ``X`` with standardised columns and the class ``y`` as 0 and 1."""

@@ -1,4 +1,4 @@
-"""Three real gene-expression sets, read as ``spred genes`` reads them, standardised as a whole for timing."""
+"""Real gene-expression sets, standardised as a whole for timing."""
 
 from __future__ import annotations
 
@@ -6,33 +6,48 @@ import os
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
+from scipy.io import loadmat
 
-import spred
-
-
-def folder() -> Path:
-    """Return where the real data lie: ``SPRED_DATA``, or ``shared/data`` beside the checkout."""
-    beside = Path(__file__).resolve().parents[3] / "shared" / "data"
-    return Path(os.environ.get("SPRED_DATA", beside))
+from datasets.data import Data, standardised
 
 
-def _standardised(name: str, target: str | None) -> tuple[np.ndarray, np.ndarray]:
-    table = spred.genes.read(folder() / "genes" / name, target=target)
-    X = np.asfortranarray(table.values[:, table.values.std(axis=0) > 0])
-    X = (X - X.mean(axis=0)) / X.std(axis=0)
-    return np.asfortranarray(X), (table.target == np.unique(table.target)[0]).astype(float)
-
-
-def golub() -> tuple[np.ndarray, np.ndarray]:
+def golub() -> Data:
     """72 leukaemias, two classes."""
-    return _standardised("golub.csv.gz", "class")
+    return _from_table(pd.read_csv(_path("golub.csv.gz"), index_col="sample"))
 
 
-def singh() -> tuple[np.ndarray, np.ndarray]:
+def singh() -> Data:
     """102 prostate samples, two classes."""
-    return _standardised("singh.parquet", "class")
+    return _from_table(pd.read_parquet(_path("singh.parquet")))
 
 
-def allaml() -> tuple[np.ndarray, np.ndarray]:
+def allaml() -> Data:
     """72 leukaemias in the preparation of the feature-selection repositories."""
-    return _standardised("ALLAML.mat", None)
+    return _from_matlab("ALLAML.mat")
+
+
+def tox171() -> Data:
+    """171 samples of four classes."""
+    return _from_matlab("TOX-171.mat")
+
+
+def _path(name: str) -> Path:
+    """Return where a file lies: under ``SPRED_DATA``, or ``shared/data`` beside the checkout."""
+    beside = Path(__file__).resolve().parents[3] / "shared" / "data"
+    return Path(os.environ.get("SPRED_DATA", beside)) / "genes" / name
+
+
+def _from_table(table: pd.DataFrame) -> Data:
+    return _coded(table.drop(columns="class").to_numpy(np.float64), table["class"].to_numpy())
+
+
+def _from_matlab(name: str) -> Data:
+    found = loadmat(_path(name))
+    return _coded(found["X"].astype(np.float64), found["Y"][:, 0])
+
+
+def _coded(X: np.ndarray, classes: np.ndarray) -> Data:
+    """Number the classes 0 … K − 1; of two, the first in sorted order is 1."""
+    names, codes = np.unique(classes, return_inverse=True)
+    return Data(standardised(X), (codes == 0 if len(names) == 2 else codes).astype(float))

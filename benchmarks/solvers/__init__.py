@@ -1,19 +1,31 @@
-"""The solvers by name, one file each. A solver is a function ``(X, y, loss, alphas, tol) -> coefs (A, p)``.
+"""The solvers by name, one file each, run in processes of their own (``process.py``).
 
-``TOLERANCES`` of a peer are tried from loose to tight until its worst gap on the path is small enough; the time that
-counts is the one at that tolerance. spred is asked for a gap of 1e-9 at once. A solver that runs in a process of its
-own returns its seconds too, and has ``available()``.
+A solver in Python is a module with ``PACKAGE``, ``TOLERANCES`` (from loose to tight) and ``SOLVE``, a table from a
+work's name to a function ``(problem, tol) -> coefs (A, p)``, or ``(A, p, K)``. A work that is not in its table is one
+it does not offer. In another language it says in its first line what ``worker.py`` says for these.
 """
 
 from __future__ import annotations
 
-from solvers import adelie_path, celer_path, glmnet_path, skglm_path, sklearn_path, spred_path
+import os
+import sys
+from pathlib import Path
 
-SOLVERS = {
-    "spred": spred_path,
-    "celer": celer_path,
-    "skglm": skglm_path,
-    "glmnet": glmnet_path,
-    "adelie": adelie_path,
-    "scikit-learn": sklearn_path,
+HERE = Path(__file__).resolve().parent
+
+
+def _python(module: str, interpreter: str = sys.executable) -> list[str]:
+    return [interpreter, str(HERE / "worker.py"), module]
+
+
+OURS = "spred"
+
+SOLVERS: dict[str, list[str]] = {
+    OURS: _python("spred_path"),
+    "adelie": _python("adelie_path", os.environ.get("SPRED_ADELIE", sys.executable)),
+    "glmnet": ["Rscript", str(HERE / "glmnet_path.R")],
+    "celer": _python("celer_path"),
+    "skglm": _python("skglm_path"),
+    "scikit-learn": _python("sklearn_path"),
 }
+"""How each is started. Those that were fastest before come first: what is slower than they are need not be tried on."""

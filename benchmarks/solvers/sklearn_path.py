@@ -1,29 +1,33 @@
-"""scikit-learn: cyclic coordinate descent; liblinear for the logistic loss."""
+"""scikit-learn: cyclic coordinate descent, on the Gram matrix where n > p; liblinear for the logistic loss."""
 
 from __future__ import annotations
 
-import warnings
-
 import numpy as np
+from problem import Problem
 from sklearn.linear_model import LogisticRegression, lasso_path
 
-LOSSES = ("squared", "logistic")
+PACKAGE = "scikit-learn"
 TOLERANCES = (1e-4, 1e-5, 1e-6, 1e-7, 1e-8)
 
 
-def solve(X: np.ndarray, y: np.ndarray, loss: str, alphas: np.ndarray, tol: float) -> np.ndarray:
-    """Return the coefficients along the path; liblinear has no warm start."""
-    if loss == "squared":
-        return lasso_path(X, y, alphas=alphas, tol=tol, max_iter=100_000)[1].T
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # its own tolerance is not what it is judged by
-        return np.array(
-            [
-                LogisticRegression(
-                    C=1.0 / (alpha * len(y)), l1_ratio=1.0, solver="liblinear", fit_intercept=False, tol=tol
-                )
-                .fit(X, y)
-                .coef_[0]
-                for alpha in alphas
-            ]
-        )
+def lasso(problem: Problem, tol: float) -> np.ndarray:
+    """Return the path."""
+    n, p = problem.X.shape
+    found = lasso_path(
+        problem.X, problem.y, alphas=problem.alphas, tol=tol, max_iter=100_000, precompute=n > p, check_input=False
+    )
+    return found[1].T
+
+
+def logistic(problem: Problem, tol: float) -> np.ndarray:
+    """Return the path; liblinear has no warm start."""
+    return np.array([_one(problem, alpha, tol) for alpha in problem.alphas])
+
+
+def _one(problem: Problem, alpha: float, tol: float) -> np.ndarray:
+    strength = 1.0 / (alpha * len(problem.y))
+    model = LogisticRegression(C=strength, l1_ratio=1.0, solver="liblinear", fit_intercept=False, tol=tol)
+    return model.fit(problem.X, problem.y).coef_[0]
+
+
+SOLVE = {"lasso": lasso, "logistic": logistic}

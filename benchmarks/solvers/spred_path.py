@@ -1,15 +1,45 @@
-"""spred: Newton on the support, certified at every alpha."""
+"""spred: Newton on the support, certified at every alpha. Its tolerance is the relative duality gap."""
 
 from __future__ import annotations
 
 import numpy as np
+from problem import Problem
 
 import spred
 
-LOSSES = ("squared", "logistic")
-TOLERANCES = (1e-9,)
+PACKAGE = "torch-spred"
+TOLERANCES = (1e-3, 1e-5, 1e-7, 1e-8, 1e-9, 1e-10, 1e-12)
 
 
-def solve(X: np.ndarray, y: np.ndarray, loss: str, alphas: np.ndarray, tol: float) -> np.ndarray:
-    """Return the coefficients along the path."""
-    return spred.path(X, y, loss=loss, alphas=alphas, fit_intercept=False, tol=tol).coefs
+def _path(problem: Problem, tol: float, loss: str, y: np.ndarray, **more: object) -> np.ndarray:
+    found = spred.path(problem.X, y, loss=loss, alphas=problem.alphas, fit_intercept=False, tol=tol, **more)
+    return found.coefs
+
+
+def lasso(problem: Problem, tol: float) -> np.ndarray:
+    """Return the path."""
+    return _path(problem, tol, "squared", problem.y)
+
+
+def logistic(problem: Problem, tol: float) -> np.ndarray:
+    """Return the path."""
+    return _path(problem, tol, "logistic", problem.y)
+
+
+def multinomial(problem: Problem, tol: float) -> np.ndarray:
+    """Return the path with classes last."""
+    return _path(problem, tol, "multinomial", problem.y).transpose(0, 2, 1)
+
+
+def cox(problem: Problem, tol: float) -> np.ndarray:
+    """Return the path."""
+    return _path(problem, tol, "cox", spred.survival_target(problem.y[:, 1], problem.y[:, 0]))
+
+
+def group_lasso(problem: Problem, tol: float) -> np.ndarray:
+    """Return the path with every group of weight 1."""
+    labels = np.arange(problem.X.shape[1]) // problem.group_size
+    return _path(problem, tol, "squared", problem.y, feature_groups=labels, penalty_weights=np.ones(labels[-1] + 1))
+
+
+SOLVE = {"lasso": lasso, "logistic": logistic, "multinomial": multinomial, "cox": cox, "group-lasso": group_lasso}

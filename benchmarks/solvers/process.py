@@ -1,0 +1,99 @@
+"""How the run talks to solvers: each is a process that lives as long as the run, and is stopped when it takes too long.
+
+So a peer that is missing, crashes or hangs costs its own rows only, environments may differ, and no solver finds the
+machine or the memory in another state than the others do. The protocol is that of ``worker.py``.
+"""
+
+from __future__ import annotations
+
+import json
+import select
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+
+START = 120.0
+"""Seconds that a solver may take to start, and to load a problem."""
+
+
+class SolverError(Exception):
+    """A solver is missing, failed, or took too long; the message says which."""
+
+
+class Solver:
+    """A solver by its command; started when first asked, and again after it had to be stopped."""
+
+    def __init__(self, name: str, command: list[str]) -> None:
+        self.name = name
+        self.command = command
+        self._process: subprocess.Popen[str] | None = None
+        self._errors: IO[str] | None = None
+        self._loaded: Path | None = None
+        self._about: dict = {}
+
+    def about(self) -> dict:
+        """Return its version, its works and its tolerances.
+
+        Raises:
+            SolverError: it is not installed.
+        """
+        if not self._about:
+            self._start()
+        return self._about
+
+    def solve(self, folder: Path, tol: float, limit: float) -> tuple[np.ndarray, float]:
+        """Return the coefficients of the problem in ``folder``, flat, and the seconds that they took.
+
+        Raises:
+            SolverError: it failed, or took longer than ``limit`` seconds.
+        """
+        if self._process is None:
+            self._start()
+        if folder != self._loaded:
+            self._ask(f"load {folder}", START)
+            self._loaded = folder
+        seconds = float(self._ask(f"solve {tol!r}", limit))
+        return np.fromfile(folder / "coefs"), seconds
+
+    def close(self) -> None:
+        """Stop the process, if there is one."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.communicate()
+            self._process = self._loaded = None
+
+    def _start(self) -> None:
+        self._errors = tempfile.TemporaryFile(mode="w+")  # noqa: SIM115 it lives as long as the process
+        try:
+            self._process = subprocess.Popen(
+                self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors, text=True
+            )
+        except FileNotFoundError as err:
+            raise SolverError(f"{self.command[0]} is not installed") from err
+        self._about = json.loads(self._answer(START))
+
+    def _ask(self, order: str, limit: float) -> str:
+        try:
+            print(order, file=self._process.stdin, flush=True)
+        except BrokenPipeError as err:
+            self.close()
+            raise SolverError("ended by itself") from err
+        answer = self._answer(limit)
+        if answer.startswith("failed"):
+            raise SolverError(answer)
+        return answer
+
+    def _answer(self, limit: float) -> str:
+        ready, _, _ = select.select([self._process.stdout], [], [], limit)
+        if not ready:
+            self.close()
+            raise SolverError(f"over {limit:.0f} s")
+        line = self._process.stdout.readline().strip()
+        if not line:
+            self.close()
+            self._errors.seek(0)
+            raise SolverError((self._errors.read().strip().splitlines() or ["ended without a word"])[-1])
+        return line
