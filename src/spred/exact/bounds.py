@@ -44,7 +44,8 @@ class Bounds:
         self.values = grad.copy()
         self._thetas = np.empty((SLOTS, len(theta)))
         self._thetas[0] = theta
-        self._slot = np.zeros(design.p, dtype=np.int64)
+        self._slot, self._count = np.zeros(design.p, dtype=np.int64), np.zeros(SLOTS, dtype=np.int64)
+        self._count[0] = design.p
         self.evaluated = design.p
         """Features evaluated so far, all updates together."""
 
@@ -58,9 +59,10 @@ class Bounds:
             grad: that gradient.
         """
         self.values[known] = grad
-        new, unsettled = settle(
+        unsettled = settle(
             self.values,
             self._slot,
+            self._count,
             self._thetas,
             self.norms,
             self.weights,
@@ -71,7 +73,4 @@ class Bounds:
         )
         self.values[unsettled] = self.design.correlate_some(theta, unsettled)
         self.evaluated += len(unsettled)
-        self._slot[known] = new
-        self._slot[unsettled] = new
-        self._thetas[new] = theta
         return unsettled

@@ -68,6 +68,7 @@ class Compiled:
         self.features = np.empty(0, dtype=np.int64)
         self.written_out = np.empty((0, n))
         self.x, self.g, self.last = np.empty(0), np.empty(0), np.empty(0)
+        self.omega, self.bounded, self.trifle = np.empty(0), np.empty(0, dtype=bool), np.empty(0)
         self.L, self.order = np.empty((0, 0)), np.empty(0, dtype=np.int64)
         self.bend, self.memory = np.empty(n), np.zeros(2)
         self.seen = np.arange(p)
@@ -118,20 +119,19 @@ class Compiled:
         """Call the kernel until it is done, with a look at the clock in between; ``g`` ends without the ridge."""
         problem = self.problem
         self._make_room(len(work))
-        weights = self.weights[self.features]
-        ridge = alpha * (1.0 - problem.l1_ratio) * weights
+        ridge = alpha * (1.0 - problem.l1_ratio) * self.omega
         self.g[work] = self.bounds.values[self.features[work]] + ridge[work] * self.x[work]
         steps, known = 0, not ahead
         while True:
             moved, taken, worst = kernels.newton(
                 self.code,
                 problem.fit_intercept,
-                self.positive[self.features],
+                self.bounded,
                 self._columns(),
                 work,
-                alpha * problem.l1_ratio * weights,
+                alpha * problem.l1_ratio * self.omega,
                 ridge,
-                ridge + TRIFLE * self.bounds.norms[self.features] ** 2 / problem.design.n,
+                ridge + self.trifle,
                 self.y,
                 problem.s,
                 self.x,
@@ -171,16 +171,16 @@ class Compiled:
 
     def _objective(self, alpha: float, x: np.ndarray, eta: np.ndarray) -> float:
         level = alpha * self.problem.l1_ratio
-        penalty = self.weights[self.features] @ (level * np.abs(x) + 0.5 * (alpha - level) * x * x)
+        penalty = self.omega @ (level * np.abs(x) + 0.5 * (alpha - level) * x * x)
         return float(kernels.loss_value(self.code, eta, self.y, self.problem.s) + penalty)
 
     def _expected(self, alpha: float) -> np.ndarray:
         """Positions to begin with: the support, free features, and those that the sequential strong rule expects."""
         level = max(2.0 * alpha - self.alphas[0], 0.0) * self.problem.l1_ratio
         excess = self._pull(self.seen) - level * self.weights[self.seen]
-        expected = self._strongest(self.seen, excess, int(np.count_nonzero(self.x)))
+        expected = self._strongest(self.seen, excess, int(np.count_nonzero(self.x != 0)))
         self._write_out(expected)
-        wanted = (self.x != 0) | (self.weights[self.features] == 0)
+        wanted = (self.x != 0) | (self.omega == 0)
         wanted[self.position[expected]] = True
         return np.flatnonzero(wanted)
 
@@ -210,6 +210,8 @@ class Compiled:
             self.position[new] = np.arange(old, count)
             self.features = np.append(self.features, new)
             self.x, self.g = (np.append(array, np.zeros(len(new))) for array in (self.x, self.g))
+            self.omega, self.bounded = self.weights[self.features], self.positive[self.features]
+            self.trifle = TRIFLE * self.bounds.norms[self.features] ** 2 / self.problem.design.n
         return self.position[features]
 
     def _columns(self) -> Columns:

@@ -83,7 +83,7 @@ class Design:
 
     def original_units(self, v: np.ndarray, intercept: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Turn coefficients ``(p, K)`` and intercept ``(K,)`` into those of the matrix as given."""
-        coef, support = np.zeros(v.shape), np.flatnonzero(v.any(axis=1) if v.shape[1] > 1 else v[:, 0])
+        coef, support = np.zeros(v.shape), np.flatnonzero((v != 0).any(axis=1) if v.shape[1] > 1 else v[:, 0] != 0)
         coef[support] = v[support] / self.scale[support, None]
         return coef, intercept - self.mean[support] @ coef[support]
 

@@ -254,16 +254,16 @@ def push(columns, change, eta):
 
 
 @njit(cache=True, nogil=True)
-def settle(values, slot, thetas, norms, weights, positive, theta, level, known):
-    """Return a slot for ``theta`` and the features that no bound proves below ``level · weights``."""
-    slots, p = len(thetas), values.size
-    count = np.zeros(slots, np.int64)
-    for j in range(p):
-        count[slot[j]] += 1
-    share, rest, new = np.zeros(slots), np.zeros(slots), 0
-    for a in range(slots):
+def settle(values, slot, count, thetas, norms, weights, positive, theta, level, known):
+    """Move to ``theta``: return the features that no bound proves below ``level · weights``.
+
+    These and the ``known`` ones are booked under the slot that ``theta`` gets; ``count`` says how many each slot has.
+    """
+    share, rest, new = np.zeros(count.size), np.zeros(count.size), 0
+    for a in range(count.size):
         if count[a] < count[new]:
             new = a
+    for a in range(count.size):
         if count[a] > 0:
             size = dot(thetas[a], thetas[a])
             share[a] = dot(thetas[a], theta) / size if size > 0 else 0.0
@@ -272,18 +272,27 @@ def settle(values, slot, thetas, norms, weights, positive, theta, level, known):
                 square += (theta[i] - share[a] * thetas[a, i]) ** 2
             rest[a] = np.sqrt(square)
     rest[new] = np.inf  # its place is needed: features last seen there are evaluated
-    out, found = np.empty(p, np.int64), 0
-    settled = np.zeros(p, np.bool_)
     for a in range(known.size):
-        settled[known[a]] = True
-    for j in range(p):
-        if settled[j]:
+        count[slot[known[a]]] -= 1
+        slot[known[a]] = -1
+    out, found = np.empty(values.size, np.int64), 0
+    for j in range(values.size):
+        at = slot[j]
+        if at < 0:
             continue
-        pull = -share[slot[j]] * values[j]
-        if not (pull if positive[j] else abs(pull)) + norms[j] * rest[slot[j]] < level * weights[j]:
+        pull = -share[at] * values[j]
+        if not (pull if positive[j] else abs(pull)) + norms[j] * rest[at] < level * weights[j]:
             out[found] = j
             found += 1
-    return new, out[:found].copy()
+    for a in range(found):
+        count[slot[out[a]]] -= 1
+        slot[out[a]] = new
+    for a in range(known.size):
+        slot[known[a]] = new
+    count[new] += found + known.size
+    for i in range(theta.size):
+        thetas[new, i] = theta[i]
+    return out[:found].copy()
 
 
 # --- losses -------------------------------------------------------------------------------------------------

@@ -242,6 +242,7 @@ def path_of(
     began = time.perf_counter()
     limits = limits or Limits()
     outcomes: list[Outcome] = []
+    explained: list[float] = []
     work = reduced(problem)
     with _blas_threads(problem):
         state, null_objective = _null(work, limits)
@@ -250,9 +251,10 @@ def path_of(
         for alpha in grid:
             outcome = walk.advance(float(alpha), limits)
             outcomes.append(outcome)
-            if alphas is None and _explained(work, outcome, null_objective) > SATURATED:
+            explained.append(_explained(work, outcome, null_objective))
+            if alphas is None and explained[-1] > SATURATED:
                 break
-    return _stack(problem, work, grid[: len(outcomes)], outcomes, null_objective, time.perf_counter() - began)
+    return _stack(problem, work, grid[: len(outcomes)], outcomes, explained, time.perf_counter() - began)
 
 
 def _blas_threads(problem: Problem) -> AbstractContextManager[object]:
@@ -328,7 +330,7 @@ def _original(problem: Problem, work: Reduced, state: State) -> tuple[np.ndarray
 
 
 def _count(coef: np.ndarray) -> int:
-    return int(np.count_nonzero(coef if coef.ndim == 1 else coef.any(axis=0)))
+    return int(np.count_nonzero(coef != 0 if coef.ndim == 1 else coef.any(axis=0)))
 
 
 def _stack(
@@ -336,20 +338,20 @@ def _stack(
     work: Reduced,
     alphas: np.ndarray,
     outcomes: Sequence[Outcome],
-    null_objective: float,
+    explained: Sequence[float],
     seconds: float,
 ) -> Path:
     models = [_original(problem, work, outcome.state) for outcome in outcomes]
     coefs = np.zeros((len(models), *models[0][0].shape))
     for row, (coef, _) in zip(coefs, models, strict=True):  # most are zero: what is not written takes no memory
-        chosen = np.nonzero(coef)
+        chosen = np.nonzero(coef != 0)
         row[chosen] = coef[chosen]
     return Path(
         alphas=alphas,
         coefs=coefs,
         intercepts=np.stack([intercept for _, intercept in models]),
         certificates=tuple(_raised(outcome.certificate, work.constant) for outcome in outcomes),
-        deviance=np.array([_explained(work, outcome, null_objective) for outcome in outcomes]),
+        deviance=np.array(explained),
         statuses=tuple(outcome.status for outcome in outcomes),
         n_nonzero=np.array([_count(coef) for coef, _ in models]),
         seconds=seconds,
