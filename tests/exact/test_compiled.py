@@ -147,6 +147,17 @@ def test_it_stops_by_iterations_and_by_time_and_says_so() -> None:
     assert np.isfinite(late.certificate.gap)
 
 
+@pytest.mark.parametrize("variant", ["plain", "weights"])
+@pytest.mark.parametrize("name", ["squared-wide", "logistic-wide", "poisson-sparse"])
+def test_an_alpha_that_comes_twice_has_the_same_answer_and_its_own_certificate(name: str, variant: str) -> None:
+    shares = np.repeat(np.geomspace(1.5, 0.02, 8), 2)
+    outcomes = walk(Compiled, problem_of(name, variant), Limits(1e-9), shares)
+    for first, second in zip(outcomes[::2], outcomes[1::2], strict=True):
+        assert second.certificate.gap <= 1e-9
+        assert second.certificate.kkt <= 1e-6
+        np.testing.assert_allclose(second.state.v, first.state.v, atol=1e-6)
+
+
 HARD: dict[str, Callable[[np.random.Generator, np.ndarray], np.ndarray]] = {
     "near twins": lambda rng, X: np.hstack([X, X + 1e-7 * rng.standard_normal(X.shape)]),
     "triplets": lambda rng, X: np.repeat(X, 3, axis=1),

@@ -46,6 +46,7 @@ class Bounds:
         self._thetas[0] = theta
         self._slot, self._count = np.zeros(design.p, dtype=np.int64), np.zeros(SLOTS, dtype=np.int64)
         self._count[0] = design.p
+        self._now = 0
         self.evaluated = design.p
         """Features evaluated so far, all updates together."""
 
@@ -73,4 +74,14 @@ class Bounds:
         )
         self.values[unsettled] = self.design.correlate_some(theta, unsettled)
         self.evaluated += len(unsettled)
+        booked = known if len(known) else unsettled
+        self._now = int(self._slot[booked[0]]) if len(booked) else -1
         return unsettled
+
+    def forget(self) -> None:
+        """Say that the dual point goes elsewhere than to the last one: no gradient is current any more."""
+        self._now = -1
+
+    def are_current(self, features: np.ndarray) -> np.ndarray:
+        """Whether the gradient of each of ``features`` in ``values`` is that at the last dual point."""
+        return self._slot[features] == self._now

@@ -120,7 +120,7 @@ class Compiled:
         problem = self.problem
         self._make_room(len(work))
         ridge = alpha * (1.0 - problem.l1_ratio) * self.omega
-        self.g[work] = self.bounds.values[self.features[work]] + ridge[work] * self.x[work]
+        self.g[work] = self._gradient(work) + ridge[work] * self.x[work]
         steps, known = 0, not ahead
         while True:
             moved, taken, worst = kernels.newton(
@@ -151,6 +151,14 @@ class Compiled:
             if taken < STEPS or steps >= most or time.perf_counter() > limits.deadline:
                 self.g[work] -= ridge[work] * self.x[work]
                 return steps, worst
+
+    def _gradient(self, work: np.ndarray) -> np.ndarray:
+        """The gradient of the loss in ``work``: what the bounds know of this dual point, and the rest evaluated."""
+        features = self.features[work]
+        grad, old = self.bounds.values[features], ~self.bounds.are_current(features)
+        if old.any():
+            grad[old] = self.problem.design.correlate_some(self.theta, features[old])
+        return grad
 
     def _look_ahead(self, alpha: float) -> bool:
         """Follow the path's own direction from the last two stops, where that lowers the objective: a better start."""
@@ -267,7 +275,9 @@ class Compiled:
             theta = np.zeros_like(theta)
         support = self.features[self.x != 0]
         grad = problem.design.correlate_some(theta, support)
-        return theta, np.append(support, self.bounds.update(theta, level, support, grad))
+        unsettled = self.bounds.update(theta, level, support, grad)
+        self.bounds.forget()
+        return theta, np.append(support, unsettled)
 
     def _state(self, alpha: float) -> State:
         v = np.zeros((self.problem.design.p, 1))
