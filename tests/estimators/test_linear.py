@@ -363,7 +363,7 @@ def test_the_path_says_what_it_explains() -> None:
 
 
 def test_time_that_runs_out_is_said() -> None:
-    problem = PROBLEMS["logistic-wide"]
+    problem = PROBLEMS["multinomial-wide"]
     with pytest.warns(ConvergenceWarning, match="stopped by time at a relative duality gap"):
         spred.SparseClassifier(1e-3, max_seconds=0.0).fit(problem.X, problem.y)
     with pytest.warns(ConvergenceWarning) as caught:

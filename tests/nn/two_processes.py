@@ -5,6 +5,7 @@ Each case trains on half of every batch. The first process writes what all of th
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -92,7 +93,10 @@ def main(rank: int, folder: Path) -> None:
     found["resumed"] = resumed(rank, folder, part)
     if rank == 0:
         torch.save(found, folder / "found.pt")
+    dist.barrier()
     dist.destroy_process_group()
+    sys.stdout.flush()
+    os._exit(0)  # the results are on disk; torch's own threads sometimes abort when an interpreter takes them down
 
 
 if __name__ == "__main__":
