@@ -47,8 +47,6 @@ class Bounds:
         self._slot, self._count = np.zeros(design.p, dtype=np.int64), np.zeros(SLOTS, dtype=np.int64)
         self._count[0] = design.p
         self._now = 0
-        self.evaluated = design.p
-        """Features evaluated so far, all updates together."""
 
     def update(self, theta: np.ndarray, level: float, known: np.ndarray, grad: np.ndarray) -> np.ndarray:
         """Move to ``theta``; return the features that no bound settles, now evaluated: the others stay below.
@@ -60,7 +58,7 @@ class Bounds:
             grad: that gradient.
         """
         self.values[known] = grad
-        unsettled = settle(
+        self._now, unsettled = settle(
             self.values,
             self._slot,
             self._count,
@@ -73,9 +71,6 @@ class Bounds:
             known,
         )
         self.values[unsettled] = self.design.correlate_some(theta, unsettled)
-        self.evaluated += len(unsettled)
-        booked = known if len(known) else unsettled
-        self._now = int(self._slot[booked[0]]) if len(booked) else -1
         return unsettled
 
     def forget(self) -> None:

@@ -255,9 +255,9 @@ def push(columns, change, eta):
 
 @njit(cache=True, nogil=True)
 def settle(values, slot, count, thetas, norms, weights, positive, theta, level, known):
-    """Move to ``theta``: return the features that no bound proves below ``level · weights``.
+    """Move to ``theta``: return its slot and the features that no bound proves below ``level · weights``.
 
-    These and the ``known`` ones are booked under the slot that ``theta`` gets; ``count`` says how many each slot has.
+    These and the ``known`` ones are booked under that slot; ``count`` says how many each slot has.
     """
     share, rest, new = np.zeros(count.size), np.zeros(count.size), 0
     for a in range(count.size):
@@ -292,7 +292,7 @@ def settle(values, slot, count, thetas, norms, weights, positive, theta, level, 
     count[new] += found + known.size
     for i in range(theta.size):
         thetas[new, i] = theta[i]
-    return out[:found].copy()
+    return new, out[:found].copy()
 
 
 # --- losses -------------------------------------------------------------------------------------------------
@@ -676,16 +676,13 @@ def _line_search(code, intercept, y, s, lam, ridge, work, x, trial, g, columns, 
         j = work[a]
         d[j] = trial[j] - x[j]
         promised += (g[j] - ridge[j] * x[j]) * d[j]
-    shift = combine(columns, d, change)
-    for i in range(change.size):
-        change[i] -= shift
+    push(columns, d, change)
     shift = dot(change, bend) / bend.sum() if intercept else 0.0
     for i in range(change.size):
         change[i] -= shift
     if code == SQUARED:
         add(eta, 1.0, change)
-        for a in range(work.size):
-            x[work[a]] = trial[work[a]]
+        _copy(trial, x)
         return 1.0, -shift
     here = _penalty(x, lam, ridge, work)
     promised += _penalty(trial, lam, ridge, work) - here
