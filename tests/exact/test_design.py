@@ -35,7 +35,7 @@ def test_it_is_the_matrix_written_out(data: tuple, center: bool, scale: bool) ->
     np.testing.assert_allclose(design.correlate(theta), full.T @ theta, atol=1e-12)
     np.testing.assert_allclose(design.correlate(theta[:, 0]), full.T @ theta[:, 0], atol=1e-12)
     v, b = np.random.default_rng(2).standard_normal((6, 2)), np.array([1.0, -2.0])
-    coef, intercept = design.original_units(v, b)
+    coef, intercept = design.original_units(np.arange(6), v, b)
     np.testing.assert_allclose(X @ coef + intercept, full @ v + b, atol=1e-10)
 
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 import numpy as np
 
 from spred.exact.design import Design
-from spred.exact.kernels import settle
+from spred.exact.kernels import Columns, above, collect, settle
 
 SLOTS = 64
 """Dual points kept at most; features last seen at an older one are evaluated anew."""
@@ -41,11 +41,13 @@ class Bounds:
     ) -> None:
         self.design, self.weights, self.positive = design, weights, positive
         self.norms = design.norms()
+        self._one_sided = bool(positive.any())
         self.values = grad.copy()
         self._thetas = np.empty((SLOTS, len(theta)))
         self._thetas[0] = theta
         self._slot, self._count = np.zeros(design.p, dtype=np.int64), np.zeros(SLOTS, dtype=np.int64)
         self._count[0] = design.p
+        self._fresh = np.ones(SLOTS, dtype=np.bool_)
         self._now = 0
 
     def update(self, theta: np.ndarray, level: float, known: np.ndarray, grad: np.ndarray) -> np.ndarray:
@@ -57,7 +59,6 @@ class Bounds:
             known: features whose gradient at ``theta`` is known already.
             grad: that gradient.
         """
-        self.values[known] = grad
         self._now, unsettled = settle(
             self.values,
             self._slot,
@@ -69,14 +70,34 @@ class Bounds:
             theta,
             level * (1.0 - SLACK),
             known,
+            grad,
         )
+        self._fresh[self._now] = True
         self.values[unsettled] = self.design.correlate_some(theta, unsettled)
         return unsettled
+
+    def begin(self) -> None:
+        """Begin a new stop of the path: what was evaluated before is not ``looked_at``."""
+        self._fresh[:] = False
+
+    def looked_at(self, level: float) -> tuple[np.ndarray, np.ndarray]:
+        """Return the features evaluated since ``begin`` whose pull is above ``level · ω``, and by how much it is."""
+        return above(self.values, self.weights, self.positive, self._slot, self._fresh, level)
+
+    def pull(self, features: np.ndarray) -> np.ndarray:
+        """By how much the loss pulls ``features`` away from zero."""
+        values = self.values[features]
+        return np.where(self.positive[features], -values, np.abs(values)) if self._one_sided else np.abs(values)
+
+    def gradient(
+        self, columns: Columns, features: np.ndarray, work: np.ndarray, theta: np.ndarray, g: np.ndarray
+    ) -> None:
+        """Write the gradient at ``theta``, the last dual point, of the positions ``work`` into ``g``.
+
+        That of features not evaluated there is computed from their ``columns``; ``features`` are those of all positions.
+        """
+        collect(columns, self.values, self._slot, self._now, features, work, theta, g)
 
     def forget(self) -> None:
         """Say that the dual point goes elsewhere than to the last one: no gradient is current any more."""
         self._now = -1
-
-    def are_current(self, features: np.ndarray) -> np.ndarray:
-        """Whether the gradient of each of ``features`` in ``values`` is that at the last dual point."""
-        return self._slot[features] == self._now

@@ -17,11 +17,9 @@ from spred.core.certificate import Certificate, at_rest, free_newton_step
 from spred.core.losses import LOSSES
 from spred.exact import kernels
 from spred.exact.bounds import Bounds
-from spred.exact.newton import Limits, Outcome, State
+from spred.exact.newton import Limits, Model, Outcome, State
 from spred.exact.problem import Problem
 from spred.exact.solution import Status
-
-Columns = np.ndarray | tuple[np.ndarray, ...]
 
 ROUGH = 1e-2
 """KKT residual over alpha at which the features outside are looked at first."""
@@ -69,9 +67,9 @@ class Compiled:
         self.written_out = np.empty((0, n))
         self.x, self.g, self.last = np.empty(0), np.empty(0), np.empty(0)
         self.omega, self.bounded, self.trifle = np.empty(0), np.empty(0, dtype=bool), np.empty(0)
+        self.lam, self.ridge = np.empty(0), np.empty(0)
         self.L, self.order = np.empty((0, 0)), np.empty(0, dtype=np.int64)
         self.bend, self.memory = np.empty(n), np.zeros(2)
-        self.seen = np.arange(p)
         inside = np.flatnonzero(null.v[:, 0])
         self._write_out(np.union1d(inside, np.flatnonzero(self.weights == 0)))
         self.x[self.position[inside]] = null.v[inside, 0]
@@ -81,57 +79,93 @@ class Compiled:
         problem, bounds = self.problem, self.bounds
         level = alpha * problem.l1_ratio
         work = self._expected(alpha)
-        ahead = self._look_ahead(alpha)
+        self._price(alpha)
+        bounds.begin()
+        ahead = self._look_ahead(alpha, work)
         if problem.l1_ratio < 1.0:
             self.memory[0] = 0  # the ridge is part of the Hessian
         # Newton is quadratic: a KKT residual this small costs at most one more step, and settles the gap at once.
         finest = min(max(10.0 * limits.tol, 1e-12), 1e-2)
         quick = problem.loss.quadratic or problem.design.n * len(work) < QUICK
         kkt_tol = finest if quick else max(finest, ROUGH)  # rough until the working set is right
-        seen, n_iter = [], 0
+        n_iter = 0
         while True:
             steps, worst = self._newton(work, alpha, ahead, kkt_tol, limits, limits.max_iter - n_iter)
             ahead, n_iter = False, n_iter + steps
-            unsettled = bounds.update(self.theta, level, self.features[work], self.g[work])
-            seen.append(unsettled)
-            excess = self._pull(unsettled) - level * self.weights[unsettled]
+            inside = self.features[work]
+            unsettled = bounds.update(self.theta, level, inside, self.g[work])
+            excess = bounds.pull(unsettled) - level * self.weights[unsettled]
             late, spent = time.perf_counter() > limits.deadline, n_iter >= limits.max_iter
             if not (late or spent):
-                if (violators := self._strongest(unsettled, excess - kkt_tol * level, len(work))).size:
-                    work = np.concatenate([work, self._write_out(violators)])
+                if (violators := excess > kkt_tol * level).any():
+                    strongest = _strongest(unsettled[violators], excess[violators], len(work))
+                    work = np.concatenate([work, self._write_out(strongest)])
+                    self._price(alpha)
                     continue
                 if kkt_tol > finest:
                     kkt_tol = finest
                     continue
-            certificate = self._certify(alpha, work, unsettled, max(worst, excess.max(initial=0.0)))
+            worst = max(worst, excess.max(initial=0.0))
+            data, certificate = self._certify(alpha, work, np.concatenate([inside, unsettled]), worst)
             if certificate.gap <= limits.tol or late or spent or kkt_tol < 1e-14:
                 break
             kkt_tol = finest = 0.01 * kkt_tol
-        marked = np.zeros(problem.design.p, dtype=bool)
-        marked[np.concatenate([*seen, self.features[work]])] = True
-        self.seen = np.flatnonzero(marked)
         status = Status.CONVERGED if certificate.gap <= limits.tol else Status.TIME if late else Status.ITERATIONS
-        return Outcome(self._state(alpha), certificate, status, n_iter)
+        return Outcome(self._model(), certificate, status, n_iter, data)
+
+    def _expected(self, alpha: float) -> np.ndarray:
+        """Positions to begin with: the support, free features, and those that the sequential strong rule expects."""
+        level = max(2.0 * alpha - self.alphas[0], 0.0) * self.problem.l1_ratio
+        expected = _strongest(*self.bounds.looked_at(level), int(np.count_nonzero(self.x)))
+        self._write_out(expected)
+        wanted = (self.x != 0) | (self.omega == 0)
+        wanted[self.position[expected]] = True
+        return np.flatnonzero(wanted)
+
+    def _price(self, alpha: float) -> None:
+        """Set what the penalty takes at ``alpha`` for each position."""
+        level = alpha * self.problem.l1_ratio
+        self.lam, self.ridge = level * self.omega, (alpha - level) * self.omega
+
+    def _look_ahead(self, alpha: float, work: np.ndarray) -> bool:
+        """Follow the path's own direction from the last two stops, where that lowers the objective: a better start."""
+        before, self.last = self.last, self.x.copy()
+        self.alphas = (alpha, *self.alphas[:2])
+        if self.problem.loss.quadratic or len(self.alphas) < 3 or not self.alphas[2] > self.alphas[1] > alpha:
+            return False
+        ratio = min((self.alphas[1] - alpha) / (self.alphas[2] - self.alphas[1]), 1.0)
+        return kernels.leap(
+            self.code,
+            self._columns(),
+            self.y,
+            self.problem.s,
+            self.x,
+            before,
+            ratio,
+            self.lam,
+            self.ridge,
+            work,
+            self.eta,
+        )
 
     def _newton(
         self, work: np.ndarray, alpha: float, ahead: bool, kkt_tol: float, limits: Limits, most: int
     ) -> tuple[int, float]:
-        """Call the kernel until it is done, with a look at the clock in between; ``g`` ends without the ridge."""
-        problem = self.problem
+        """Call the kernel until it is done, with a look at the clock in between."""
+        problem, columns = self.problem, self._columns()
         self._make_room(len(work))
-        ridge = alpha * (1.0 - problem.l1_ratio) * self.omega
-        self.g[work] = self._gradient(work) + ridge[work] * self.x[work]
+        self.bounds.gradient(columns, self.features, work, self.theta, self.g)
         steps, known = 0, not ahead
         while True:
             moved, taken, worst = kernels.newton(
                 self.code,
                 problem.fit_intercept,
                 self.bounded,
-                self._columns(),
+                columns,
                 work,
-                alpha * problem.l1_ratio * self.omega,
-                ridge,
-                ridge + self.trifle,
+                self.lam,
+                self.ridge,
+                self.ridge + self.trifle,
                 self.y,
                 problem.s,
                 self.x,
@@ -149,60 +183,7 @@ class Compiled:
             self.b += moved
             steps, known = steps + taken, True
             if taken < STEPS or steps >= most or time.perf_counter() > limits.deadline:
-                self.g[work] -= ridge[work] * self.x[work]
                 return steps, worst
-
-    def _gradient(self, work: np.ndarray) -> np.ndarray:
-        """The gradient of the loss in ``work``: what the bounds know of this dual point, and the rest evaluated."""
-        features = self.features[work]
-        grad, old = self.bounds.values[features], ~self.bounds.are_current(features)
-        if old.any():
-            grad[old] = self.problem.design.correlate_some(self.theta, features[old])
-        return grad
-
-    def _look_ahead(self, alpha: float) -> bool:
-        """Follow the path's own direction from the last two stops, where that lowers the objective: a better start."""
-        here, before = self.x.copy(), self.last
-        self.last, self.alphas = here, (alpha, *self.alphas[:2])
-        if self.problem.loss.quadratic or len(self.alphas) < 3 or not self.alphas[2] > self.alphas[1] > alpha:
-            return False
-        before = np.append(before, np.zeros(len(here) - len(before)))
-        ratio = min((self.alphas[1] - alpha) / (self.alphas[2] - self.alphas[1]), 1.0)
-        change = ratio * (here - before)
-        change[(before == 0) | ((here + change) * here <= 0)] = 0.0
-        eta = self.eta.copy()
-        kernels.push(self._columns(), change, eta)
-        if not self._objective(alpha, here + change, eta) < self._objective(alpha, here, self.eta):
-            return False
-        self.x, self.eta = here + change, eta
-        return True
-
-    def _objective(self, alpha: float, x: np.ndarray, eta: np.ndarray) -> float:
-        level = alpha * self.problem.l1_ratio
-        penalty = self.omega @ (level * np.abs(x) + 0.5 * (alpha - level) * x * x)
-        return float(kernels.loss_value(self.code, eta, self.y, self.problem.s) + penalty)
-
-    def _expected(self, alpha: float) -> np.ndarray:
-        """Positions to begin with: the support, free features, and those that the sequential strong rule expects."""
-        level = max(2.0 * alpha - self.alphas[0], 0.0) * self.problem.l1_ratio
-        excess = self._pull(self.seen) - level * self.weights[self.seen]
-        expected = self._strongest(self.seen, excess, int(np.count_nonzero(self.x != 0)))
-        self._write_out(expected)
-        wanted = (self.x != 0) | (self.omega == 0)
-        wanted[self.position[expected]] = True
-        return np.flatnonzero(wanted)
-
-    def _pull(self, features: np.ndarray) -> np.ndarray:
-        """By how much the loss pulls ``features`` away from zero."""
-        values = self.bounds.values[features]
-        return np.where(self.positive[features], -values, np.abs(values))
-
-    def _strongest(self, features: np.ndarray, excess: np.ndarray, count: int) -> np.ndarray:
-        """Of ``features`` those with the largest positive ``excess``: at most ``count``, but a hundred at least."""
-        found, room = np.flatnonzero(excess > 0), max(100, count)
-        if len(found) > room:
-            found = found[np.argpartition(-excess[found], room)[:room]]
-        return features[found]
 
     def _write_out(self, features: np.ndarray) -> np.ndarray:
         """Make sure that ``features`` have positions; return these."""
@@ -222,7 +203,7 @@ class Compiled:
             self.trifle = TRIFLE * self.bounds.norms[self.features] ** 2 / self.problem.design.n
         return self.position[features]
 
-    def _columns(self) -> Columns:
+    def _columns(self) -> kernels.Columns:
         """The columns by position, in the form that the kernels take (see there)."""
         design = self.problem.design
         if not design.sparse:
@@ -238,25 +219,31 @@ class Compiled:
             L[:kept, :kept], order[:kept] = self.L[:kept, :kept], self.order[:kept]
             self.L, self.order = L, order
 
-    def _certify(self, alpha: float, work: np.ndarray, unsettled: np.ndarray, worst: float) -> Certificate:
-        """The certificate of ``core.certificate``; features that the bounds settled cannot change it."""
+    def _certify(self, alpha: float, work: np.ndarray, features: np.ndarray, worst: float) -> tuple[float, Certificate]:
+        """The data term, and the certificate; features that the bounds settled cannot change it."""
         problem, theta, level = self.problem, self.theta, alpha * self.problem.l1_ratio
-        features = np.concatenate([self.features[work], unsettled])
-        primal = self._objective(alpha, self.x, self.eta)
         if self._more_free:
             theta, features = self._projected(level)
-        pull, weights = self._pull(features), self.weights[features]
-        pull, weights = pull[weights > 0], weights[weights > 0]
-        inside = min(1.0, level / max(float((pull / weights).max(initial=0.0)), 1e-300))
-        dual = -kernels.conjugate(self.code, inside * theta, self.y, problem.s, self.offset)
-        if problem.l1_ratio < 1.0:  # the ridge can pay for what is outside
-            excess = np.maximum(pull - level * weights, 0.0)
-            paid = float((excess**2 / weights).sum()) / (2.0 * (alpha - level))
-            dual = max(dual, -kernels.conjugate(self.code, theta, self.y, problem.s, self.offset) - paid)
-        if not np.isfinite(dual):
-            dual = -kernels.conjugate(self.code, 0.0 * theta, self.y, problem.s, self.offset)
+        data, primal, dual = kernels.objectives(
+            self.code,
+            self.eta,
+            theta,
+            self.y,
+            problem.s,
+            self.offset,
+            self.x,
+            self.lam,
+            self.ridge,
+            work,
+            self.bounds.values,
+            self.weights,
+            self.positive,
+            features,
+            level,
+            alpha - level,
+        )
         unit = self.null_objective if self.null_objective > 0 else 1.0
-        return Certificate(max(primal - dual, 0.0) / unit, max(worst, 0.0) / alpha, primal, dual)
+        return data, Certificate(max(primal - dual, 0.0) / unit, max(worst, 0.0) / alpha, primal, dual)
 
     @cached_property
     def _more_free(self) -> bool:
@@ -279,7 +266,12 @@ class Compiled:
         self.bounds.forget()
         return theta, np.append(support, unsettled)
 
-    def _state(self, alpha: float) -> State:
-        v = np.zeros((self.problem.design.p, 1))
-        v[self.features, 0] = self.x
-        return State(v, np.array([self.b]), self.eta - self.offset, np.empty(0), alpha)
+    def _model(self) -> Model:
+        support = np.flatnonzero(self.x)
+        return Model(self.features[support], self.x[support, None], np.array([self.b]))
+
+
+def _strongest(features: np.ndarray, excess: np.ndarray, count: int) -> np.ndarray:
+    """Return those of ``features`` with the largest ``excess``: at most ``count``, but a hundred at least."""
+    room = max(100, count)
+    return features if len(features) <= room else features[np.argpartition(-excess, room)[:room]]

@@ -60,13 +60,12 @@ class Design:
 
     def correlate_some(self, theta: np.ndarray, features: np.ndarray) -> np.ndarray:
         """Return ``Xᵀθ`` for a few ``features`` and ``theta`` ``(n,)``, without writing their columns out."""
-        raw = np.empty(len(features))
+        X = self.X
         if self.sparse:
-            correlate_some_sparse(self.X.data, self.X.indices, self.X.indptr, theta, features, raw)
-        elif self.X.flags.f_contiguous:
-            correlate_some(self.X.T, theta, features, raw)
-        else:
-            raw = self._product(theta)[features] if 8 * len(features) > self.p else self.X[:, features].T @ theta
+            return correlate_some_sparse(X.data, X.indices, X.indptr, theta, features, self.mean, self.scale)
+        if X.flags.f_contiguous:
+            return correlate_some(X.T, theta, features, self.mean, self.scale)
+        raw = self._product(theta)[features] if 8 * len(features) > self.p else X[:, features].T @ theta
         return (raw - self.mean[features] * theta.sum()) / self.scale[features]
 
     def norms(self) -> np.ndarray:
@@ -81,11 +80,12 @@ class Design:
                 square[columns] += np.einsum("ij,ij->j", part, part)
         return np.sqrt(np.maximum(square, 0.0)) / self.scale
 
-    def original_units(self, v: np.ndarray, intercept: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Turn coefficients ``(p, K)`` and intercept ``(K,)`` into those of the matrix as given."""
-        coef, support = np.zeros(v.shape), np.flatnonzero((v != 0).any(axis=1) if v.shape[1] > 1 else v[:, 0] != 0)
-        coef[support] = v[support] / self.scale[support, None]
-        return coef, intercept - self.mean[support] @ coef[support]
+    def original_units(
+        self, support: np.ndarray, v: np.ndarray, intercept: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Turn coefficients ``(m, K)`` of ``support`` and the intercept ``(K,)`` into those of the matrix as given."""
+        coef = v / self.scale[support, None]
+        return coef, intercept - self.mean[support] @ coef
 
     def _product(self, theta: np.ndarray) -> np.ndarray:
         """Return ``Xᵀθ`` of the matrix as given, in float64."""

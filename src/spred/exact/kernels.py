@@ -16,6 +16,9 @@ from numba.extending import overload
 SQUARED, LOGISTIC, POISSON = 0, 1, 2
 """Losses with a compiled value, gradient and curvature."""
 
+Columns = np.ndarray | tuple[np.ndarray, ...]
+"""What the kernels take for columns; see there."""
+
 CODES = {"squared": SQUARED, "logistic": LOGISTIC, "poisson": POISSON}
 
 FLAT = 1e-10
@@ -69,20 +72,25 @@ def _copy(a, b):
 
 
 @njit(cache=True, nogil=True)
-def correlate_some(columns, theta, features, out):
-    """``out[i] = columns[features[i]] · theta``: a pass over a few columns of a dense matrix."""
+def correlate_some(columns, theta, features, mean, scale):
+    """Return ``(column_j − mean_j) · theta / scale_j`` for each j of ``features``; columns are rows here."""
+    out, total = np.empty(features.size), theta.sum()
     for i in range(features.size):
-        out[i] = dot(columns[features[i]], theta)
+        j = features[i]
+        out[i] = (dot(columns[j], theta) - mean[j] * total) / scale[j]
+    return out
 
 
 @njit(cache=True, nogil=True)
-def correlate_some_sparse(data, rows, starts, theta, features, out):
+def correlate_some_sparse(data, rows, starts, theta, features, mean, scale):
     """The same for a matrix in compressed columns."""
+    out, total = np.empty(features.size), theta.sum()
     for i in range(features.size):
-        total = 0.0
-        for at in range(starts[features[i]], starts[features[i] + 1]):
-            total += data[at] * theta[rows[at]]
-        out[i] = total
+        j, part = features[i], 0.0
+        for at in range(starts[j], starts[j + 1]):
+            part += data[at] * theta[rows[at]]
+        out[i] = (part - mean[j] * total) / scale[j]
+    return out
 
 
 # --- columns ------------------------------------------------------------------------------------------------
@@ -254,10 +262,11 @@ def push(columns, change, eta):
 
 
 @njit(cache=True, nogil=True)
-def settle(values, slot, count, thetas, norms, weights, positive, theta, level, known):
+def settle(values, slot, count, thetas, norms, weights, positive, theta, level, known, grad):
     """Move to ``theta``: return its slot and the features that no bound proves below ``level · weights``.
 
-    These and the ``known`` ones are booked under that slot; ``count`` says how many each slot has.
+    These and the ``known`` ones, whose gradient is ``grad``, are booked under that slot; ``count`` says how many each
+    slot has.
     """
     share, rest, new = np.zeros(count.size), np.zeros(count.size), 0
     for a in range(count.size):
@@ -280,19 +289,37 @@ def settle(values, slot, count, thetas, norms, weights, positive, theta, level, 
         at = slot[j]
         if at < 0:
             continue
-        pull = -share[at] * values[j]
-        if not (pull if positive[j] else abs(pull)) + norms[j] * rest[at] < level * weights[j]:
+        if not pull(share[at] * values[j], positive[j]) + norms[j] * rest[at] < level * weights[j]:
             out[found] = j
             found += 1
     for a in range(found):
         count[slot[out[a]]] -= 1
         slot[out[a]] = new
     for a in range(known.size):
-        slot[known[a]] = new
+        slot[known[a]], values[known[a]] = new, grad[a]
     count[new] += found + known.size
     for i in range(theta.size):
         thetas[new, i] = theta[i]
     return new, out[:found].copy()
+
+
+@njit(cache=True, nogil=True)
+def pull(value, positive):
+    """Return by how much a gradient of ``value`` pulls a coordinate away from zero."""
+    return -value if positive else abs(value)
+
+
+@njit(cache=True, nogil=True)
+def above(values, weights, positive, slot, fresh, level):
+    """Return the features booked under a ``fresh`` slot and pulled by more than ``level · weights``, and by how much."""
+    out, excess, found = np.empty(values.size, np.int64), np.empty(values.size), 0
+    for j in range(values.size):
+        if fresh[slot[j]]:
+            more = pull(values[j], positive[j]) - level * weights[j]
+            if more > 0.0:
+                out[found], excess[found] = j, more
+                found += 1
+    return out[:found].copy(), excess[:found].copy()
 
 
 # --- losses -------------------------------------------------------------------------------------------------
@@ -581,6 +608,7 @@ def _leave(L, order, k, at, sign, right):
 
 @njit(cache=True, nogil=True)
 def _penalty(x, lam, ridge, work):
+    """Return ``Σ λ|x| + ½ ridge x²`` over ``work``."""
     total = 0.0
     for a in range(work.size):
         j = work[a]
@@ -595,7 +623,7 @@ def residual(x, g, lam, positive):
         return abs(g)
     if x != 0.0:
         return abs(g + lam * np.sign(x))
-    return (-g if positive else abs(g)) - lam
+    return pull(g, positive) - lam
 
 
 @njit(cache=True, nogil=True)
@@ -675,7 +703,7 @@ def _line_search(code, intercept, y, s, lam, ridge, work, x, trial, g, columns, 
     for a in range(work.size):
         j = work[a]
         d[j] = trial[j] - x[j]
-        promised += (g[j] - ridge[j] * x[j]) * d[j]
+        promised += g[j] * d[j]
     push(columns, d, change)
     shift = dot(change, bend) / bend.sum() if intercept else 0.0
     for i in range(change.size):
@@ -729,15 +757,15 @@ def newton(
 ):
     """Newton's method on the coordinates ``work``, until every KKT residual there is at most ``tol``.
 
-    Changes in place: coefficients ``x``, linear predictor ``eta``, its gradient ``theta``, the gradient ``g`` of loss
-    and ridge in ``work`` (``known`` says that it is right at the start), and what is kept from call to call: the
+    Changes in place: coefficients ``x``, linear predictor ``eta``, its gradient ``theta``, the gradient ``g`` of the
+    loss in ``work`` (``known`` says that both are right at the start), and what is kept from call to call: the
     factor ``L`` of the Hessian of ``order`` at the curvature ``bend``, and ``memory``: how many coordinates are in it
     (0 asks for a new one) and the rate at which the residual fell with it. Returns the change of the intercept, the
     steps taken and the largest residual. ``stiffness`` is what the Hessian's diagonal gets: the ridge and a trifle, so
     that a free coordinate on its way to infinity (separable classes) takes steps of finite length.
     """
     n, k, rate = eta.size, int(memory[0]), memory[1]
-    now, scratch, residuals = np.empty(n), np.empty((BATCH, n)), np.empty(work.size)
+    now, scratch, residuals, uphill = np.empty(n), np.empty((BATCH, n)), np.empty(work.size), np.empty(x.size)
     moved, before, steps, poor = 0.0, 0.0, 0, False
     fresh, alone = False, False
     while True:
@@ -747,12 +775,11 @@ def newton(
             slopes(code, eta, y, s, theta, now)
         if not known:
             along_all(columns, work, x.size, theta, g)
-            for a in range(work.size):
-                g[work[a]] += ridge[work[a]] * x[work[a]]
         worst = 0.0
         for a in range(work.size):
             j = work[a]
-            residuals[a] = residual(x[j], g[j], lam[j], positive[j])
+            uphill[j] = g[j] + ridge[j] * x[j]
+            residuals[a] = residual(x[j], uphill[j], lam[j], positive[j])
             worst = max(worst, residuals[a])
         known = False
         if worst <= tol or steps >= max_steps:
@@ -774,7 +801,7 @@ def newton(
             k, rate = _build(columns, work, inside, stiffness, bend, intercept, L, order), 0.0
         k = _synchronise(columns, active, work, stiffness, bend, intercept, L, order, k, scratch)
         trial = x.copy()
-        left = minimise_model(trial, g, lam, positive, L, order, k)
+        left = minimise_model(trial, uphill, lam, positive, L, order, k)
         alone, before = entering == 0 and left == k, worst
         k = left
         step, shift = _line_search(code, intercept, y, s, lam, ridge, work, x, trial, g, columns, bend, eta)
@@ -785,3 +812,62 @@ def newton(
         alone = alone and step == 1.0
     memory[0], memory[1] = k, rate
     return moved, steps, worst
+
+
+# --- around it ----------------------------------------------------------------------------------------------
+
+
+@njit(cache=True, nogil=True)
+def collect(columns, values, slot, now, features, work, theta, g):
+    """Write the gradient at ``theta`` in ``work`` into ``g``: what is booked under the slot ``now``, or else anew."""
+    for a in range(work.size):
+        j = work[a]
+        at = features[j]
+        g[j] = values[at] if slot[at] == now else along(columns, j, theta)
+
+
+@njit(cache=True, nogil=True)
+def leap(code, columns, y, s, x, last, ratio, lam, ridge, work, eta):
+    """Move ``x`` and ``eta`` on as they came from ``last``, ``ratio`` times as far, where that lowers the objective.
+
+    Coordinates that were at zero stay, and so do those that would change their sign. Returns whether it did.
+    """
+    change = np.zeros(x.size)
+    for a in range(work.size):
+        j = work[a]
+        if j < last.size and last[j] != 0.0:
+            step = ratio * (x[j] - last[j])
+            if (x[j] + step) * x[j] > 0.0:
+                change[j] = step
+    there, after = eta.copy(), x + change
+    push(columns, change, there)
+    lower = loss_value(code, there, y, s) + _penalty(after, lam, ridge, work)
+    if not lower < loss_value(code, eta, y, s) + _penalty(x, lam, ridge, work):
+        return False
+    _copy(there, eta)
+    _copy(after, x)
+    return True
+
+
+@njit(cache=True, nogil=True)
+def objectives(code, eta, theta, y, s, offset, x, lam, ridge, work, values, weights, positive, features, level, paid):
+    """Return the data term, the primal and the dual objective: ``core.certificate`` for what runs here.
+
+    ``theta`` is the dual point, with the gradients ``values`` of all ``features`` that could lie outside there.
+    ``paid`` is α (1 − ρ), what the ridge can pay for those: 0 without one.
+    """
+    highest, excess = 0.0, 0.0
+    for a in range(features.size):
+        j = features[a]
+        if weights[j] > 0.0:
+            size = pull(values[j], positive[j])
+            highest = max(highest, size / weights[j])
+            excess += max(size - level * weights[j], 0.0) ** 2 / weights[j]
+    inside = min(1.0, level / max(highest, 1e-300))
+    dual = -conjugate(code, inside * theta, y, s, offset)
+    if paid > 0.0:
+        dual = max(dual, -conjugate(code, theta, y, s, offset) - excess / (2.0 * paid))
+    if not np.isfinite(dual):
+        dual = -conjugate(code, 0.0 * theta, y, s, offset)
+    data = loss_value(code, eta, y, s)
+    return data, data + _penalty(x, lam, ridge, work), dual

@@ -53,13 +53,29 @@ class Limits:
 
 
 @dataclass(frozen=True, eq=False)
-class Outcome:
-    """What :func:`advance` returns for one alpha."""
+class Model:
+    """A solution: the features of its ``support`` ``(m,)``, their coefficients ``(m, K)``, the intercept ``(K,)``."""
 
-    state: State
+    support: np.ndarray
+    v: np.ndarray
+    b: np.ndarray
+
+    def dense(self, p: int) -> np.ndarray:
+        """Return the coefficients of all ``p`` features, ``(p, K)``."""
+        full = np.zeros((p, self.v.shape[1]))
+        full[self.support] = self.v
+        return full
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """What a walk gives for one alpha; ``data_term`` is the loss without its penalty."""
+
+    model: Model
     certificate: Certificate
     status: Status
     n_iter: int
+    data_term: float
 
 
 def null_state(problem: Problem, limits: Limits) -> State:
@@ -74,7 +90,7 @@ def null_state(problem: Problem, limits: Limits) -> State:
         work = WorkingSet(problem, free, alpha=0.0)
         x, eta, _ = _newton(problem, work, work.take(v, b), eta, 1e-14, limits)
         v, b = work.put(x)
-    grad = _full_gradient(problem, eta)
+    grad = full_gradient(problem, eta)
     return State(v, b, eta, grad, alpha=float(problem.penalty(1.0).dual_norm(-grad)))
 
 
@@ -86,14 +102,14 @@ class Plain:
 
     def advance(self, alpha: float, limits: Limits) -> Outcome:
         """Minimise at ``alpha`` from the last stop."""
-        outcome = advance(self.problem, alpha, self.state, self.null_objective, limits)
-        self.state = outcome.state
+        self.state, outcome = advance(self.problem, alpha, self.state, self.null_objective, limits)
         return outcome
 
 
-def advance(problem: Problem, alpha: float, start: State, null_objective: float, limits: Limits) -> Outcome:
+def advance(
+    problem: Problem, alpha: float, start: State, null_objective: float, limits: Limits
+) -> tuple[State, Outcome]:
     """Minimise at ``alpha`` from ``start``, usually the solution at a slightly larger alpha."""
-    penalty = problem.penalty(alpha)
     state = _ahead(problem, alpha, start)
     chosen = _screen(problem, alpha, start)
     # Newton is quadratic: a KKT residual this small costs at most one more step, and settles the gap at once.
@@ -112,7 +128,7 @@ def advance(problem: Problem, alpha: float, start: State, null_objective: float,
         )
         n_iter += steps
         v, b = work.put(x)
-        grad = _full_gradient(problem, eta)
+        grad = full_gradient(problem, eta)
         state = State(v, b, eta, grad, alpha, replace(start, before=None))
         late, spent = time.perf_counter() > limits.deadline, n_iter >= limits.max_iter
         excess = problem.leaving(grad, alpha * problem.l1_ratio * (1.0 + kkt_tol))
@@ -121,23 +137,19 @@ def advance(problem: Problem, alpha: float, start: State, null_objective: float,
         if violators.size and not (late or spent):
             chosen = _join(chosen, violators, excess)
             continue
-        certificate = certify(
-            problem.loss,
-            penalty,
-            v,
-            eta,
-            problem.y,
-            problem.s,
-            correlate=lambda theta: _correlate(problem, theta),
-            grad=grad,
-            free=_free_columns(problem),
-            null_objective=null_objective,
-        )
-        if certificate.gap <= limits.tol:
-            return Outcome(state, certificate, Status.CONVERGED, n_iter)
-        if late or spent or kkt_tol < 1e-14:
-            return Outcome(state, certificate, Status.TIME if late else Status.ITERATIONS, n_iter)
+        certificate = certificate_of(problem, state, null_objective)
+        if certificate.gap <= limits.tol or late or spent or kkt_tol < 1e-14:
+            break
         kkt_tol *= 0.01
+    status = Status.CONVERGED if certificate.gap <= limits.tol else Status.TIME if late else Status.ITERATIONS
+    return state, outcome_of(problem, state, certificate, status, n_iter)
+
+
+def outcome_of(problem: Problem, state: State, certificate: Certificate, status: Status, n_iter: int) -> Outcome:
+    """Return the :class:`Outcome` that says that ``state`` was reached."""
+    support = np.flatnonzero(state.v.any(axis=1))
+    data_term = float(problem.loss.value(state.eta, problem.y, problem.s))
+    return Outcome(Model(support, state.v[support], state.b), certificate, status, n_iter, data_term)
 
 
 def _ahead(problem: Problem, alpha: float, start: State) -> State:
@@ -164,10 +176,13 @@ def _screen(problem: Problem, alpha: float, start: State) -> np.ndarray:
 
 def _join(chosen: np.ndarray, candidates: np.ndarray, excess: np.ndarray) -> np.ndarray:
     """Add the strongest candidates, at most as many as there are already (but a hundred at least)."""
-    room = max(100, len(chosen))
-    if candidates.size > room:
-        candidates = candidates[np.argpartition(-excess[candidates], room)[:room]]
-    return np.sort(np.concatenate([chosen, candidates]))
+    return np.sort(np.concatenate([chosen, strongest(candidates, excess, len(chosen))]))
+
+
+def strongest(candidates: np.ndarray, excess: np.ndarray, count: int) -> np.ndarray:
+    """Return the ``count`` candidates (but a hundred at least) with the largest excess, or all where they are fewer."""
+    room = max(100, count)
+    return candidates[np.argpartition(-excess[candidates], room)[:room]] if candidates.size > room else candidates
 
 
 def _newton(
@@ -271,11 +286,28 @@ def _line_search(
     return x, eta, False
 
 
+def certificate_of(problem: Problem, state: State, null_objective: float) -> Certificate:
+    """Return the certificate of ``state`` at its alpha; see ``core.certificate``."""
+    return certify(
+        problem.loss,
+        problem.penalty(state.alpha),
+        state.v,
+        state.eta,
+        problem.y,
+        problem.s,
+        correlate=lambda theta: _correlate(problem, theta),
+        grad=state.grad,
+        free=_free_columns(problem),
+        null_objective=null_objective,
+    )
+
+
 def _correlate(problem: Problem, theta: np.ndarray) -> np.ndarray:
     return problem.design.correlate(problem.as_matrix(theta))
 
 
-def _full_gradient(problem: Problem, eta: np.ndarray) -> np.ndarray:
+def full_gradient(problem: Problem, eta: np.ndarray) -> np.ndarray:
+    """Return the gradient of the loss in all coefficients, ``(p, K)``: the pass over all data."""
     return _correlate(problem, problem.loss.gradient(eta, problem.y, problem.s))
 
 

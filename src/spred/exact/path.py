@@ -17,7 +17,7 @@ from spred.core.certificate import Certificate
 from spred.core.losses import Loss
 from spred.errors import ConvergenceWarning, InputError
 from spred.exact.compiled import Compiled, is_compiled
-from spred.exact.newton import Limits, Outcome, Plain, State, null_state
+from spred.exact.newton import Limits, Model, Outcome, Plain, State, null_state
 from spred.exact.problem import Problem, make_problem
 from spred.exact.reduce import Reduced, reduced
 from spred.exact.solution import Path, Solution, Status
@@ -218,11 +218,12 @@ def solve_of(problem: Problem, alpha: float, limits: Limits) -> Solution:
         for waypoint in alpha * 2.0 ** np.arange(halvings - 1, 0, -1):
             walk.advance(float(waypoint), rough)
         outcome = walk.advance(alpha, limits)
-    coef, intercept = _original(problem, work, outcome.state)
+    model = _original(problem, work, outcome.model)
+    coef = model.dense(problem.design.p).T
     return Solution(
         alpha=alpha,
-        coef=coef,
-        intercept=intercept if problem.loss.multi else float(intercept),
+        coef=coef if problem.loss.multi else coef[0],
+        intercept=model.b if problem.loss.multi else float(model.b[0]),
         certificate=_raised(outcome.certificate, work.constant),
         status=outcome.status,
         n_iter=outcome.n_iter,
@@ -275,15 +276,11 @@ def _threads() -> ThreadpoolController:
 
 def _null(work: Reduced, limits: Limits) -> tuple[State, float]:
     state = null_state(work.problem, limits)
-    return state, _data_term(work, state)
+    return state, float(work.problem.loss.value(state.eta, work.problem.y, work.problem.s)) + work.constant
 
 
 def _walk(problem: Problem, null: State, null_objective: float) -> Compiled | Plain:
     return (Compiled if is_compiled(problem) else Plain)(problem, null, null_objective)
-
-
-def _data_term(work: Reduced, state: State) -> float:
-    return float(work.problem.loss.value(state.eta, work.problem.y, work.problem.s)) + work.constant
 
 
 def _grid(top: float, n_alphas: int, eps: float) -> np.ndarray:
@@ -306,31 +303,29 @@ def _check_alphas(alphas: ArrayLike) -> np.ndarray:
 
 
 def _explained(work: Reduced, outcome: Outcome, null_objective: float) -> float:
-    return 1.0 - _data_term(work, outcome.state) / null_objective if null_objective > 0 else 0.0
+    return 1.0 - (outcome.data_term + work.constant) / null_objective if null_objective > 0 else 0.0
 
 
 def _raised(certificate: Certificate, constant: float) -> Certificate:
     """Certificate of the problem that was asked: its objectives differ by a constant, its gap does not."""
+    if constant == 0:
+        return certificate
     return replace(certificate, primal=certificate.primal + constant, dual=certificate.dual + constant)
 
 
-def _original(problem: Problem, work: Reduced, state: State) -> tuple[np.ndarray, np.ndarray]:
-    """Coefficients ``(K, p)`` or ``(p,)`` and intercepts ``(K,)`` or a number, in the units of X as given.
+def _original(problem: Problem, work: Reduced, model: Model) -> Model:
+    """Return ``model`` in the units of X as given, for all classes.
 
     Softmax does not see a shift common to all classes: free coefficients are given mean zero over the classes.
     """
-    coef, intercept = problem.design.original_units(state.v, state.b + work.intercept)
-    if not problem.loss.multi:
-        return coef[:, 0], intercept[0]
+    support, (v, b) = model.support, problem.design.original_units(model.support, model.v, model.b + work.intercept)
     if problem.basis is not None:  # contrasts sum to zero by themselves
-        return problem.basis @ coef.T, problem.basis @ intercept
-    free = (problem.groups.weights[problem.groups.labels] == 0).reshape(coef.shape).all(axis=1)
-    coef[free] -= coef[free].mean(axis=1, keepdims=True)
-    return coef.T, intercept - intercept.mean() if problem.fit_intercept else intercept
-
-
-def _count(coef: np.ndarray) -> int:
-    return int(np.count_nonzero(coef != 0 if coef.ndim == 1 else coef.any(axis=0)))
+        return Model(support, v @ problem.basis.T, problem.basis @ b)
+    if problem.loss.multi:
+        free = (problem.groups.weights[problem.groups.labels].reshape(-1, v.shape[1])[support] == 0).all(axis=1)
+        v[free] -= v[free].mean(axis=1, keepdims=True)
+        b = b - b.mean() if problem.fit_intercept else b
+    return Model(support, v, b)
 
 
 def _stack(
@@ -341,18 +336,19 @@ def _stack(
     explained: Sequence[float],
     seconds: float,
 ) -> Path:
-    models = [_original(problem, work, outcome.state) for outcome in outcomes]
-    coefs = np.zeros((len(models), *models[0][0].shape))
-    for row, (coef, _) in zip(coefs, models, strict=True):  # most are zero: what is not written takes no memory
-        chosen = np.nonzero(coef != 0)
-        row[chosen] = coef[chosen]
+    models = [_original(problem, work, outcome.model) for outcome in outcomes]
+    coefs = np.zeros((len(models), len(models[0].b), problem.design.p))
+    for row, model in zip(coefs, models, strict=True):  # most are zero: what is not written takes no memory
+        row[:, model.support] = model.v.T
+    intercepts = np.stack([model.b for model in models])
+    single = not problem.loss.multi
     return Path(
         alphas=alphas,
-        coefs=coefs,
-        intercepts=np.stack([intercept for _, intercept in models]),
+        coefs=coefs[:, 0] if single else coefs,
+        intercepts=intercepts[:, 0] if single else intercepts,
         certificates=tuple(_raised(outcome.certificate, work.constant) for outcome in outcomes),
         deviance=np.array(explained),
         statuses=tuple(outcome.status for outcome in outcomes),
-        n_nonzero=np.array([_count(coef) for coef, _ in models]),
+        n_nonzero=np.array([np.count_nonzero(model.v.any(axis=1)) for model in models]),
         seconds=seconds,
     )
