@@ -10,6 +10,7 @@ import json
 import select
 import subprocess
 import tempfile
+import time
 from pathlib import Path
 from typing import IO
 
@@ -17,6 +18,10 @@ import numpy as np
 
 START = 120.0
 """Seconds that a solver may take to start, and to load a problem."""
+
+
+REST = 0.3
+"""Seconds of quiet before a run: threads of the solver before may still spin, which would cost the next one."""
 
 
 class SolverError(Exception):
@@ -55,6 +60,7 @@ class Solver:
         if folder != self._loaded:
             self._ask(f"load {folder}", START)
             self._loaded = folder
+        time.sleep(REST)
         seconds = float(self._ask(f"solve {tol!r}", limit))
         return np.fromfile(folder / "coefs"), seconds
 

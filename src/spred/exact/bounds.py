@@ -41,13 +41,11 @@ class Bounds:
     ) -> None:
         self.design, self.weights, self.positive = design, weights, positive
         self.norms = design.norms()
-        self._one_sided = bool(positive.any())
         self.values = grad.copy()
         self._thetas = np.empty((SLOTS, len(theta)))
         self._thetas[0] = theta
         self._slot, self._count = np.zeros(design.p, dtype=np.int64), np.zeros(SLOTS, dtype=np.int64)
         self._count[0] = design.p
-        self._fresh = np.ones(SLOTS, dtype=np.bool_)
         self._now = 0
 
     def update(self, theta: np.ndarray, level: float, known: np.ndarray, grad: np.ndarray) -> np.ndarray:
@@ -72,29 +70,19 @@ class Bounds:
             known,
             grad,
         )
-        self._fresh[self._now] = True
         self.values[unsettled] = self.design.correlate_some(theta, unsettled)
         return unsettled
 
-    def begin(self) -> None:
-        """Begin a new stop of the path: what was evaluated before is not ``looked_at``."""
-        self._fresh[:] = False
-
-    def looked_at(self, level: float) -> tuple[np.ndarray, np.ndarray]:
-        """Return the features evaluated since ``begin`` whose pull is above ``level · ω``, and by how much it is."""
-        return above(self.values, self.weights, self.positive, self._slot, self._fresh, level)
-
-    def pull(self, features: np.ndarray) -> np.ndarray:
-        """By how much the loss pulls ``features`` away from zero."""
-        values = self.values[features]
-        return np.where(self.positive[features], -values, np.abs(values)) if self._one_sided else np.abs(values)
+    def above(self, features: np.ndarray, level: float) -> tuple[np.ndarray, np.ndarray]:
+        """Return those of ``features`` whose pull away from zero is beyond ``level · ω``, and by how much."""
+        return above(self.values, self.weights, self.positive, features, level)
 
     def gradient(
         self, columns: Columns, features: np.ndarray, work: np.ndarray, theta: np.ndarray, g: np.ndarray
     ) -> None:
         """Write the gradient at ``theta``, the last dual point, of the positions ``work`` into ``g``.
 
-        That of features not evaluated there is computed from their ``columns``; ``features`` are those of all positions.
+        That of features not evaluated there is computed from ``columns``; ``features`` are those of the positions.
         """
         collect(columns, self.values, self._slot, self._now, features, work, theta, g)
 

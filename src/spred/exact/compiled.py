@@ -30,6 +30,9 @@ QUICK = 100_000
 TRIFLE = 1e-14
 """Curvature, in mean squares of a column, that every coordinate has at least."""
 
+RESERVE = 1 << 15
+"""Entries of columns that are written out ahead of their time, whenever one is needed."""
+
 STEPS = 10
 """Newton steps between two looks at the clock."""
 
@@ -70,6 +73,7 @@ class Compiled:
         self.lam, self.ridge = np.empty(0), np.empty(0)
         self.L, self.order = np.empty((0, 0)), np.empty(0, dtype=np.int64)
         self.bend, self.memory = np.empty(n), np.zeros(2)
+        self.seen = np.arange(p)
         inside = np.flatnonzero(null.v[:, 0])
         self._write_out(np.union1d(inside, np.flatnonzero(self.weights == 0)))
         self.x[self.position[inside]] = null.v[inside, 0]
@@ -80,7 +84,6 @@ class Compiled:
         level = alpha * problem.l1_ratio
         work = self._expected(alpha)
         self._price(alpha)
-        bounds.begin()
         ahead = self._look_ahead(alpha, work)
         if problem.l1_ratio < 1.0:
             self.memory[0] = 0  # the ridge is part of the Hessian
@@ -88,35 +91,36 @@ class Compiled:
         finest = min(max(10.0 * limits.tol, 1e-12), 1e-2)
         quick = problem.loss.quadratic or problem.design.n * len(work) < QUICK
         kkt_tol = finest if quick else max(finest, ROUGH)  # rough until the working set is right
-        n_iter = 0
+        seen, n_iter = [], 0
         while True:
             steps, worst = self._newton(work, alpha, ahead, kkt_tol, limits, limits.max_iter - n_iter)
             ahead, n_iter = False, n_iter + steps
             inside = self.features[work]
             unsettled = bounds.update(self.theta, level, inside, self.g[work])
-            excess = bounds.pull(unsettled) - level * self.weights[unsettled]
+            seen.append(np.concatenate([inside, unsettled]))
+            outside, excess = bounds.above(unsettled, level)
             late, spent = time.perf_counter() > limits.deadline, n_iter >= limits.max_iter
             if not (late or spent):
                 if (violators := excess > kkt_tol * level).any():
-                    strongest = _strongest(unsettled[violators], excess[violators], len(work))
+                    strongest = _strongest(outside[violators], excess[violators], len(work))
                     work = np.concatenate([work, self._write_out(strongest)])
                     self._price(alpha)
                     continue
                 if kkt_tol > finest:
                     kkt_tol = finest
                     continue
-            worst = max(worst, excess.max(initial=0.0))
-            data, certificate = self._certify(alpha, work, np.concatenate([inside, unsettled]), worst)
+            data, certificate = self._certify(alpha, work, seen[-1], max(worst, excess.max(initial=0.0)))
             if certificate.gap <= limits.tol or late or spent or kkt_tol < 1e-14:
                 break
             kkt_tol = finest = 0.01 * kkt_tol
+        self.seen = seen[0] if len(seen) == 1 else np.unique(np.concatenate(seen))
         status = Status.CONVERGED if certificate.gap <= limits.tol else Status.TIME if late else Status.ITERATIONS
         return Outcome(self._model(), certificate, status, n_iter, data)
 
     def _expected(self, alpha: float) -> np.ndarray:
         """Positions to begin with: the support, free features, and those that the sequential strong rule expects."""
         level = max(2.0 * alpha - self.alphas[0], 0.0) * self.problem.l1_ratio
-        expected = _strongest(*self.bounds.looked_at(level), int(np.count_nonzero(self.x)))
+        expected = _strongest(*self.bounds.above(self.seen, level), int(np.count_nonzero(self.x)))
         self._write_out(expected)
         wanted = (self.x != 0) | (self.omega == 0)
         wanted[self.position[expected]] = True
@@ -189,6 +193,7 @@ class Compiled:
         """Make sure that ``features`` have positions; return these."""
         new = features[self.position[features] < 0]
         if new.size:
+            new = np.append(new, self._next(new))
             old, count = len(self.features), len(self.features) + len(new)
             if not self.problem.design.sparse:
                 if count > len(self.written_out):
@@ -202,6 +207,13 @@ class Compiled:
             self.omega, self.bounded = self.weights[self.features], self.positive[self.features]
             self.trifle = TRIFLE * self.bounds.norms[self.features] ** 2 / self.problem.design.n
         return self.position[features]
+
+    def _next(self, new: np.ndarray) -> np.ndarray:
+        """Features that may well be of interest soon: short columns cost less when they are written out together."""
+        values = np.abs(self.bounds.values) / np.maximum(self.weights, 1e-300)
+        values[self.features], values[new] = 0.0, 0.0
+        count = min(64, RESERVE // self.problem.design.n, int(np.count_nonzero(values)))
+        return np.argpartition(-values, count - 1)[:count] if count else np.empty(0, dtype=np.int64)
 
     def _columns(self) -> kernels.Columns:
         """The columns by position, in the form that the kernels take (see there)."""

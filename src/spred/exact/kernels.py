@@ -310,16 +310,16 @@ def pull(value, positive):
 
 
 @njit(cache=True, nogil=True)
-def above(values, weights, positive, slot, fresh, level):
-    """Return the features booked under a ``fresh`` slot and pulled by more than ``level · weights``, and by how much."""
-    out, excess, found = np.empty(values.size, np.int64), np.empty(values.size), 0
-    for j in range(values.size):
-        if fresh[slot[j]]:
-            more = pull(values[j], positive[j]) - level * weights[j]
-            if more > 0.0:
-                out[found], excess[found] = j, more
-                found += 1
-    return out[:found].copy(), excess[:found].copy()
+def above(values, weights, positive, features, level):
+    """Return which ``features`` are pulled beyond ``level · weights``, and by how much."""
+    out, excess, found = np.empty(features.size, np.int64), np.empty(features.size), 0
+    for a in range(features.size):
+        j = features[a]
+        more = pull(values[j], positive[j]) - level * weights[j]
+        if more > 0.0:
+            out[found], excess[found] = j, more
+            found += 1
+    return out[:found], excess[:found]
 
 
 # --- losses -------------------------------------------------------------------------------------------------
