@@ -119,6 +119,22 @@ def test_a_path_begins_at_its_largest_useful_alpha_and_is_certified(loss: str, w
     assert path.n_nonzero[0] == 0 < path.n_nonzero[1]
 
 
+@pytest.mark.parametrize("within", [0.0, 0.3])
+@pytest.mark.parametrize("seed", range(6))
+def test_heavy_tails_and_more_coefficients_than_samples_end_at_rest(seed: int, within: float) -> None:
+    """Huber's curvature all but vanishes at outliers: a start that raises the objective would not come back."""
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((60, 200))
+    y = 2.0 + X[:, :12] @ rng.standard_normal(12) + rng.standard_t(1.0, size=60)
+    path = spred.path(
+        X, y, loss="huber", feature_groups=np.arange(200) // 4, within_ratio=within, n_alphas=20, eps=0.05
+    )
+    assert path.converged
+    assert path.gaps.max() <= 1e-9
+    assert path.kkts.max() <= 1e-7
+    assert path.n_nonzero[-1] > 60
+
+
 def test_it_goes_with_bounds_and_free_groups() -> None:
     problem = PROBLEMS["logistic-wide"]
     groups = groups_of(problem)

@@ -42,6 +42,17 @@ class Blocks:
         return np.repeat(np.arange(len(self.starts)), self.sizes)
 
     @cached_property
+    def slices(self) -> list[slice]:
+        """The coordinates of each group."""
+        return [slice(a, a + size) for a, size in zip(self.starts.tolist(), self.sizes.tolist(), strict=True)]
+
+    @cached_property
+    def pairs(self) -> tuple[np.ndarray, np.ndarray]:
+        """Rows and columns of the entries of a ``(k, k)`` matrix that lie in the groups' own blocks."""
+        rows, columns = np.nonzero(self.group[:, None] == self.group)
+        return rows, columns
+
+    @cached_property
     def singles(self) -> bool:
         """Whether every group is one coordinate."""
         return len(self.starts) == len(self.positive)
@@ -50,6 +61,11 @@ class Blocks:
     def thresholds(self) -> np.ndarray:
         """μ of each coordinate, ``(k,)``."""
         return self.mu[self.group]
+
+    @cached_property
+    def norms_alone(self) -> bool:
+        """Whether coordinates are free but for the norm of their group."""
+        return not (self.mu.any() or self.positive.any())
 
     @cached_property
     def separable(self) -> bool:
@@ -93,7 +109,7 @@ class Blocks:
 
     def left(self, z: np.ndarray, step: np.ndarray | float = 1.0) -> np.ndarray:
         """Return what is left of ``z`` when each coordinate has paid ``step·μ``."""
-        return soft(z, step * self.thresholds, self.positive)
+        return z if self.norms_alone else soft(z, step * self.thresholds, self.positive)
 
     def residuals(self, x: np.ndarray, g: np.ndarray) -> np.ndarray:
         """Return each group's KKT residual; ``g`` is the gradient of the smooth part. Negative: at rest at zero."""

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 from scipy import sparse
+from scipy.linalg.blas import dgemv
 
 from spred.exact.kernels import correlate_some, correlate_some_sparse
 
@@ -90,7 +91,10 @@ class Design:
     def _product(self, theta: np.ndarray) -> np.ndarray:
         """Return ``Xᵀθ`` of the matrix as given, in float64."""
         if self.sparse or (self.X.dtype == np.float64 and (self.X.flags.f_contiguous or self.X.flags.c_contiguous)):
-            return np.asarray(self.X.T @ theta)
+            if theta.size > self.n or self.sparse or not self.X.flags.f_contiguous:
+                return np.asarray(self.X.T @ theta)
+            # SciPy's BLAS has all threads where NumPy's has one (see ``path``).
+            return dgemv(1.0, self.X, theta.reshape(-1), trans=1).reshape(-1, *theta.shape[1:])
         out = np.zeros((self.p, *theta.shape[1:]))
         for rows, columns in _tiles(self.X):
             out[columns] += self.X[rows, columns].astype(np.float64).T @ theta[rows]

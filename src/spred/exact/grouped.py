@@ -13,8 +13,15 @@ from scipy.optimize import brentq
 
 from spred.core.penalties import soft
 from spred.exact.blocks import Blocks
+from spred.exact.curvature import Bend, Curvature, Dense
 from spred.exact.quadratic import minimise_l1
-from spred.exact.support import solve_damped, solve_or_slide
+from spred.exact.support import solve_or_slide
+
+Point = tuple[np.ndarray, np.ndarray]
+"""Coordinates ``v`` and ``r = Hv − c`` there."""
+
+ROUGH = 3e-3
+"""Share of a Newton direction's right-hand side that may be left where it is solved for by iteration."""
 
 
 def minimise_groups(H: np.ndarray, c: np.ndarray, blocks: Blocks, v: np.ndarray, *, tol: float) -> np.ndarray:
@@ -27,47 +34,54 @@ def minimise_groups(H: np.ndarray, c: np.ndarray, blocks: Blocks, v: np.ndarray,
         v: start, ``(k,)``, admissible.
         tol: largest KKT residual (norm over a group) allowed.
     """
+    return settle_groups(Dense(H), blocks, v, H @ v - c, tol=tol)[0]
+
+
+def settle_groups(
+    H: Curvature, blocks: Blocks, v: np.ndarray, r: np.ndarray, *, tol: float, most: int = 300
+) -> tuple[np.ndarray, np.ndarray, int]:
+    """Solve the problem from ``v`` and ``r = Hv − c``; return both at its solution, and the number of moves made.
+
+    Args:
+        H: curvature in the coordinates of ``v``.
+        blocks: see :func:`minimise_groups`.
+        v: start, ``(k,)``, admissible.
+        r: gradient of the quadratic there, ``(k,)``.
+        tol: see :func:`minimise_groups`.
+        most: moves at most.
+    """
     model = _GroupModel(H, blocks)
-    v = v.copy()
-    r = H @ v - c
-    for _ in range(300):
+    for count in range(most):
         residual = blocks.residuals(v, r)
-        if residual.max(initial=0.0) <= tol:
-            break
+        worst = residual.max(initial=0.0)
+        if worst <= tol:
+            return v, r, count
         closed = model.closed(v, residual)
-        moved = model.descent(v, r, model.newton_direction(v, r, closed))
-        moved = moved or model.follow(v, r, model.support_direction(v, r, at_rest=0.1 * residual.max()))
-        if moved is not None:
-            v, r = moved
-            continue
-        before = v.copy()
-        for g in np.flatnonzero((residual > tol) & ~blocks.free & ~closed):
-            model.minimise_block(int(g), v, r)
-        r = H @ v - c
-        if np.allclose(v, before, rtol=1e-15, atol=0.0):
-            break  # no move finds descent: the residual left is rounding
-    return v
+        accuracy = max(0.3 * tol / worst, ROUGH)
+        moved = model.descent(v, r, model.newton_direction(v, r, closed, accuracy))
+        moved = moved or model.follow(v, r, model.support_direction(v, r, at_rest=0.1 * worst))
+        if moved is None:
+            moved = model.sweep(v, r, np.flatnonzero((residual > tol) & ~blocks.free & ~closed))
+        if (np.abs(moved[0] - v) <= 1e-15 * np.abs(v)).all():
+            return v, r, count  # no move finds descent: the residual left is rounding
+        v, r = moved
+    return v, r, most
 
 
 class _GroupModel:
-    """The quadratic with its groups: what the moves of :func:`minimise_groups` share."""
+    """The quadratic with its groups: what the moves of :func:`settle_groups` share."""
 
-    def __init__(self, H: np.ndarray, blocks: Blocks) -> None:
+    def __init__(self, H: Curvature, blocks: Blocks) -> None:
         self.H, self.blocks = H, blocks
-        ends = blocks.starts + blocks.sizes
-        self.slices = [slice(a, b) for a, b in zip(blocks.starts.tolist(), ends.tolist(), strict=True)]
-        # The Frobenius norm of a group's own block bounds its largest eigenvalue.
-        own = [float(np.linalg.norm(H[part, part])) for part in self.slices]
-        self.bound = np.maximum(np.array(own), 1e-300)
-        self.pairs = np.nonzero(blocks.group[:, None] == blocks.group)
+        self.bound = H.bounds(blocks)
 
     def closed(self, v: np.ndarray, residual: np.ndarray) -> np.ndarray:
-        """Groups at zero that stay there this round: new ones enter when those inside are nearer to rest."""
+        """Groups at zero that stay there this round: none enters while those inside are much further from rest."""
         zero = (self.blocks.norms(v) == 0) & ~self.blocks.free
         outside, inside = np.where(zero, residual, 0.0).max(), np.where(zero, 0.0, residual).max()
-        return zero & (inside > 0.5 * outside)
+        return zero & (inside > 5.0 * outside)
 
-    def newton_direction(self, v: np.ndarray, r: np.ndarray, closed: np.ndarray) -> np.ndarray:
+    def newton_direction(self, v: np.ndarray, r: np.ndarray, closed: np.ndarray, accuracy: float) -> np.ndarray:
         """Solve the linearised fixed point ``v = prox(v − r/L)``.
 
         With ``z = soft(v − r/L, μ/L)`` and ``κ = λ/(L‖z‖)`` the prox of a group that is in is ``(1 − κ)z``, and on the
@@ -81,28 +95,25 @@ class _GroupModel:
         entered = ((size * self.bound > blocks.lam) | blocks.free) & ~closed
         inside = entered[group] & ((z != 0) | blocks.free[group])
         kappa = np.where(entered, blocks.lam / (self.bound * safe), 0.0)[group]
-        unit = z / safe[group]
-        index = np.flatnonzero(inside)
-        d = np.where(inside, 0.0, -v)
-        if not index.size:
-            return d
-        unit, kappa, bound = unit[index], kappa[index], bound[index]
-        miss = v[index] - (1.0 - kappa) * z[index]
-        local = group[index]
-        radial = np.bincount(local, weights=miss * unit, minlength=len(size))[local] * unit
+        unit = np.where(inside, z / safe[group], 0.0)
+        miss = v - (1.0 - kappa) * z
+        radial = np.add.reduceat(miss * unit, blocks.starts)[group] * unit
+        leaving = np.where(inside, 0.0, -v)
         right = -bound * ((miss - radial) / (1.0 - kappa) + radial)
-        leaving = np.flatnonzero(d)
-        right -= self.H[np.ix_(index, leaving)] @ d[leaving]
-        bend = bound * kappa / (1.0 - kappa)
-        d[index] = solve_damped(self._bent(index, unit, bend), right)
-        return d
+        if leaving.any():
+            right -= self.H.times(leaving)
+        bend = Bend(inside, unit, np.where(inside, bound * kappa / (1.0 - kappa), 0.0))
+        d = leaving + self.H.solve(blocks, bend, np.where(inside, right, 0.0), accuracy)
+        # Groups that enter together can push one of them off against its own descent: it stays at zero this round.
+        wrong = (blocks.norms(v) == 0) & (np.add.reduceat(r * d, blocks.starts) >= 0) & ~blocks.free
+        return np.where(wrong[group], 0.0, d)
 
-    def descent(self, v: np.ndarray, r: np.ndarray, d: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
-        """Return ``v`` and ``r`` after the first step 1, ½, ¼ … along ``d`` that lowers the objective, or None."""
+    def descent(self, v: np.ndarray, r: np.ndarray, d: np.ndarray) -> Point | None:
+        """Return the first point 1, ½, ¼ … along ``d`` that lowers the objective, or None."""
         for halvings in range(6):
             there = self.blocks.admissible(v + 0.5**halvings * d)
             move = there - v
-            change = self.H @ move
+            change = self.H.times(move)
             if r @ move + 0.5 * move @ change + self.blocks.change(v, move) < 0:
                 return there, r + change
         return None
@@ -115,30 +126,21 @@ class _GroupModel:
         blocks, group = self.blocks, self.blocks.group
         size = blocks.norms(v)
         safe = np.where(size > 0, size, 1.0)
-        unit, bend = v / safe[group], (blocks.lam / safe)[group]
+        unit, strength = v / safe[group], (blocks.lam / safe)[group]
         slope = r + blocks.lam[group] * unit + blocks.thresholds * np.sign(v)
-        index = np.flatnonzero((v != 0) | blocks.free[group])
+        inside = (v != 0) | blocks.free[group]
         d = np.zeros(len(v))
-        if np.abs(slope[index]).max(initial=0.0) > at_rest:
-            d[index] = solve_or_slide(self._bent(index, unit[index], bend[index]), -slope[index])
+        if np.abs(slope[inside]).max(initial=0.0) > at_rest:
+            bend = Bend(inside, unit, strength)
+            d[inside] = solve_or_slide(bend.added_to(self.H, blocks), -slope[inside])
         return d
 
-    def _bent(self, index: np.ndarray, unit: np.ndarray, bend: np.ndarray) -> np.ndarray:
-        """Return ``H + bend·(I − unit unitᵀ)``, the second part group by group, in the coordinates ``index``."""
-        whole = len(index) == len(self.H)  # the usual case near the end, and a copy is quicker than a selection
-        hessian = self.H.copy() if whole else self.H[np.ix_(index, index)]
-        local = self.blocks.group[index]
-        row, column = self.pairs if whole else np.nonzero(local[:, None] == local)
-        hessian[row, column] -= bend[row] * unit[row] * unit[column]
-        hessian[np.diag_indices_from(hessian)] += bend
-        return hessian
-
-    def follow(self, v: np.ndarray, r: np.ndarray, d: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+    def follow(self, v: np.ndarray, r: np.ndarray, d: np.ndarray) -> Point | None:
         """Return ``v`` and ``r`` at the minimum along ``v + t d``, t ≥ 0; None if it is at t = 0.
 
         The slope rises, and jumps where a coordinate crosses zero. Where a jump turns its sign the minimum is there.
         """
-        line = _Line(self.blocks, v, r, d, self.H @ d)
+        line = _Line(self.blocks, v, r, d, self.H.times(d))
         if line.slope(0.0, after=True) >= 0:
             return None
         points = np.unique(line.crossing[np.isfinite(line.crossing)])
@@ -155,17 +157,25 @@ class _GroupModel:
         elif line.slope(end, after=False) > 0:
             end = brentq(lambda t: line.slope(t, after=t < end), start, end, xtol=1e-15 * end, rtol=1e-15, maxiter=500)
         there = line.at(end)
-        return there, r + self.H @ (there - v)
+        return there, r + self.H.times(there - v)
 
-    def minimise_block(self, g: int, v: np.ndarray, r: np.ndarray) -> None:
-        """Minimise over group ``g`` with all others held; updates ``v`` and ``r = Hv − c`` in place."""
-        part = self.slices[g]
-        H, lam, mu = self.H[part, part], float(self.blocks.lam[g]), float(self.blocks.mu[g])
-        pull, positive = H @ v[part] - r[part], self.blocks.positive[part]
+    def sweep(self, v: np.ndarray, r: np.ndarray, groups: np.ndarray) -> Point:
+        """Return ``v`` and ``r`` when each of ``groups`` in turn has been minimised over, with all others held."""
+        v, r = v.copy(), r.copy()
+        for g in groups:
+            part = self.blocks.slices[g]
+            before = v[part].copy()
+            v[part] = self.minimum_over(int(g), v[part], r[part])
+            r += self.H.part(slice(None), part) @ (v[part] - before)
+        return v, r
+
+    def minimum_over(self, g: int, v: np.ndarray, r: np.ndarray) -> np.ndarray:
+        """Return the minimum over group ``g``, whose coordinates are ``v`` now, with all others held."""
+        part = self.blocks.slices[g]
+        H, lam, mu = self.H.part(part, part), float(self.blocks.lam[g]), float(self.blocks.mu[g])
+        positive = self.blocks.positive[part]
         sparse = mu > 0 or positive.any()
-        fresh = _sparse_block(H, pull, lam, mu, positive) if sparse else _dense_block(H, pull, lam)
-        r += self.H[:, part] @ (fresh - v[part])
-        v[part] = fresh
+        return _sparse_block(H, H @ v - r, lam, mu, positive) if sparse else _dense_block(H, H @ v - r, lam)
 
 
 class _Line:

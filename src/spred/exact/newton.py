@@ -153,7 +153,7 @@ def outcome_of(problem: Problem, state: State, certificate: Certificate, status:
 
 
 def _ahead(problem: Problem, alpha: float, start: State) -> State:
-    """Follow the path's own direction from the last two solutions: a better start where the loss bends."""
+    """Follow the path's own direction from the last two solutions, where that lowers the objective: a better start."""
     before = start.before
     if before is None or problem.loss.quadratic or not before.alpha > start.alpha > alpha:
         return start
@@ -162,7 +162,12 @@ def _ahead(problem: Problem, alpha: float, start: State) -> State:
     kept = (before.v != 0) & (v * start.v > 0)
     v = np.where(kept, v, start.v)
     eta = problem.eta(v, b := start.b + ratio * (start.b - before.b))
-    return replace(start, v=v, b=b, eta=eta)
+    ahead = replace(start, v=v, b=b, eta=eta)
+    return ahead if _objective(problem, alpha, ahead) < _objective(problem, alpha, start) else start
+
+
+def _objective(problem: Problem, alpha: float, state: State) -> float:
+    return float(problem.loss.value(state.eta, problem.y, problem.s) + problem.penalty(alpha).value(state.v))
 
 
 def _screen(problem: Problem, alpha: float, start: State) -> np.ndarray:

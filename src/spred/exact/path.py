@@ -17,6 +17,7 @@ from spred.core.certificate import Certificate
 from spred.core.losses import Loss
 from spred.errors import ConvergenceWarning, InputError
 from spred.exact.compiled import Compiled, is_compiled
+from spred.exact.group_walk import GroupWalk, is_group_walk
 from spred.exact.newton import Limits, Model, Outcome, Plain, State, null_state
 from spred.exact.problem import Problem, make_problem
 from spred.exact.reduce import Reduced, reduced
@@ -279,8 +280,9 @@ def _null(work: Reduced, limits: Limits) -> tuple[State, float]:
     return state, float(work.problem.loss.value(state.eta, work.problem.y, work.problem.s)) + work.constant
 
 
-def _walk(problem: Problem, null: State, null_objective: float) -> Compiled | Plain:
-    return (Compiled if is_compiled(problem) else Plain)(problem, null, null_objective)
+def _walk(problem: Problem, null: State, null_objective: float) -> Compiled | GroupWalk | Plain:
+    road = Compiled if is_compiled(problem) else GroupWalk if is_group_walk(problem) else Plain
+    return road(problem, null, null_objective)
 
 
 def _grid(top: float, n_alphas: int, eps: float) -> np.ndarray:

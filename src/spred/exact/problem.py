@@ -188,6 +188,8 @@ def make_problem(
         if rows or feature_groups is not None:
             basis = contrasts(k)
             kind, k = in_contrasts(kind, basis), k - 1
+    if np.ndim(l1_ratio):
+        raise InputError(f"l1_ratio is {l1_ratio}; give one number here, cross-validation alone chooses among several")
     if not 0 < l1_ratio <= 1:
         raise InputError(f"l1_ratio is {l1_ratio}; give a number above 0 and at most 1")
     groups = _groups(p, k, penalty_weights, feature_groups, rows)
