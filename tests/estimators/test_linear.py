@@ -202,6 +202,29 @@ def test_the_fold_curve_is_what_fitting_by_hand_gives() -> None:
             assert model.curve_.folds[a, f] == pytest.approx(error, rel=1e-5)
 
 
+def test_of_several_ratios_the_one_with_the_best_curve_is_kept() -> None:
+    rng = np.random.default_rng(3)
+    X = np.repeat(rng.normal(size=(60, 8)), 5, axis=1) + 0.3 * rng.normal(size=(60, 40))  # blocks want some ridge
+    y = np.where(X[:, :10].sum(axis=1) + 3 * rng.logistic(size=60) > 0, "case", "control")
+    ratios = [1.0, 0.5, 0.1]
+    alone = [spred.SparseClassifierCV(l1_ratio=ratio, rule="min", n_alphas=20).fit(X, y) for ratio in ratios]
+    lowest = [model.curve_.mean.min() for model in alone]
+    best = int(np.argmin(lowest))
+    assert ratios[best] < 1.0  # else the test would not tell a choice from the first
+    chosen = spred.SparseClassifierCV(l1_ratio=ratios, rule="min", n_alphas=20).fit(X, y)
+    assert chosen.l1_ratio_ == ratios[best]
+    assert chosen.alpha_ == alone[best].alpha_
+    np.testing.assert_allclose(chosen.coef_, alone[best].coef_)
+
+
+@pytest.mark.parametrize("given", [[], [0.5, 1.5], [[0.5]]])
+def test_ratios_that_cannot_be_are_refused(given: list) -> None:
+    with pytest.raises(InputError, match="l1_ratio is"):
+        spred.SparseRegressorCV(l1_ratio=given).fit(np.eye(10), np.arange(10.0))
+    with pytest.raises(InputError, match="l1_ratio is"):
+        spred.SparseRegressor(l1_ratio=given).fit(np.eye(10), np.arange(10.0))
+
+
 def test_cross_validation_repeats_with_the_seed_and_in_parallel() -> None:
     X, y = three_classes()
     one = spred.SparseClassifierCV(**QUICK, random_state=1).fit(X, y)

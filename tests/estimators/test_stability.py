@@ -176,7 +176,7 @@ def test_the_worst_case_needs_a_higher_threshold() -> None:
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"estimator": Lasso()}, "Lasso has no path of alphas; give a linear estimator of spred"),
+        ({"estimator": Lasso()}, "Lasso has no path of alphas; give an estimator of spred"),
         ({"pfer": 0}, "pfer is 0"),
         ({"n_pairs": 0}, "n_pairs is 0"),
         ({"bound": "rconcave"}, "did you mean 'r-concave'"),
@@ -208,7 +208,26 @@ def test_decoys_estimate_the_false_share() -> None:
     n_found, n_decoys = found.get_support().sum(), (found.decoy_frequency_ >= found.threshold_).sum()
     assert n_found > 0
     assert found.n_decoys_ == n_decoys
-    assert found.fdp_ == pytest.approx(min(1.0, (n_decoys + 1) / n_found))
+    assert found.fdp_ == pytest.approx(min(1.0, n_decoys / n_found))
+    assert found.fdp_safe_ == pytest.approx(min(1.0, (n_decoys + 1) / n_found))
+
+
+def test_the_false_share_is_right_on_average() -> None:
+    true, estimated = [], []
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        X = rng.normal(size=(60, 150))
+        y = X[:, :3].sum(axis=1) + 2 * rng.normal(size=60)
+        loose = spred.StabilitySelection(
+            spred.SparseRegressor(), pfer=10.0, n_selected=30, n_pairs=10, decoys=True, random_state=seed
+        ).fit(X, y)
+        found = loose.get_support(indices=True)
+        true.append(float((found >= 3).mean()) if len(found) else 0.0)
+        estimated.append(loose.fdp_)
+    error = np.std(np.subtract(true, estimated), ddof=1) / np.sqrt(len(true))
+    assert 0.05 < np.mean(true) < 0.95  # else there would be nothing to estimate
+    assert abs(np.mean(true) - np.mean(estimated)) < 3 * error
+    assert error < 0.15
 
 
 def test_decoys_of_noise_are_as_frequent_as_its_features() -> None:
@@ -218,7 +237,7 @@ def test_decoys_of_noise_are_as_frequent_as_its_features() -> None:
         X, y = rng.normal(size=(80, 150)), rng.normal(size=80)
         found = spred.StabilitySelection(spred.SparseRegressor(), decoys=True, random_state=seed, **FEW).fit(X, y)
         means.append((found.selection_frequency_.mean(), found.decoy_frequency_.mean()))
-        assert found.fdp_ == 1.0
+        assert found.fdp_safe_ == (1.0 if found.get_support().any() else 0.0)
     real, decoy = np.mean(means, axis=0)
     assert 0.6 < real / decoy < 1.6  # in one draw they differ: the samples are what they are
 
@@ -249,3 +268,14 @@ def test_finished_halves_are_taken_from_the_store(tmp_path: Path) -> None:
     assert done == [(total - 1, total), (total, total)]
     selection.fit(X, -y, store=Store(tmp_path))
     assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_a_network_selects_by_the_gates_that_open_first() -> None:
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(80, 30))
+    y = np.where(X[:, 3] - X[:, 7] + 0.3 * rng.normal(size=80) > 0, "a", "b")
+    network = spred.NetworkClassifier(hidden=3)
+    stable = spred.StabilitySelection(network, n_pairs=5, n_selected=2).fit(X, y)
+    assert stable.get_support(indices=True).tolist() == [3, 7]
+    linear = spred.StabilitySelection(spred.SparseClassifier(), n_pairs=5, n_selected=2).fit(X, y)
+    assert np.corrcoef(stable.selection_frequency_, linear.selection_frequency_)[0, 1] > 0.9

@@ -12,7 +12,7 @@ stability  features that are selected again and again on halves; tails holds its
 
 from spred.estimators.linear import SparseClassifier, SparseClassifierCV, SparseRegressor, SparseRegressorCV
 from spred.estimators.nested import NestedCV, nested_cv
-from spred.estimators.network import NetworkClassifier, NetworkRegressor
+from spred.estimators.network import NetworkClassifier, NetworkCox, NetworkRegressor
 from spred.estimators.selection import Curve
 from spred.estimators.stability import StabilitySelection
 from spred.estimators.survival import SparseCox, SparseCoxCV, concordance
@@ -21,6 +21,7 @@ __all__ = [
     "Curve",
     "NestedCV",
     "NetworkClassifier",
+    "NetworkCox",
     "NetworkRegressor",
     "SparseClassifier",
     "SparseClassifierCV",

@@ -24,12 +24,17 @@ from spred.core.certificate import Certificate
 from spred.core.losses import EFFICIENT, Loss, get_loss, huber
 from spred.errors import InputError, did_you_mean
 from spred.estimators.selection import Split
+from spred.exact.newton import Limits
+from spred.exact.path import path_of
 from spred.exact.problem import Problem, check_finite, make_problem
 from spred.exact.solution import Path, Status
 from spred.exact.target import read_offset
 
 REGRESSION = ("squared", "huber", "poisson")
 """Losses whose target is a number."""
+
+ROUGH = Limits(tol=1e-3)
+"""The order in which features enter needs no more."""
 
 
 class SparseLinear(SelectorMixin, BaseEstimator):
@@ -64,13 +69,14 @@ class SparseLinear(SelectorMixin, BaseEstimator):
         weight: np.ndarray | None,
         loss: str,
         offset: np.ndarray | None = None,
+        l1_ratio: float | None = None,
     ) -> Problem:
-        """Return the engine's problem with this estimator's penalty."""
+        """Return the engine's problem with this estimator's penalty, at one of its ratios where it has several."""
         return make_problem(
             X,
             target,
             loss=self._loss(loss),
-            l1_ratio=self.l1_ratio,
+            l1_ratio=self.l1_ratio if l1_ratio is None else l1_ratio,
             within_ratio=self.within_ratio,
             positive=self.positive,
             penalty_weights=self.penalty_weights,
@@ -121,6 +127,12 @@ class SparseLinear(SelectorMixin, BaseEstimator):
 
     def _calibrate(self, target: np.ndarray, offset: np.ndarray) -> None:
         """Settle what the loss takes from the spread of the target beyond its offset: nothing here."""
+
+    def _sizes(self, X: Any, target: np.ndarray, weight: np.ndarray | None, n_alphas: int, eps: float) -> np.ndarray:
+        """Return the size of each standardised coefficient along a rough path, ``(A, p)``, for stability selection."""
+        problem = self._problem(X, target, weight, self._loss_name())
+        coefs = path_of(problem, n_alphas=n_alphas, eps=eps, limits=ROUGH).coefs
+        return (np.abs(coefs) if coefs.ndim == 2 else np.linalg.norm(coefs, axis=1)) * problem.design.scale
 
     def _fold_labels(self, target: np.ndarray) -> tuple[np.ndarray, bool]:
         """Return what integer folds are made from, and whether they are stratified by it."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from itertools import chain
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
 from spred.core.certificate import Certificate
+from spred.errors import InputError
 from spred.estimators.base import Samples, SparseLinear
 from spred.estimators.selection import Curve, Split, check_rule, make_curve, make_folds
 from spred.exact.newton import Limits
@@ -54,9 +55,13 @@ class OneAlpha(SparseLinear):
 
 
 class CrossValidated(SparseLinear):
-    """Fit a path on all samples, judge its alphas on held-out folds, keep the alpha that the rule names."""
+    """Fit a path on all samples, judge its alphas on held-out folds, keep the alpha that the rule names.
+
+    Of several ``l1_ratio`` each has its path; the one whose named alpha has the lowest held-out deviance is kept.
+    """
 
     alpha_: float
+    l1_ratio_: float
     path_: Path
     curve_: Curve
     scale_: np.ndarray
@@ -79,9 +84,7 @@ class CrossValidated(SparseLinear):
         data, target, weight = self._read(X, y, sample_weight)
         known = read_offset(offset, len(target))
         self._calibrate(target, known)
-        loss = self._loss_name()
-        problem = self._problem(data, target, weight, loss, known)
-        limits = Limits(self.tol, deadline=time.perf_counter() + self.max_seconds)
+        deadline = time.perf_counter() + self.max_seconds
         labels, classes = self._fold_labels(target)
         folds = make_folds(
             labels,
@@ -90,22 +93,32 @@ class CrossValidated(SparseLinear):
             cv=self.cv,
             random_state=self.random_state,
         )
-        path = path_of(problem, alphas=self.alphas, n_alphas=self.n_alphas, eps=self.eps, limits=limits)
         samples = Samples(data, target, np.ones(len(target)) if weight is None else weight, known)
+        walks = [self._judged(samples, weight, folds, ratio, deadline) for ratio in _ratios(self.l1_ratio)]
+        best = min(walks, key=lambda walk: walk.curve.mean[walk.curve.index])
+        chosen = best.curve.index
+        self.path_, self.scale_, self.curve_, self.l1_ratio_ = best.path, best.scale, best.curve, best.l1_ratio
+        self.alpha_ = float(best.path.alphas[chosen])
+        self._keep(best.path.coefs[chosen], best.path.intercepts[chosen], best.path.certificates[chosen])
+        self._warn(*_ends(walk.path for walk in walks))
+        self._warn(*_ends(inner for walk in walks for inner in walk.folds), "cv_tol")
+        return self
+
+    def _judged(
+        self, samples: Samples, weight: np.ndarray | None, folds: list[Split], l1_ratio: float, deadline: float
+    ) -> _Walk:
+        """Return the path of all samples at one ratio, and its curve from the folds."""
+        loss = self._loss_name()
+        problem = self._problem(samples.X, samples.target, weight, loss, samples.offset, l1_ratio)
+        limits = Limits(self.tol, deadline=deadline)
+        path = path_of(problem, alphas=self.alphas, n_alphas=self.n_alphas, eps=self.eps, limits=limits)
         held_out = Parallel(n_jobs=self.n_jobs)(
-            delayed(_held_out)(self, samples, split, path.alphas, loss, limits.deadline - time.perf_counter())
+            delayed(_held_out)(self, samples, split, path.alphas, loss, l1_ratio, deadline - time.perf_counter())
             for split in folds
         )
-        deviances, certificates, statuses = zip(*held_out, strict=True)
-        self.path_ = path
-        self.scale_ = problem.design.scale
-        self.curve_ = make_curve(path.alphas, np.column_stack(deviances), path.n_nonzero, self.rule)
-        chosen = self.curve_.index
-        self.alpha_ = float(path.alphas[chosen])
-        self._keep(path.coefs[chosen], path.intercepts[chosen], path.certificates[chosen])
-        self._warn(path.certificates, path.statuses)
-        self._warn(list(chain(*certificates)), list(chain(*statuses)), "cv_tol")
-        return self
+        deviances, ends = zip(*held_out, strict=True)
+        curve = make_curve(path.alphas, np.column_stack(deviances), path.n_nonzero, self.rule)
+        return _Walk(l1_ratio, path, curve, problem.design.scale, ends)
 
     def plot_path(self) -> Figure:
         """Return a Matplotlib figure of the coefficients (for classes, their norms) along the path.
@@ -145,17 +158,49 @@ class CrossValidated(SparseLinear):
         )
 
 
+@dataclass(frozen=True, eq=False)
+class _Ends:
+    """How far the alphas of a path came."""
+
+    certificates: Sequence[Certificate]
+    statuses: Sequence[Status]
+
+
+@dataclass(frozen=True, eq=False)
+class _Walk:
+    """A path of all samples at one ratio, its curve, the scales of the columns, and how far its folds came."""
+
+    l1_ratio: float
+    path: Path
+    curve: Curve
+    scale: np.ndarray
+    folds: Sequence[_Ends]
+
+
+def _ratios(given: float | Sequence[float]) -> list[float]:
+    ratios = np.atleast_1d(np.asarray(given, dtype=np.float64))
+    if ratios.ndim != 1 or ratios.size == 0:
+        raise InputError("l1_ratio is empty; give a number above 0 and at most 1, or a list of such")
+    return [float(ratio) for ratio in ratios]
+
+
+def _ends(paths: Iterable[Path | _Ends]) -> tuple[list[Certificate], list[Status]]:
+    listed = list(paths)
+    return [c for path in listed for c in path.certificates], [s for path in listed for s in path.statuses]
+
+
 def _held_out(
     estimator: CrossValidated,
     samples: Samples,
     split: Split,
     alphas: np.ndarray,
     loss: str,
+    l1_ratio: float,
     max_seconds: float,
-) -> tuple[np.ndarray, Sequence[Certificate], Sequence[Status]]:
+) -> tuple[np.ndarray, _Ends]:
     """Return the mean deviance ``(A,)`` of the test part for models of the training part, and how far these came."""
     train = samples.take(split[0])
-    inside = estimator._problem(train.X, train.target, train.weight, loss, train.offset)
+    inside = estimator._problem(train.X, train.target, train.weight, loss, train.offset, l1_ratio)
     limits = Limits(estimator.cv_tol, deadline=time.perf_counter() + max_seconds)
     path = path_of(inside, alphas=alphas, limits=limits)
-    return estimator._deviances(samples, split, path), path.certificates, path.statuses
+    return estimator._deviances(samples, split, path), _Ends(path.certificates, path.statuses)

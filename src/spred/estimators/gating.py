@@ -7,7 +7,7 @@ fold. The mixins of ``base`` know the target, as for the linear estimators.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -22,12 +22,18 @@ from threadpoolctl import threadpool_limits
 
 from spred.core.losses import Loss, get_loss
 from spred.errors import InputError, did_you_mean
-from spred.estimators.selection import Curve, Split, check_rule, make_curve, make_folds
+from spred.estimators.selection import Curve, Rule, Split, check_rule, make_curve, make_folds
 from spred.exact.problem import Problem, make_problem
 from spred.gated import GatedProblem, NetworkPath, PathOptions, network_path
 from spred.gated.problem import Fitted
 
 STARTS = ("sparse", "dense", "auto")
+
+Etas = Callable[[np.ndarray], Iterable[np.ndarray]]
+"""The predictors of some samples, one for each alpha."""
+
+ROUGH = 0.03
+"""KKT residual over alpha in the folds: held-out deviances need no more, and nothing of them is kept."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +61,7 @@ class GatedNetwork(SelectorMixin, BaseEstimator):
 
     _classification = False
     _multi_output = False
+    _min_samples = 2
 
     def fit(
         self,
@@ -75,13 +82,7 @@ class GatedNetwork(SelectorMixin, BaseEstimator):
         data, target, weight = self._read(X, y, sample_weight)
         weight = np.ones(len(target)) if weight is None else checked_weights(weight, len(target))
         whole = self._assemble(data, target, weight)
-        folds = make_folds(
-            target,
-            classes=self._classification,
-            groups=None if groups is None else np.asarray(groups),
-            cv=self.cv,
-            random_state=self.random_state,
-        )
+        folds = self._folds(target, groups)
         starts = STARTS[:2] if self.start == "auto" else (self.start,)
         paths, curves = {}, {}
         count = Counter(on_path, len(starts) * (len(folds) + 1))
@@ -94,11 +95,29 @@ class GatedNetwork(SelectorMixin, BaseEstimator):
             for each in Parallel(n_jobs=self.n_jobs, return_as="generator")(tasks):
                 deviances.append(each)
                 count.one_more()
-            curves[start] = make_curve(alphas, np.column_stack(deviances), paths[start].n_nonzero, self.rule)
+            held_out = np.column_stack(deviances) if folds else np.zeros((len(alphas), 1))
+            curves[start] = make_curve(alphas, held_out, paths[start].n_nonzero, self.rule)
         best = min(starts, key=lambda start: _lowest(curves[start], self.rule))
         self.curves_, self.curve_, self.path_, self.start_ = curves, curves[best], paths[best], best
         self._keep(whole, data, self.curve_.index)
         return self
+
+    def _folds(self, target: np.ndarray, groups: ArrayLike | None) -> list[Split]:
+        """Return the folds that choose alpha; none where one alpha is given."""
+        if self.alphas is not None and np.size(self.alphas) == 1:
+            return []
+        labels, classes = self._fold_labels(target)
+        return make_folds(
+            labels,
+            classes=classes,
+            groups=None if groups is None else np.asarray(groups),
+            cv=self.cv,
+            random_state=self.random_state,
+        )
+
+    def _fold_labels(self, target: np.ndarray) -> tuple[np.ndarray, bool]:
+        """Return what folds are made from, and whether they are stratified by it."""
+        return target, self._classification
 
     def _keep(self, whole: Assembled, X: Any, index: int) -> None:
         """Store the network that was chosen; warn with scikit-learn's ConvergenceWarning if the path is unfinished."""
@@ -157,7 +176,7 @@ class GatedNetwork(SelectorMixin, BaseEstimator):
             dtype=[np.float64, np.float32],
             y_numeric=y_numeric,
             ensure_all_finite=False,
-            ensure_min_samples=2,
+            ensure_min_samples=self._min_samples,
             multi_output=self._multi_output,
         )
 
@@ -165,12 +184,10 @@ class GatedNetwork(SelectorMixin, BaseEstimator):
         """Return the engine's problem for these samples."""
         kept = weight > 0
         X, target, weight = (X, target, weight) if kept.all() else (X[kept], target[kept], weight[kept])
-        table = target.reshape(len(target), -1)
-        shift, unit = self._units(table, weight)
-        scaled = (table - shift) / unit
+        scaled, shift, unit = self._scaled(target, weight)
         linear = make_problem(
             X,
-            scaled[:, 0],
+            scaled if scaled.ndim == 1 else scaled[:, 0],
             loss=self._data_term(unit),
             penalty_weights=self.penalty_weights,
             feature_groups=self.feature_groups,
@@ -179,13 +196,35 @@ class GatedNetwork(SelectorMixin, BaseEstimator):
             names=getattr(self, "feature_names_in_", None),
         )
         problem = gated(linear, self.activation)
-        if scaled.shape[1] > 1:
+        if scaled.ndim > 1 and scaled.shape[1] > 1:
             problem = replace(problem, loss=SEVERAL_SQUARED, y=scaled, n_outputs=scaled.shape[1])
         return Assembled(problem, shift, unit, linear.basis)
 
-    def _units(self, table: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return shift and unit of the target: none for classes and counts."""
-        return np.zeros(1), np.ones(1)
+    def _scaled(self, target: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return the target as the engine gets it, its shift and its unit: as it is, for classes, counts and times."""
+        return target, np.zeros(1), np.ones(1)
+
+    def _sizes(self, X: Any, target: np.ndarray, weight: np.ndarray | None, n_alphas: int, eps: float) -> np.ndarray:
+        """Return the norm of each gate along a rough path, ``(A, p)``, alphas falling, for stability selection."""
+        whole = self._assemble(X, target, np.ones(len(target)) if weight is None else weight)
+        start = "sparse" if self.start == "auto" else self.start
+        options = replace(self._options(start), n_alphas=n_alphas, eps=eps, tol=max(self.tol, ROUGH))
+        return gate_sizes(_path(whole.problem, options, None), X.shape[1])
+
+    def _deviances(
+        self, inside: Assembled, target: np.ndarray, weight: np.ndarray, split: Split, etas: Etas
+    ) -> np.ndarray:
+        """Return the mean deviance ``(A,)`` of the test part; ``etas(rows)`` gives the predictors of some samples."""
+        kept = split[1][weight[split[1]] > 0]
+        share = weight[kept] / weight[kept].sum()
+        loss = inside.problem.loss
+        if inside.basis is not None:
+            truth = np.eye(len(inside.basis))[target[kept].astype(int)]
+        else:
+            truth = (target[kept].reshape(len(kept), -1) - inside.shift) / inside.unit
+            truth = truth if loss.multi else truth[:, 0]
+        values = [float(loss.value(eta if loss.multi else eta[:, 0], truth, share)) for eta in etas(kept)]
+        return 2.0 * float(np.mean(inside.unit**2)) * np.array(values)
 
     def _data_term(self, unit: np.ndarray) -> Loss:
         """Return the loss for a target in these units."""
@@ -269,26 +308,25 @@ def _held_out(
     alphas: np.ndarray,
 ) -> np.ndarray:
     """Return the mean deviance ``(A,)`` of the test part for networks of the training part; all fitting is inside."""
-    train, test = split
+    train = split[0]
     inside = estimator._assemble(X[train], target[train], weight[train])
-    path = _path(inside.problem, estimator._options(start), alphas)
-    kept = test[weight[test] > 0]
-    share = weight[kept] / weight[kept].sum()
-    loss, table = inside.problem.loss, target[kept].reshape(len(kept), -1)
-    if inside.basis is not None:
-        truth = np.eye(len(inside.basis))[target[kept].astype(int)]
-    else:
-        truth = (table - inside.shift) / inside.unit
-        truth = truth if loss.multi else truth[:, 0]
-    fitted = (inside.problem.fitted(*pair) for pair in zip(path.networks, path.inputs, strict=True))
-    etas = (each.eta(X[kept]) for each in fitted)
-    values = [float(loss.value(eta if loss.multi else eta[:, 0], truth, share)) for eta in etas]
-    return 2.0 * float(np.mean(inside.unit**2)) * np.array(values)
+    options = estimator._options(start)
+    path = _path(inside.problem, replace(options, tol=max(options.tol, ROUGH)), alphas)
+    fitted = [inside.problem.fitted(*pair) for pair in zip(path.networks, path.inputs, strict=True)]
+    return estimator._deviances(inside, target, weight, split, lambda rows: (each.eta(X[rows]) for each in fitted))
 
 
-def _lowest(curve: Curve, rule: str | int) -> float:
+def gate_sizes(path: NetworkPath, p: int) -> np.ndarray:
+    """Return the norm of what leaves each of p inputs, ``(A, p)``; 0 where its gate is closed."""
+    sizes = np.zeros((len(path.alphas), p))
+    for row, inputs, network in zip(sizes, path.inputs, path.networks, strict=True):
+        row[inputs] = np.linalg.norm(network.first, axis=1)
+    return sizes
+
+
+def _lowest(curve: Curve, rule: Rule) -> float:
     """Return the held-out deviance by which starts are compared: the lowest, or that of the best small model."""
-    return float(curve.mean[curve.index_min if isinstance(rule, str) else curve.index])
+    return float(curve.mean[curve.index if isinstance(rule, (int, np.integer)) else curve.index_min])
 
 
 def _several_value(eta: np.ndarray, y: np.ndarray, s: np.ndarray) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from numpy.typing import ArrayLike
 from sklearn.model_selection import BaseCrossValidator
@@ -158,7 +158,7 @@ class SparseRegressorCV(Regression, CrossValidated):
     Args:
         loss: see :class:`SparseRegressor`, as for all arguments not named here.
         delta: found once, on all samples, where it is not given.
-        l1_ratio: ρ.
+        l1_ratio: ρ, or several to choose among, each with its own path, by held-out deviance.
         within_ratio: κ.
         positive: whether coefficients must not be negative.
         feature_groups: labels of the features.
@@ -179,6 +179,7 @@ class SparseRegressorCV(Regression, CrossValidated):
 
     Attributes:
         alpha_: the alpha chosen.
+        l1_ratio_: the ratio chosen.
         path_: the path on all samples, a :class:`spred.exact.Path`.
         curve_: held-out deviance along it, a :class:`~spred.estimators.selection.Curve`.
         coef_, intercept_, certificate_: of the model chosen, as in :class:`SparseRegressor`.
@@ -198,7 +199,7 @@ class SparseRegressorCV(Regression, CrossValidated):
         *,
         loss: str = "squared",
         delta: float | None = None,
-        l1_ratio: float = 1.0,
+        l1_ratio: float | Sequence[float] = 1.0,
         within_ratio: float = 0.0,
         positive: ArrayLike | bool = False,
         feature_groups: ArrayLike | None = None,
@@ -241,7 +242,8 @@ class SparseClassifierCV(Classification, CrossValidated):
     """:class:`SparseClassifier` with alpha chosen by cross-validation on one warm-started path.
 
     Args:
-        l1_ratio: see :class:`SparseClassifier`, as for all arguments not named here.
+        l1_ratio: ρ, or several to choose among, each with its own path, by held-out deviance; see
+            :class:`SparseClassifier`, as for all arguments not named here.
         within_ratio: κ.
         positive: whether coefficients must not be negative.
         feature_groups: labels of the features.
@@ -262,6 +264,7 @@ class SparseClassifierCV(Classification, CrossValidated):
 
     Attributes:
         alpha_: the alpha chosen.
+        l1_ratio_: the ratio chosen.
         path_: the path on all samples, a :class:`spred.exact.Path`.
         curve_: held-out deviance along it, a :class:`~spred.estimators.selection.Curve`.
         classes_, coef_, intercept_, certificate_: of the model chosen, as in :class:`SparseClassifier`.
@@ -277,7 +280,7 @@ class SparseClassifierCV(Classification, CrossValidated):
     def __init__(
         self,
         *,
-        l1_ratio: float = 1.0,
+        l1_ratio: float | Sequence[float] = 1.0,
         within_ratio: float = 0.0,
         positive: ArrayLike | bool = False,
         feature_groups: ArrayLike | None = None,

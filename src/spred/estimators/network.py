@@ -1,4 +1,4 @@
-"""Networks that select their inputs: for classes and for numbers."""
+"""Networks that select their inputs: for classes, for numbers, for survival times."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from sklearn.model_selection import BaseCrossValidator
 from spred.core.losses import Loss, huber
 from spred.errors import InputError
 from spred.estimators.base import Classification, Regression
-from spred.estimators.gating import GatedNetwork
+from spred.estimators.gating import Assembled, Etas, GatedNetwork
 from spred.estimators.selection import Rule, Split
+from spred.estimators.survival import SurvivalTarget
 
 
 class NetworkClassifier(Classification, GatedNetwork):
@@ -33,10 +34,11 @@ class NetworkClassifier(Classification, GatedNetwork):
         penalty_weights: ω for each input (or group, in sorted order of the labels); inputs of weight 0 stay in the
             linear branch, unpenalised, and out of the MLP.
         class_weight: None, ``"balanced"`` or a dict; it weighs the fit and the held-out deviance.
-        alphas: the grid; by default ``n_alphas`` values down to ``eps`` times the first.
+        alphas: the grid; by default ``n_alphas`` values down to ``eps`` times the first. One alpha needs no folds.
         n_alphas: length of the automatic grid.
         eps: its last value over its first.
-        rule: ``"1se"``, ``"min"``, or an integer: the best alpha with at most that many inputs.
+        rule: ``"1se"``, ``"min"``, an integer: the best alpha with at most that many inputs, or a function of the curve
+            that returns the index of an alpha.
         cv: number of folds, a splitter (one split is a validation part), or (train, test) pairs.
         standardize: scale inputs to unit variance, inside each fold.
         tol: KKT residual to reach, relative to alpha.
@@ -193,13 +195,15 @@ class NetworkRegressor(Regression, GatedNetwork):
         self.n_jobs = n_jobs
         self.random_state = random_state
 
-    def _units(self, table: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _scaled(self, target: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         if self.loss == "poisson":
-            return np.zeros(1), np.ones(1)
+            return super()._scaled(target, weight)
+        table = target.reshape(len(target), -1)
         share = weight / weight.sum()
         shift = share @ table
         unit = np.sqrt(share @ (table - shift) ** 2)
-        return shift, np.where(unit > 0, unit, 1.0)
+        unit = np.where(unit > 0, unit, 1.0)
+        return (table - shift) / unit, shift, unit
 
     def _data_term(self, unit: np.ndarray) -> Loss:
         return huber(self.delta_ / float(unit[0])) if self.loss == "huber" else super()._data_term(unit)
@@ -215,3 +219,87 @@ class NetworkRegressor(Regression, GatedNetwork):
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
         return tags
+
+
+class NetworkCox(SurvivalTarget, GatedNetwork):
+    """A linear branch and an MLP on gated inputs, for survival times; alpha and gates by cross-validation.
+
+    Minimises the negative log partial likelihood over n of the risk ``η = Xθ + A tanh(… tanh(XW + c))`` plus
+    ``α Σ_j ω_j ‖(θ_j, W_j)‖``. ``y`` is what :func:`spred.survival_target` makes; a third field holds strata. A fold is
+    judged by the deviance that its samples add to that of the others, as in :class:`SparseCoxCV`.
+
+    Args:
+        ties: ``"breslow"`` or ``"efron"``.
+        hidden: see :class:`NetworkClassifier`, as for all arguments not named here.
+        activation: of the hidden layers.
+        linear: whether the linear branch is there.
+        start: ``"sparse"``, ``"dense"`` or ``"auto"``.
+        feature_groups: labels of the inputs.
+        penalty_weights: ω.
+        alphas: the grid.
+        n_alphas: length of the automatic grid.
+        eps: its last value over its first.
+        rule: ``"1se"``, ``"min"``, an integer or a function of the curve.
+        cv: number of folds (events are spread over them), a splitter, or (train, test) pairs.
+        standardize: scale inputs to unit variance.
+        tol: KKT residual to reach, relative to alpha.
+        max_iter: Gauss-Newton steps at most between two looks at all inputs.
+        n_jobs: folds at a time.
+        random_state: of the initial weights and the folds.
+
+    Attributes:
+        alpha_, kkt_, path_, curve_, curves_, start_, network_, n_iter_: as in :class:`NetworkClassifier`.
+        feature_importances_, entry_alphas_, mean_slopes_: the same.
+
+    >>> import numpy as np, spred
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.normal(size=(100, 10))
+    >>> y = spred.survival_target(event=np.arange(100) % 4 > 0, time=rng.exponential(np.exp(-2 * X[:, 3])))
+    >>> NetworkCox(hidden=10, n_alphas=10, cv=3, rule=1).fit(X, y).get_support(indices=True).tolist()
+    [3]
+    """
+
+    def __init__(
+        self,
+        *,
+        ties: str = "breslow",
+        hidden: int | Iterable[int] = (50,),
+        activation: str = "tanh",
+        linear: bool = True,
+        start: str = "sparse",
+        feature_groups: ArrayLike | None = None,
+        penalty_weights: ArrayLike | None = None,
+        alphas: ArrayLike | None = None,
+        n_alphas: int = 50,
+        eps: float = 0.05,
+        rule: Rule = "1se",
+        cv: int | BaseCrossValidator | Iterable[Split] = 5,
+        standardize: bool = True,
+        tol: float = 1e-3,
+        max_iter: int = 500,
+        n_jobs: int | None = None,
+        random_state: int | None = 0,
+    ) -> None:
+        self.ties = ties
+        self.hidden = hidden
+        self.activation = activation
+        self.linear = linear
+        self.start = start
+        self.feature_groups = feature_groups
+        self.penalty_weights = penalty_weights
+        self.alphas = alphas
+        self.n_alphas = n_alphas
+        self.eps = eps
+        self.rule = rule
+        self.cv = cv
+        self.standardize = standardize
+        self.tol = tol
+        self.max_iter = max_iter
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+
+    def _deviances(
+        self, inside: Assembled, target: np.ndarray, weight: np.ndarray, split: Split, etas: Etas
+    ) -> np.ndarray:
+        risks = np.array([eta[:, 0] for eta in etas(np.arange(len(target)))])
+        return self._added(target, weight, risks, split)

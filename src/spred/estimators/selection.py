@@ -6,8 +6,8 @@ one standard error of it, an integer k the lowest among alphas with at most k fe
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from sklearn.model_selection import (
@@ -22,7 +22,8 @@ from sklearn.model_selection import (
 from spred.errors import InputError, did_you_mean
 
 Split = tuple[np.ndarray, np.ndarray]
-Rule = str | int
+Rule = str | int | Callable[["Curve"], int]
+"""``"1se"``, ``"min"``, a number of features, or a function of the curve that returns the index of an alpha."""
 
 RULES = ("1se", "min")
 
@@ -64,8 +65,12 @@ def make_curve(alphas: np.ndarray, folds: np.ndarray, n_nonzero: np.ndarray, rul
     se = folds.std(axis=1, ddof=1) / np.sqrt(n_folds) if n_folds > 1 else np.zeros(len(mean))
     best = int(np.argmin(mean))
     simplest = int(np.flatnonzero(mean <= mean[best] + se[best])[0])
-    index = {"min": best, "1se": simplest}[rule] if isinstance(rule, str) else _at_most(rule, mean, n_nonzero)
-    return Curve(alphas, folds, mean, se, n_nonzero, best, simplest, index)
+    curve = Curve(alphas, folds, mean, se, n_nonzero, best, simplest, simplest)
+    if callable(rule):
+        return replace(curve, index=int(rule(curve)))
+    return replace(
+        curve, index={"min": best, "1se": simplest}[rule] if isinstance(rule, str) else _at_most(rule, mean, n_nonzero)
+    )
 
 
 def _at_most(k: int, mean: np.ndarray, n_nonzero: np.ndarray) -> int:
@@ -76,7 +81,9 @@ def _at_most(k: int, mean: np.ndarray, n_nonzero: np.ndarray) -> int:
 
 
 def check_rule(rule: Rule) -> None:
-    """Raise an InputError unless ``rule`` is ``"1se"``, ``"min"`` or a positive integer."""
+    """Raise an InputError unless ``rule`` is ``"1se"``, ``"min"``, a positive integer or a function of the curve."""
+    if callable(rule):
+        return
     if isinstance(rule, str):
         if rule not in RULES:
             raise InputError(f"no rule is called {rule!r}{did_you_mean(rule, RULES)}; use '1se', 'min' or an integer")

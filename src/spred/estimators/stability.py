@@ -25,15 +25,13 @@ from sklearn.utils.validation import check_is_fitted
 
 from spred.errors import InputError, did_you_mean
 from spred.estimators.base import SparseLinear
+from spred.estimators.gating import GatedNetwork
 from spred.estimators.tails import BOUNDS
-from spred.exact.newton import Limits
-from spred.exact.path import path_of
 from spred.output.tasks import Arrays, Store, run_tasks
 
 LOWEST = 0.55  # no feature that nearly every second half leaves out is called stable, whatever the bound allows
 MOST_OF_HALF = 1.0  # features per sample of a half: an L1 model has no more
 N_ALPHAS, EPS = 40, 0.05
-ROUGH = Limits(tol=1e-3)  # the order of entry needs no more
 
 
 class StabilitySelection(MetaEstimatorMixin, SelectorMixin, BaseEstimator):
@@ -44,7 +42,8 @@ class StabilitySelection(MetaEstimatorMixin, SelectorMixin, BaseEstimator):
     find in practice, and is far tighter.
 
     Args:
-        estimator: a linear estimator of spred; its penalty, scaling and class weights are used, its alpha is not.
+        estimator: a linear or network estimator of spred; its penalty, scaling and class weights are used, its alpha is
+            not. Networks go along a path that gates enter; ``start="auto"`` takes the sparse one.
         pfer: expected number of low-probability features to let in, at most.
         n_selected: q, features that each half selects. By default the most for which a threshold of 0.55 keeps the
             bound, and no more than a half has samples.
@@ -60,7 +59,8 @@ class StabilitySelection(MetaEstimatorMixin, SelectorMixin, BaseEstimator):
         threshold_: the smallest frequency that is kept, at least 0.55.
         pfer_: the bound at that threshold.
         n_selected_: q.
-        fdp_: estimated share of false features at the threshold, (decoys + 1) / features up to 1; None without decoys.
+        fdp_: estimated share of false features at the threshold, decoys / features up to 1; None without decoys.
+        fdp_safe_: the same on the safe side, (decoys + 1) / features up to 1; None without decoys.
         n_decoys_: decoys that reach the threshold.
         decoy_frequency_: ``(p,)``, share of the halves that select each decoy; None without decoys.
         n_features_in_, feature_names_in_: as everywhere in scikit-learn.
@@ -145,7 +145,9 @@ class StabilitySelection(MetaEstimatorMixin, SelectorMixin, BaseEstimator):
         """Store the frequencies, and the estimate that decoys give at the threshold."""
         self.selection_frequency_, self.decoy_frequency_ = frequency, decoys
         self.n_decoys_ = 0 if decoys is None else int(self._passes(decoys).sum())
-        self.fdp_ = None if decoys is None else false_share(self.n_decoys_, int(self._passes(frequency).sum()))
+        n_features = int(self._passes(frequency).sum())
+        self.fdp_ = None if decoys is None else false_share(self.n_decoys_, n_features)
+        self.fdp_safe_ = None if decoys is None else false_share(self.n_decoys_ + 1, n_features)
 
     def _passes(self, frequency: np.ndarray) -> np.ndarray:
         return frequency >= self.threshold_ - 1e-9
@@ -156,11 +158,9 @@ class StabilitySelection(MetaEstimatorMixin, SelectorMixin, BaseEstimator):
         return store.stage("halves", data, target, weight, half, self.n_selected_, self.decoys, options)
 
     def _check_options(self) -> None:
-        if not isinstance(self.estimator, SparseLinear):
+        if not isinstance(self.estimator, (SparseLinear, GatedNetwork)):
             name = type(self.estimator).__name__
-            raise InputError(
-                f"{name} has no path of alphas; give a linear estimator of spred, such as SparseClassifier()"
-            )
+            raise InputError(f"{name} has no path of alphas; give an estimator of spred, such as SparseClassifier()")
         if not self.pfer > 0:
             raise InputError(f"pfer is {self.pfer}; give the number of false features to accept, such as 1")
         if self.n_pairs < 1:
@@ -267,10 +267,7 @@ def entering(
 ) -> Arrays:
     """Return as ``entered`` the first q features on the path of a half: by the alpha where they enter, then by size."""
     inside = None if weight is None else weight[half]
-    problem = estimator._problem(X[half], target[half], inside, estimator._loss_name())
-    coefs = path_of(problem, n_alphas=N_ALPHAS, eps=EPS, limits=ROUGH).coefs
-    size = np.abs(coefs) if coefs.ndim == 2 else np.linalg.norm(coefs, axis=1)
-    size = size * problem.design.scale
+    size = estimator._sizes(X[half], target[half], inside, N_ALPHAS, EPS)
     size[:, free] = 0.0
     ever = np.flatnonzero(size.any(axis=0))
     enters = (size[:, ever] > 0).argmax(axis=0)
@@ -301,10 +298,10 @@ def flattened(X: Any, which: np.ndarray) -> Any:
     return X @ sparse.diags_array((~which).astype(np.float64)) if sparse.issparse(X) else np.where(which, 0.0, X)
 
 
-def false_share(n_decoys: int, n_features: int) -> float:
-    """Estimate the share of false ones among features above a threshold by the decoys above it.
+def false_share(n_false: int, n_features: int) -> float:
+    """Estimate the share of false ones among features above a threshold, by as many decoys above it.
 
-    >>> false_share(0, 4), false_share(3, 2)
-    (0.25, 1.0)
+    >>> false_share(1, 4), false_share(3, 2), false_share(1, 0)
+    (0.25, 1.0, 0.0)
     """
-    return min(1.0, (n_decoys + 1) / max(n_features, 1))
+    return min(1.0, n_false / n_features) if n_features else 0.0

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
+from sklearn.feature_selection import SelectorMixin
 from sklearn.model_selection import BaseCrossValidator
 from sklearn.utils.validation import validate_data
 
@@ -19,11 +20,10 @@ from spred.exact.solution import Path
 from spred.exact.target import final_target, read_target
 
 
-class Survival(SparseLinear):
+class SurvivalTarget(SelectorMixin):
     """The target is a time and whether it ended with the event; the loss is the negative log partial likelihood / n."""
 
     _classification = False
-    fit_intercept = True  # for the engine, which knows that Cox's loss has none
 
     def _read(
         self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None
@@ -44,37 +44,31 @@ class Survival(SparseLinear):
     def _loss_name(self) -> str:
         return "cox-efron" if self.ties == "efron" else "cox"
 
-    def _shaped(self, coef: np.ndarray, intercept: Any) -> tuple[np.ndarray, Any]:
-        return coef, 0.0
-
     def _fold_labels(self, target: np.ndarray) -> tuple[np.ndarray, bool]:
         """Every fold gets its share of the events, unless there are too few of them, or of censored samples."""
         event = target["event"].astype(int)
         fewest = min(event.sum(), len(event) - event.sum())
         return event, isinstance(self.cv, (int, np.integer)) and fewest >= self.cv
 
-    def _deviances(self, data: Samples, split: Split, path: Path) -> np.ndarray:
+    def _added(self, target: np.ndarray, weight: np.ndarray, risks: np.ndarray, split: Split) -> np.ndarray:
         """Return what the test part adds to the deviance of the training part, by weight of the test part, ``(A,)``.
 
-        A test part may be too small for risk sets of its own. Source: P. J. M. Verweij and H. C. van Houwelingen,
-        Statistics in Medicine 12, 1993.
+        ``risks`` ``(A, n)`` are those of all samples. A test part may be too small for risk sets of its own. Source:
+        P. J. M. Verweij and H. C. van Houwelingen, Statistics in Medicine 12, 1993.
         """
         train, test = split
-        both = np.concatenate([train, test])
-        models = list(zip(path.coefs, path.intercepts, strict=True))
-        whole, part = (self._total(data.take(rows), models) for rows in (both, train))
-        return 2.0 * (whole - part) / data.weight[test].sum()
+        whole, part = (self._total(target, weight, risks, rows) for rows in (np.concatenate([train, test]), train))
+        return 2.0 * (whole - part) / weight[test].sum()
 
-    def _total(self, data: Samples, models: list) -> np.ndarray:
-        """Return the negative log partial likelihood, a sum, of each model."""
-        loss = get_loss(self._loss_name())
-        data = data.take(np.flatnonzero(data.weight > 0))
-        sets, total = final_target(loss, data.target), data.weight.sum()
-        share = data.weight / total
-        return np.array([total * float(loss.value(data.predictor(*model), sets, share)) for model in models])
+    def _total(self, target: np.ndarray, weight: np.ndarray, risks: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """Return the negative log partial likelihood of these samples, a sum, for each row of ``risks``."""
+        loss, rows = get_loss(self._loss_name()), rows[weight[rows] > 0]
+        sets, total = final_target(loss, target[rows]), weight[rows].sum()
+        share = weight[rows] / total
+        return np.array([total * float(loss.value(risk[rows], sets, share)) for risk in risks])
 
     def predict(self, X: ArrayLike) -> np.ndarray:
-        """Return the risk score ``X @ coef_``, ``(n,)``: the logarithm of the hazard relative to ``x = 0``."""
+        """Return the risk score, ``(n,)``: the logarithm of the hazard, up to a constant; ``X @ coef_`` if linear."""
         return self._predictor(X)
 
     def score(self, X: ArrayLike, y: ArrayLike) -> float:
@@ -83,6 +77,20 @@ class Survival(SparseLinear):
         target = read_target(get_loss("cox"), y, len(risk))
         stratum = target["stratum"] if "stratum" in (target.dtype.names or ()) else None
         return concordance(target["event"], target["time"], risk, stratum)
+
+
+class Survival(SurvivalTarget, SparseLinear):
+    """A linear risk."""
+
+    fit_intercept = True  # for the engine, which knows that Cox's loss has none
+
+    def _shaped(self, coef: np.ndarray, intercept: Any) -> tuple[np.ndarray, Any]:
+        return coef, 0.0
+
+    def _deviances(self, data: Samples, split: Split, path: Path) -> np.ndarray:
+        """Return what the test part adds to the deviance of the training part, ``(A,)``."""
+        risks = np.array([data.predictor(*model) for model in zip(path.coefs, path.intercepts, strict=True)])
+        return self._added(data.target, data.weight, risks, split)
 
 
 class SparseCox(Survival, OneAlpha):
@@ -157,7 +165,7 @@ class SparseCoxCV(Survival, CrossValidated):
 
     Args:
         ties: see :class:`SparseCox`, as for all arguments not named here.
-        l1_ratio: ρ.
+        l1_ratio: ρ, or several to choose among, each with its own path, by held-out deviance.
         within_ratio: κ.
         positive: whether coefficients must not be negative.
         feature_groups: labels of the features.
@@ -176,6 +184,7 @@ class SparseCoxCV(Survival, CrossValidated):
 
     Attributes:
         alpha_: the alpha chosen.
+        l1_ratio_: the ratio chosen.
         path_: the path on all samples, a :class:`spred.exact.Path`.
         curve_: held-out deviance along it, a :class:`~spred.estimators.selection.Curve`.
         coef_, certificate_: of the model chosen, as in :class:`SparseCox`.
@@ -192,7 +201,7 @@ class SparseCoxCV(Survival, CrossValidated):
         self,
         *,
         ties: str = "breslow",
-        l1_ratio: float = 1.0,
+        l1_ratio: float | Sequence[float] = 1.0,
         within_ratio: float = 0.0,
         positive: ArrayLike | bool = False,
         feature_groups: ArrayLike | None = None,

@@ -2,23 +2,36 @@
 
 On the open groups the objective is smooth. Directions are those of Gauss and Newton, improved by the differences of
 gradients seen on the way (the two-loop recursion of L-BFGS started from the Gauss-Newton inverse), because that model
-leaves out the curvature of the network itself. A group whose step turns it round is set to zero: it stays closed until
-the path finds that its gradient exceeds αω.
+leaves out the curvature of the network itself. Near the end they are Newton's: conjugate gradients on differences of
+gradients, with the Gauss-Newton inverse as the preconditioner. A group whose step turns it round is set to zero: it
+stays closed until the path finds that its gradient exceeds αω.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
+from math import inf
 
 import numpy as np
 
-from spred.gated.network import Network, moved, pack, sensitivities, unpack
+from spred.gated.network import Network, moved, pack, sensitivities, tangent, unpack
 from spred.gated.newton import Point, Solver, gauss_newton, group_norms
 from spred.gated.problem import GatedProblem
 
 MEMORY = 8
 LEAST_DAMPING, MOST_DAMPING = 1e-6, 1e10
 ROUNDING = 1e-14
+
+NEAR = 1.0
+"""Residual over alpha below which directions are Newton's; farther off they close gates too soon."""
+
+MANY = 200
+"""Unknowns of a Gauss-Newton step from which Newton's directions are worth their gradients; below, steps are cheap."""
+
+PAUSE = 5
+"""Steps without Newton's directions after one that did not halve the residual."""
+
+CONJUGATE_STEPS = 30
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,16 +58,17 @@ class Outcome:
     n_iter: int
 
 
-@dataclass
+@dataclass(frozen=True)
 class Memory:
     """Differences of parameters and gradients along the last steps."""
 
-    pairs: list[tuple[np.ndarray, np.ndarray]] = field(default_factory=list)
+    pairs: tuple[tuple[np.ndarray, np.ndarray], ...] = ()
 
-    def add(self, step: np.ndarray, change: np.ndarray) -> None:
-        """Keep a pair if the objective bends upwards along it."""
-        if step @ change > 1e-10 * np.linalg.norm(step) * np.linalg.norm(change):
-            self.pairs = [*self.pairs[1 - MEMORY :], (step, change)]
+    def added(self, step: np.ndarray, change: np.ndarray) -> Memory:
+        """Return the memory with a pair, if the objective bends upwards along it."""
+        if step @ change <= 1e-10 * np.linalg.norm(step) * np.linalg.norm(change):
+            return self
+        return Memory((*self.pairs[1 - MEMORY :], (step, change)))
 
     def direction(self, g: np.ndarray, solve: Solver) -> np.ndarray:
         """Return the direction of descent: L-BFGS on top of ``solve``."""
@@ -76,27 +90,55 @@ def minimise(problem: GatedProblem, state: State, alpha: float, *, tol: float, m
     """
     work = Work(problem, alpha, state)
     memory, damping = Memory(), state.damping
-    n_iter = 0
+    n_iter = pause = 0
+    hoped = inf  # what Newton's last direction should have brought the residual to
     while (residual := work.residual()) > tol * alpha and n_iter < max_iter:
         n_iter += 1
         solve = gauss_newton(work.point, work.strengths, damping)
         g = work.gradient
-        d = memory.direction(g, solve)
-        if memory.pairs and g @ d >= 0:
+        pause = PAUSE if residual > hoped else max(pause - 1, 0)
+        near = residual < NEAR * alpha and work.n_unknowns >= MANY and not pause
+        hoped = 0.5 * residual if near else inf
+        d = newton_direction(work, solve) if near else memory.direction(g, solve)
+        if g @ d >= 0:
             memory, d = Memory(), -solve(g)
         length, closed = work.search(d)
+        if not length and near:
+            continue
         if not length:
             memory, damping = Memory(), 10.0 * damping
             if damping > MOST_DAMPING:
                 break
-            continue
-        if closed:
-            memory = Memory()
         else:
-            memory.add(length * d, work.gradient - g)
-        damping = max(0.4 * damping, LEAST_DAMPING) if length == 1.0 else damping * (2.0 if length < 0.1 else 1.0)
+            memory = Memory() if closed else memory.added(length * d, work.gradient - g)
+            damping = max(0.4 * damping, LEAST_DAMPING) if length == 1.0 else damping * (2.0 if length < 0.1 else 1.0)
     settled = State(work.point.network, work.inputs, min(max(damping, LEAST_DAMPING), 1e-2))
     return Outcome(settled, residual / alpha, n_iter)
+
+
+def newton_direction(work: Work, solve: Solver) -> np.ndarray:
+    """Return Newton's direction as far as conjugate gradients find it before the objective bends downwards.
+
+    Source: T. Steihaug, SIAM Journal on Numerical Analysis 20, 1983.
+    """
+    d, r = np.zeros_like(work.gradient), work.gradient.copy()
+    size = float(np.linalg.norm(r))
+    enough = min(0.1, size**0.5) * size
+    z = solve(r)
+    p, product = -z, float(r @ z)
+    for _ in range(CONJUGATE_STEPS):
+        bent = work.bend(p)
+        curvature = float(p @ bent)
+        if curvature <= 1e-10 * float(p @ p):
+            return d if d.any() else p
+        length = product / curvature
+        d, r = d + length * p, r + length * bent
+        if np.linalg.norm(r) < enough:
+            break
+        z = solve(r)
+        before, product = product, float(r @ z)
+        p = product / before * p - z
+    return d
 
 
 class Work:
@@ -113,6 +155,11 @@ class Work:
         groups = group_norms(part.first, self.labels)
         others = (np.linalg.norm(each) for each in (part.free, *part.biases, *part.upper))
         return max(float(groups.max(initial=0.0)), *map(float, others))
+
+    @property
+    def n_unknowns(self) -> int:
+        """Unknowns of a Gauss-Newton step: parameters, or samples times outputs."""
+        return min(self.gradient.size, self.point.at.eta.size)
 
     def search(self, d: np.ndarray) -> tuple[float, bool]:
         """Go down along ``d`` and return the length of the step, 0 if none helps, and whether it closed a group."""
@@ -145,14 +192,29 @@ class Work:
         self.groups, self.labels = np.unique(self.problem.labels[inputs], return_inverse=True)
         self.strengths = self.alpha * self.problem.weights[self.groups]
 
+    def bend(self, p: np.ndarray) -> np.ndarray:
+        """Return the change of the gradient along ``p``, upper rows on their spheres: the curvature times ``p``."""
+        step = unpack(p, self.point.network)
+        length = 1e-6 * (1.0 + float(np.linalg.norm(pack(self.point.network)))) / float(np.linalg.norm(p))
+        there, back = (self._look(moved(self.point.network, step, way * length)) for way in (1.0, -1.0))
+        change = unpack((pack(self._slope(there)) - pack(self._slope(back))) / (2.0 * length), step)
+        along = (tangent(w, part) for w, part in zip(self.point.network.upper, change.upper, strict=True))
+        return pack(replace(change, upper=tuple(along)))
+
+    def _look(self, network: Network) -> Point:
+        at = self.problem.forward(network, self.X)
+        return Point(self.problem, network, self.X, self.labels, at, sensitivities(network, at))
+
+    def _slope(self, point: Point) -> Network:
+        """Return the gradient of the objective at ``point``."""
+        data = point.pull_back(self.problem.theta(point.at.eta))
+        return data.with_first(data.first + self.strengths[self.labels][:, None] * point.unit)
+
     def _arrive(self, network: Network) -> None:
         """Evaluate objective and gradient at ``network``."""
-        at = self.problem.forward(network, self.X)
-        self.point = Point(self.problem, network, self.X, self.labels, at, sensitivities(network, at))
-        self.value = self.problem.value(at.eta) + float(self.strengths @ self.point.sizes)
-        data = self.point.pull_back(self.problem.theta(at.eta))
-        pulled = self.strengths[self.labels][:, None] * self.point.unit
-        self.slope = data.with_first(data.first + pulled)
+        self.point = self._look(network)
+        self.value = self.problem.value(self.point.at.eta) + float(self.strengths @ self.point.sizes)
+        self.slope = self._slope(self.point)
         self.gradient = pack(self.slope)
 
     def _objective(self, network: Network, X: np.ndarray, groups: np.ndarray) -> float:

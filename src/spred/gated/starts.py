@@ -26,7 +26,10 @@ SHARE = 0.1
 
 PILOT_STEPS, PILOT_TOL = 40, 0.1
 
-LEAST = 1e-3
+POWER = 2
+"""Weights grow with this power of the inverse norm: with 1, the alpha that predicts best lets inputs of noise in."""
+
+LEAST = 1e-2
 """Norm of a group over the largest below which its weight grows no more."""
 
 
@@ -103,5 +106,5 @@ def dense(problem: GatedProblem, options: PathOptions, null: State) -> tuple[Gat
         return problem, state, alpha
     reached = problem.labels[state.inputs]
     norms[: reached.max() + 1] = group_norms(state.network.first, reached)
-    weights = problem.weights / np.maximum(norms / norms.max(), LEAST)
+    weights = problem.weights / np.maximum(norms / norms.max(), LEAST) ** POWER
     return replace(problem, weights=weights), state, alpha

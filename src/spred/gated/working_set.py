@@ -60,7 +60,7 @@ def closed_gradients(problem: GatedProblem, state: State) -> tuple[np.ndarray, n
     theta = problem.theta(at.eta)
     R = leaving(state.network, theta, signals(theta, sensitivities(state.network, at))[0])
     left, sizes, _ = np.linalg.svd(R, full_matrices=False)
-    kept = sizes > 1e-9 * sizes[0]
+    kept = sizes >= 1e-9 * sizes[0]  # all, where there is no gradient
     norms = problem.group_norms(problem.design.correlate(left[:, kept] * sizes[kept]))
     norms[problem.labels[state.inputs]] = 0.0
     return norms, R
