@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 
 import numpy as np
-import pandas as pd
+from fresh import expression_of
 from record import machine, write
 
 from spred.genes import Expression, Settings, add_stability, run_study
@@ -19,22 +19,8 @@ from spred.genes import Expression, Settings, add_stability, run_study
 def draw(samples: int, genes: int, seed: int) -> Expression:
     """Return genes and labels that know nothing of each other."""
     rng = np.random.default_rng(seed)
-    names = [f"s{i}" for i in range(samples)]
-    return Expression(
-        name="noise",
-        values=rng.normal(8, 1, size=(samples, genes)),
-        samples=np.array(names, dtype=object),
-        genes=np.array([f"N{j}" for j in range(genes)], dtype=object),
-        symbols=None,
-        table=pd.DataFrame(index=names),
-        target_name="label",
-        target=np.array(["a", "b"], dtype=object)[rng.permutation(samples) % 2],
-        task="classification",
-        group=None,
-        group_name=None,
-        log2=False,
-        notes=(),
-    )
+    values = rng.normal(8, 1, size=(samples, genes))
+    return expression_of("noise", values, np.array(["a", "b"])[rng.permutation(samples) % 2])
 
 
 def main() -> None:

@@ -45,3 +45,14 @@ def test_association_of_columns(expression: Expression) -> None:
     assert v == pytest.approx(1.0)
     assert p < 1e-6
     assert association(table["x"].where(table["x"] == "tumour"), expression.target) == (0.0, 1.0)
+
+
+def test_people_with_several_samples_need_a_group(expression: Expression) -> None:
+    people = dataclasses.replace(expression, group=None, group_name=None)
+    (found,) = warnings_about(people)
+    assert "'patient' has 20 values that several samples share" in found
+    assert list(warnings_about(expression)) == []
+    kinds = people.table.assign(patient=["mouse", "rat"] * 20)
+    assert list(warnings_about(dataclasses.replace(people, table=kinds))) == []
+    alone = people.table.assign(patient=range(40))
+    assert list(warnings_about(dataclasses.replace(people, table=alone))) == []

@@ -15,14 +15,12 @@ from spred.genes.describe import find_twins, sentences
 
 def test_samples_genes_and_levels(csv_file: Path) -> None:
     found = describe(csv_file)
-    assert (found.name, found.n_samples, found.n_genes, found.n_symbols) == ("small", 40, 31, 0)
+    assert (found.name, found.n_samples, found.n_genes, found.n_symbols) == ("small", 40, 30, 0)
     assert {c.name: c.levels for c in found.columns}["class"] == {"normal": 20, "tumour": 20}
     assert found.values is not None
     assert not found.values.raw
-    assert found.values.n_cells == 1240
+    assert found.values.n_cells == 1200
     assert found.twins == ()
-    assert found.counts == ("patient",)
-    assert any("perhaps no genes: 'patient'" in line for line in sentences(found))
 
 
 def test_gaps_and_negative_values_are_counted(tmp_path: Path, frame: pd.DataFrame) -> None:
@@ -81,3 +79,21 @@ def test_twins_of_rows() -> None:
 def test_a_missing_file_is_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(FileError, match="no such file"):
         describe(tmp_path / "a.csv")
+
+
+def test_whole_numbers_among_the_genes_stand_out(tmp_path: Path, frame: pd.DataFrame) -> None:
+    last = frame[[*(c for c in frame.columns if c != "patient"), "patient"]]
+    last.to_csv(tmp_path / "a.csv", index=False)
+    found = describe(tmp_path / "a.csv")
+    assert found.counts == ("patient",)
+    assert any("perhaps no genes: 'patient'" in line for line in sentences(found))
+    many = last.assign(**{f"N{j}": np.arange(len(last)) for j in range(20)})
+    many.to_csv(tmp_path / "a.csv", index=False)
+    assert describe(tmp_path / "a.csv").counts == ()
+
+
+def test_a_long_sample_table_is_cut(tmp_path: Path, frame: pd.DataFrame) -> None:
+    words = frame.assign(**{f"note {j}": "x" for j in range(60)})
+    words.to_csv(tmp_path / "a.csv", index=False)
+    lines = sentences(describe(tmp_path / "a.csv"))
+    assert lines[-1] == "  and 22 more"

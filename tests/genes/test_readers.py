@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import csv
 import gzip
 from pathlib import Path
 
@@ -241,7 +242,7 @@ def test_genes_in_rows_without_labels_say_what_is_missing(tmp_path: Path, frame:
 
 def test_several_candidates_are_listed(tmp_path: Path, frame: pd.DataFrame) -> None:
     frame.assign(sex="f").to_csv(tmp_path / "a.csv", index=False)
-    assert_fails(tmp_path / "a.csv", "several columns to predict; .*'class', 'sex'")
+    assert_fails(tmp_path / "a.csv", "several columns to predict; .*'class', 'patient', 'sex'")
 
 
 @pytest.mark.parametrize("content", ["", "\n", "sample,class,G1\n", "sample\ns1\n"])
@@ -285,8 +286,34 @@ def test_text_in_other_encodings(encoding: str, tmp_path: Path, frame: pd.DataFr
         (tmp_path / name).write_bytes(content)
         found = read(tmp_path / name, target="class")
         assert found.classes == ["Tumör", "normal"]
-        told = [note for note in found.notes if "read as Latin-1" in note]
+        told = [note for note in found.notes if "read as Windows-1252" in note]
         assert told == ([f"{name} is not UTF-8; " + told[0].split("; ")[1]] if encoding == "latin-1" else [])
+
+
+def test_decimal_commas_windows_1252_and_blank_rows(
+    tmp_path: Path, frame: pd.DataFrame, expression: Expression
+) -> None:
+    text = frame.rename(columns={"class": "Größe"}).to_csv(index=False, sep=";", decimal=",", lineterminator="\r\n")
+    (tmp_path / "a.csv").write_bytes((text + ";" * frame.columns.size + "\r\n")[:-3].encode("cp1252") + b"\r\n")
+    found = read(tmp_path / "a.csv", target="Größe", group="patient")
+    np.testing.assert_allclose(found.values, expression.values)
+    assert found.samples.tolist() == expression.samples.tolist()
+    assert any("decimal comma" in note for note in found.notes)
+
+
+def test_a_table_as_r_writes_it_with_blanks(tmp_path: Path, frame: pd.DataFrame, expression: Expression) -> None:
+    lines = frame.set_index("sample").to_csv(sep=" ", quoting=csv.QUOTE_NONNUMERIC).splitlines()
+    lines[0] = lines[0].removeprefix('"sample" ')
+    (tmp_path / "a.txt").write_text("# written by R\n" + "\n".join(lines))
+    assert_same(read(tmp_path / "a.txt", target="class", group="patient"), expression)
+
+
+def test_a_gene_without_a_name_is_told_of(tmp_path: Path, frame: pd.DataFrame) -> None:
+    frame.rename(columns={"G4": ""}).to_csv(tmp_path / "a.csv", index=False)
+    found = read(tmp_path / "a.csv", target="class", group="patient")
+    assert "G4" not in found.genes
+    assert len(found.genes) == 29
+    assert any("without a gene name" in note for note in found.notes)
 
 
 def test_a_labels_file_in_latin_1(tmp_path: Path, frame: pd.DataFrame) -> None:

@@ -132,7 +132,7 @@ def test_symbols_lead_to_their_gene_and_probes_nowhere() -> None:
 
 def test_the_page_shows_the_result(html: str, study: Study) -> None:
     for gene in study.genes["gene"]:
-        assert f">{gene}</a></td>" in html
+        assert f">{gene}</td>" in html
     assert "balanced accuracy, held out" in html
     assert "Methods, ready for a paper" in html
     for note in study.notes:
@@ -202,3 +202,10 @@ def test_tints_follow_sign_and_size() -> None:
 
 def test_predictions_carry_the_fold_in_order(study: Study) -> None:
     assert list(predictions(study)["fold"]) == sorted(predictions(study)["fold"])
+
+
+def test_numbered_columns_lead_nowhere(study: Study) -> None:
+    table = study.genes.assign(gene=[f"V{j}" for j in range(len(study.genes))])
+    assert {row[0].link for row in gene_rows(table, n_folds=4)[1]} == {""}
+    known = table.assign(symbol=["F8", *("TP53" for _ in range(len(table) - 1))])
+    assert "F8" in gene_rows(known, n_folds=4)[1][0][1].link

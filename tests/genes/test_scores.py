@@ -116,3 +116,11 @@ def test_the_interval_is_that_of_nadeau_and_bengio_within_the_range_of_the_score
     half = stats.t.ppf(0.975, 3) * np.sqrt((1 / 4 + 1 / 4) * np.var([0.5, 0.7, 0.6, 0.8], ddof=1))
     assert found.interval == pytest.approx((0.65 - half, 0.65 + half))
     assert spread([0.5, 0.7, 0.6, 0.8], folds, (0.0, 1.0)).interval[1] <= 1.0
+
+
+def test_perfect_folds_have_the_interval_of_clopper_and_pearson() -> None:
+    folds = [fold([i, i + 4], [0.0, 0.0], n=8) for i in range(4)]
+    for times in (1, 3):
+        found = spread([1.0] * 4 * times, folds * times, (0.0, 1.0))
+        assert found.interval == pytest.approx(stats.binomtest(8, 8).proportion_ci(0.95, "exact"))
+    assert spread([0.5] * 4, folds, (0.0, 1.0)).interval == (0.5, 0.5)

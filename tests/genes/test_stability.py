@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from spred.genes import Settings, Study, add_stability, evidence, run_study, write_study
+from spred.genes import Settings, Study, add_baselines, add_stability, evidence, run_study, words, write_study
 from spred.genes.stability import agreement, nogueira
 
 
@@ -68,7 +68,7 @@ def test_progress_is_told_and_the_study_is_left_alone(study: Study) -> None:
 
 
 def test_numbers_of_genes_in_words() -> None:
-    said = [evidence.overlap(n, both) for n, both in ((1, 1), (1, 0), (3, 0), (3, 1), (3, 2), (3, 3))]
+    said = [words.overlap(n, both) for n, both in ((1, 1), (1, 0), (3, 0), (3, 1), (3, 2), (3, 3))]
     assert said == [
         "It is",
         "It is not",
@@ -87,3 +87,11 @@ def test_nogueiras_index() -> None:
     assert nogueira([a & b, a & b]) is None
     rng = np.random.default_rng(0)
     assert abs(nogueira([rng.random(5000) < 0.1 for _ in range(10)])) < 0.01
+
+
+def test_the_assurance_says_what_was_asked_for(study: Study) -> None:
+    assert evidence.assurance(study) == ""
+    found = evidence.assurance(add_baselines(add_stability(study, n_pairs=10)))
+    assert "stable over halves" in found
+    assert "The best of the other methods in the same folds" in found
+    assert "p =" not in found

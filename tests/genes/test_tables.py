@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
 
 from spred.errors import InputError
-from spred.genes.tables import Request, from_frame, is_text, numbers, read_header
+from spred.genes.tables import Request, from_frame, is_text, numbers
 
 
 def table(text: str, **request: str) -> tuple[list[str], pd.DataFrame, Request]:
@@ -64,10 +62,46 @@ def test_words_numbers_and_gaps() -> None:
 
 
 def test_gaps_are_nan() -> None:
-    found = numbers(pd.DataFrame({0: ["1", None], 1: [2.0, 3.0]}), ["a", "b"], ["x", "y"])
-    np.testing.assert_array_equal(found, [[1, 2], [np.nan, 3]])
+    frame = pd.DataFrame({0: ["1", None], 1: [2.0, 3.0], 2: ["word", "word"]})
+    np.testing.assert_array_equal(numbers(frame, [0, 1], ["a", "b"], ["x", "y"]), [[1, np.nan], [2, 3]])
 
 
-def test_quotes_in_a_header(tmp_path: Path) -> None:
-    (tmp_path / "a.csv").write_text('"sample","HLA-A,B"\n"s1",3\n')
-    assert read_header(tmp_path / "a.csv", "utf-8") == (",", ["sample", "HLA-A,B"])
+def clinical() -> tuple[list[str], pd.DataFrame]:
+    """Ten samples: a name that occurs twice, age, sex and class, two genes of fractions, one of whole numbers."""
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(
+        {
+            0: ["A", "A", *"BCDEFGHI"],
+            1: rng.integers(40, 80, 10),
+            2: [0, 1] * 5,
+            3: ["x", "y"] * 5,
+            **{4 + j: rng.normal(8, 1, 10) for j in range(20)},
+            24: rng.integers(5, 9, 10),
+        }
+    )
+    return ["who", "age", "sex", "class", *(f"G{j}" for j in range(21))], frame
+
+
+def test_whole_numbers_before_the_genes_are_annotations() -> None:
+    found = from_frame(*clinical(), Request(target="class"))
+    assert found.genes == [f"G{j}" for j in range(21)]
+    assert list(found.annotations.columns) == ["who", "age", "sex", "class"]
+    assert any("'age', 'sex'" in note for note in found.notes)
+    header, frame = clinical()
+    kept = from_frame(header, frame, Request(target="class", genes=frozenset({"sex"})))
+    assert kept.genes[0] == "sex"
+    counts = from_frame(header, frame.round().astype(dict.fromkeys(range(4, 25), int)), Request(target="class"))
+    assert counts.genes[:2] == ["age", "sex"]
+
+
+def test_names_that_repeat_are_told_of() -> None:
+    found = from_frame(*clinical(), Request(target="class"))
+    assert found.samples[:2] == ["1", "2"]
+    assert any("'who'" in note and "numbered" in note for note in found.notes)
+
+
+def test_many_columns_come_in_their_order() -> None:
+    values = np.random.default_rng(0).normal(size=(3, 7))
+    frame = pd.DataFrame(values).astype({2: object, 5: "float32"})
+    found = numbers(frame, [5, 2, 6], ["a", "b", "c"], ["x", "y", "z"])
+    np.testing.assert_allclose(found, values[:, [5, 2, 6]].T, atol=1e-6)

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import dataclasses
 
+import pandas as pd
 import pytest
 
-from spred.genes import Study, words
+from spred.genes import Study, add_permutations, add_stability, words
 
 
 def test_the_summary_names_result_score_and_stability(study: Study) -> None:
     text = words.summary(study)
-    assert text.startswith(f"{len(study.genes)} of 30 genes were selected to tell 'normal' and 'tumour' apart.")
+    assert text.startswith(f"{len(study.genes)} of 30 genes were selected to tell 'normal' and 'tumour' apart: ")
+    assert study.genes["gene"][0] in text
     assert f"{study.score.balanced_accuracy.mean:.2f}" in text
     assert "gives 0.50" in text
     always = int((study.genes["frequency"] == 1).sum())
-    assert f"{always} of them were selected again in every fold" in text
+    assert f"{words.overlap(len(study.genes), always)} selected in every fold too" in text
 
 
-@pytest.mark.parametrize(("often", "verb"), [(0, "None of them was"), (1, "1 of them was")])
+@pytest.mark.parametrize(("often", "verb"), [(0, "None of them is"), (1, "One of them is")])
 def test_the_summary_counts_in_english(often: int, verb: str, study: Study) -> None:
     table = study.genes.assign(frequency=[1.0] * often + [0.5] * (len(study.genes) - often))
     assert verb in words.summary(dataclasses.replace(study, genes=table))
@@ -39,27 +41,7 @@ def test_a_number_is_summed_up_by_r2(numbers_study: Study) -> None:
     text = words.summary(numbers_study)
     assert "to predict dose" in text
     assert "R² is" in text
-    assert [card.label for card in words.cards(numbers_study)][1] == "R², held out"
-
-
-def test_the_methods_are_those_of_the_study(study: Study, numbers_study: Study) -> None:
-    run = {"versions": {"spred": "1.2.3", "python": "3.11"}}
-    text = words.methods(study, run)
-    assert "logistic regression" in text
-    assert "4-fold stratified grouped nested cross-validation" in text
-    assert "one 'patient' in one fold" in text
-    assert "path of 15 values" in text
-    assert "spred 1.2.3" in text
-    plain = words.methods(numbers_study, run)
-    assert "Lasso" in plain
-    assert "stratified" not in plain
-
-
-@pytest.mark.parametrize(
-    ("rule", "words_of_it"), [("1se", "one standard error"), ("min", "taking the best"), (7, "at most 7 genes")]
-)
-def test_rules_in_words(rule: object, words_of_it: str) -> None:
-    assert words_of_it in words.rule_text(rule)
+    assert words.cards(numbers_study)[0].label.startswith("R², held out; 95 % interval")
 
 
 def test_a_residual_below_rounding_is_no_zero() -> None:
@@ -70,3 +52,24 @@ def test_a_residual_below_rounding_is_no_zero() -> None:
 def test_an_unknown_auc_is_a_dash(study: Study) -> None:
     without = dataclasses.replace(study, score=dataclasses.replace(study.score, auc=None))
     assert [card.value for card in words.cards(without) if card.label == "AUC, held out"] == ["–"]
+
+
+def test_the_first_genes_are_named(study: Study) -> None:
+    assert words.leading(pd.DataFrame({"gene": list("abc")})) == "a, b and c"
+    assert words.leading(pd.DataFrame({"gene": ["a"], "symbol": ["MYC"]})) == "MYC"
+    assert words.leading(pd.DataFrame({"gene": list("abcdefgh"), "symbol": [""] * 8})) == "a, b, c, d, e and 3 more"
+
+
+def test_the_cards_say_how_good_how_many_and_how_sure(study: Study) -> None:
+    whole = add_permutations(add_stability(study, n_pairs=10), 5)
+    labels = [card.label for card in words.cards(whole)]
+    assert labels[0].startswith("balanced accuracy, held out; 95 % interval")
+    assert [any(part in label for label in labels) for part in ("selected", "stable", "p-value")] == [True] * 3
+    assert whole.permutations is not None
+    assert f"{whole.permutations.p:.2g}" in [card.value for card in words.cards(whole)]
+
+
+def test_the_confusion_of_repeats_is_counted_in_repeats(study: Study) -> None:
+    assert "one for every sample" in words.confusion_caption(study)
+    again = dataclasses.replace(study, settings=dataclasses.replace(study.settings, repeats=3))
+    assert "3, one a repeat," in words.confusion_caption(again)

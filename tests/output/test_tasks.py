@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from scipy import sparse
 
 from spred.errors import InputError
+from spred.output import tasks
 from spred.output.tasks import Arrays, Store, digest, run_tasks, unfinished_work, workers
 
 
@@ -49,8 +51,22 @@ def test_progress_counts_what_was_kept(tmp_path: Path) -> None:
     assert calls == [(2, 3), (3, 3)]
 
 
-def test_processes_give_the_same_in_order() -> None:
+def whose() -> Callable[[int], Arrays]:
+    """Tell which process makes each piece."""
+    return lambda x: {"square": np.array(os.getpid())}
+
+
+def test_processes_give_the_same_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tasks, "START_UP", 0.0)
     assert values(run_tasks(portable(), [(i,) for i in range(6)], n_jobs=2)) == [0, 1, 4, 9, 16, 25]
+
+
+@pytest.mark.parametrize(("start_up", "number", "own"), [(1e9, 4, 4), (0.0, 4, 1), (1e9, 2, 0)])
+def test_processes_are_started_where_they_pay(
+    start_up: float, number: int, own: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tasks, "START_UP", start_up)
+    assert values(run_tasks(whose(), [(i,) for i in range(number)], n_jobs=2)).count(os.getpid()) == own
 
 
 def test_a_file_that_was_cut_short_is_not_finished(tmp_path: Path) -> None:
@@ -110,6 +126,7 @@ def test_dask_that_is_not_there_is_one_sentence(monkeypatch: pytest.MonkeyPatch)
 def test_two_dask_workers_give_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     distributed = pytest.importorskip("distributed")
     with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
+        monkeypatch.setattr(tasks, "START_UP", 0.0)
         monkeypatch.setattr("distributed.Client", lambda: distributed.client.Client(cluster))
         with workers("dask"):
             assert values(run_tasks(portable(), [(i,) for i in range(6)], n_jobs=-1)) == [0, 1, 4, 9, 16, 25]

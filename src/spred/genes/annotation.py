@@ -18,7 +18,8 @@ import pandas as pd
 from spred.errors import FileError, InputError, did_you_mean
 from spred.genes.expression import Expression, Table, count, some
 from spred.genes.preprocess import log2_intensity
-from spred.genes.tables import SYMBOL_HEADERS, in_some_encoding, open_text
+from spred.genes.tables import SYMBOL_HEADERS
+from spred.genes.text import in_some_encoding, open_text
 
 Collapse = Literal["none", "mean", "variance"]
 

@@ -1,7 +1,8 @@
 """What the score is worth: other methods in the same folds, so that every number comes from the same held-out samples.
 
-Three for each task: guessing, the L1 model at its best penalty, and a univariate filter before a dense linear model.
-All that they choose, they choose by cross-validation inside the training samples.
+For each task: guessing, the L1 model at its best penalty (for many classes both one against the rest and row-sparse),
+and a univariate filter before a dense linear model. All that they choose, they choose by cross-validation inside the
+training samples.
 """
 
 from __future__ import annotations
@@ -40,9 +41,9 @@ class Method:
 
 
 def add_baselines(study: Study, *, n_jobs: int | None = None, store: Store | None = None) -> Study:
-    """Return the study with its ``baselines``: the rows of ``METHODS`` for its task, scored in its outer folds."""
+    """Return the study with its ``baselines``: the rows of ``METHODS`` for its target, scored in its outer folds."""
     expression, settings = study.expression, study.settings
-    methods, y = METHODS[expression.task], expression.target
+    methods, y = METHODS[expression.kind], expression.target
     kept = None if store is None else store.stage("baselines", *inputs(expression, settings))
     tasks = [(expression, settings, fold) for fold in study.folds]
     pieces = run_tasks(run_methods, tasks, n_jobs=n_jobs, store=kept)
@@ -55,7 +56,7 @@ def add_baselines(study: Study, *, n_jobs: int | None = None, store: Store | Non
         )
         for i, method in enumerate(methods)
     ]
-    return replace(study, baselines=tuple(found))
+    return replace(study, baselines=(*study.baselines, *found))
 
 
 def run_methods(expression: Expression, settings: Settings, fold: OuterFold) -> Arrays:
@@ -63,7 +64,7 @@ def run_methods(expression: Expression, settings: Settings, fold: OuterFold) -> 
     values = prepared(expression, settings, fold)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # constant genes have no F statistic: they are ranked last
-        found = [method.run(expression, settings, fold, values) for method in METHODS[expression.task]]
+        found = [method.run(expression, settings, fold, values) for method in METHODS[expression.kind]]
     arrays: Arrays = {"n_genes": np.array([n for _, n in found])}
     for i, (said, _) in enumerate(found):
         arrays[f"said_{i}"] = said.astype(str) if expression.classes else said
@@ -82,21 +83,25 @@ def guess(expression: Expression, settings: Settings, fold: OuterFold, values: V
 
 
 def l1(expression: Expression, settings: Settings, fold: OuterFold, values: Values) -> tuple[np.ndarray, int]:
-    """Fit the L1 model, converged, at the penalty of the lowest held-out deviance; many classes one against the rest.
+    """Fit the L1 model, converged, at the penalty of the lowest held-out deviance; for many classes row-sparse."""
+    train, test = values
+    groups = None if expression.group is None else expression.group[fold.train]
+    model = linear_path(expression, replace(settings, rule="min")).fit(
+        train, expression.target[fold.train], groups=groups
+    )
+    return model.predict(test), int(model.get_support()[: len(expression.genes)].sum())
 
-    A gene counts if any of the classes uses it.
-    """
+
+def one_against_rest(
+    expression: Expression, settings: Settings, fold: OuterFold, values: Values
+) -> tuple[np.ndarray, int]:
+    """Fit the same for each class against all others, each at its own penalty; a gene counts if any of them uses it."""
     from sklearn.multiclass import OneVsRestClassifier
 
     train, test = values
-    y = expression.target[fold.train]
-    model = linear_path(expression, replace(settings, rule="min"))
-    if len(expression.classes) > 2:
-        model = OneVsRestClassifier(model).fit(train, y)  # scikit-learn hands no groups on; the outer folds keep them
-        used = np.any([one.get_support() for one in model.estimators_], axis=0)
-    else:
-        groups = None if expression.group is None else expression.group[fold.train]
-        used = model.fit(train, y, groups=groups).get_support()
+    model = OneVsRestClassifier(linear_path(expression, replace(settings, rule="min")))
+    model.fit(train, expression.target[fold.train])  # scikit-learn hands no groups on; the outer folds keep them
+    used = np.any([one.get_support() for one in model.estimators_], axis=0)
     return model.predict(test), int(used[: len(expression.genes)].sum())
 
 
@@ -157,11 +162,15 @@ def dense(expression: Expression, settings: Settings) -> Any:
 
 RIDGE, NEARLY_RIDGE = 0.1, 0.01
 
+GUESS = Method("largest class", guess)
+FILTER = Method("univariate filter + linear SVM", filtered)
 METHODS: dict[str, tuple[Method, ...]] = {
-    "classification": (
-        Method("largest class", guess),
-        Method("L1 logistic regression", l1),
-        Method("univariate filter + linear SVM", filtered),
+    "two classes": (GUESS, Method("L1 logistic regression", l1), FILTER),
+    "classes": (
+        GUESS,
+        Method("L1 logistic regression, one against the rest", one_against_rest),
+        Method("row-sparse multinomial regression", l1),
+        FILTER,
     ),
     "regression": (Method("mean", guess), Method("Lasso", l1), Method("univariate filter + ridge", filtered)),
     "survival": (

@@ -1,4 +1,4 @@
-"""What makes a good score too good: samples that are the same, and batches that go along with the target.
+"""What makes a good score too good: samples that are the same or of one person, batches that go along with the target.
 
 These checks change nothing. They put sentences into the notes, for a person to judge.
 """
@@ -18,6 +18,8 @@ from spred.genes.expression import Expression, count, some
 TECHNICAL = re.compile(
     r"batch|plate|lane|\brun\b|scan|chip|slide|site|cent(er|re)|hospital|laborator|\blab\b|date|operator|protocol", re.I
 )
+PERSON = re.compile(r"patient|individual|subject|donor|person|participant|animal|famil|\bpairs?\b|sibling|twin", re.I)
+FEWEST = 0.1  # values over samples: a column of fewer values, such as "animal: mouse, rat", is about kinds
 STRONG = 0.5  # Cramér's V
 UNLIKELY = 0.01
 
@@ -25,6 +27,7 @@ UNLIKELY = 0.01
 def warnings_about(expression: Expression) -> Iterator[str]:
     """Give a sentence for everything in the data that would make the score too good."""
     yield from split_twins(expression)
+    yield from split_people(expression)
     yield from confounded(expression)
 
 
@@ -42,6 +45,21 @@ def split_twins(expression: Expression) -> Iterator[str]:
             f"({some(pairs, 3)}) and may be on both sides of a split, so the score is too good; drop them, or give "
             "such samples one group."
         )
+
+
+def split_people(expression: Expression) -> Iterator[str]:
+    """Tell of a column that says who a sample comes from, where nothing keeps such samples in one fold."""
+    if expression.group is not None:
+        return
+    for name in expression.table.columns:
+        times = expression.table[name].value_counts()
+        several = int((times > 1).sum())
+        if PERSON.search(str(name)) and name not in expression.asked and several and len(times) >= FEWEST * times.sum():
+            yield (
+                f"Column {str(name)!r} has {count(several, 'value')} that several samples share, and may say who a "
+                "sample comes from: give it as the group, else samples of one person are on both sides of a split and "
+                "the score is too good."
+            )
 
 
 def confounded(expression: Expression) -> Iterator[str]:

@@ -18,7 +18,8 @@ from spred.genes.preprocess import needs_log2
 from spred.genes.readers import read_sheet, read_with_sheet, title
 from spred.genes.tables import Request
 
-RARE = 0.1  # share of columns of whole numbers up to which they stand out
+FEW = 10  # columns of whole numbers up to which they stand out
+MOST_COLUMNS = 40  # columns of the sample table that are described
 MOST_LEVELS = 8  # levels of a column that a line names
 
 
@@ -150,7 +151,7 @@ def find_twins(values: np.ndarray) -> list[tuple[int, int]]:
 def find_counts(values: np.ndarray) -> np.ndarray:
     """Return the columns of whole numbers, if they are the exception: ages, batches and patients among the genes."""
     whole = ((values == np.floor(values)) | np.isnan(values)).all(axis=0)
-    return np.flatnonzero(whole) if whole.mean() < RARE else np.empty(0, dtype=int)
+    return np.flatnonzero(whole) if whole.sum() <= min(FEW, values.shape[1] // FEW) else np.empty(0, dtype=int)
 
 
 def sentences(found: Description) -> list[str]:
@@ -163,8 +164,10 @@ def sentences(found: Description) -> list[str]:
         lines.append(f"Whole numbers only, so perhaps no genes: {some(found.counts)}; name them (--target, --group).")
     if not found.columns:
         return [*lines, "There is no sample table: give the labels in a second file (--labels)."]
-    width = max(len(c.name) for c in found.columns)
-    return [*lines, "Columns of the sample table:", *(f"  {c.name:<{width}}  {column_line(c)}" for c in found.columns)]
+    shown = found.columns[:MOST_COLUMNS]
+    width = max(len(c.name) for c in shown)
+    lines += ["Columns of the sample table:", *(f"  {c.name:<{width}}  {column_line(c)}" for c in shown)]
+    return lines if len(shown) == len(found.columns) else [*lines, f"  and {len(found.columns) - len(shown)} more"]
 
 
 def size_line(found: Description) -> str:

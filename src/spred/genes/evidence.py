@@ -11,6 +11,7 @@ from spred.genes.findings import Baseline, Stability
 from spred.genes.scores import METRICS, Spread
 from spred.genes.stability import agreement
 from spred.genes.study import Study
+from spred.genes.words import leading, overlap
 
 STABILITY_CAPTION = (
     "How often each gene was among those that a half of the samples selected, most frequent first. The dashed line is "
@@ -37,7 +38,7 @@ def stable(study: Study, found: Stability) -> str:
         reached = "none" if found.n_decoys == 0 else str(found.n_decoys)
         promise += (
             f"; of as many decoys, genes in another order of the samples, {reached} got as far, which puts the share "
-            f"of false genes at {found.fdp:.0%} or so"
+            f"of false genes at {found.fdp:.0%}, or {found.fdp_safe:.0%} on the safe side (one decoy more)"
         )
     if not n:
         top = float(found.frequency.max())
@@ -52,14 +53,6 @@ def stable(study: Study, found: Stability) -> str:
     )
 
 
-def overlap(n: int, both: int) -> str:
-    """Say how many of n stable genes are somewhere else too: the beginning of a sentence."""
-    if n == 1:
-        return "It is" if both else "It is not"
-    known = {0: "None of them is", 1: "One of them is", n: "All of them are"}
-    return known.get(both, f"{both} of them are")
-
-
 def agreement_text(study: Study) -> str:
     """Say how much the outer folds agree."""
     index = agreement(study)
@@ -69,6 +62,28 @@ def agreement_text(study: Study) -> str:
         f"Nogueira's index of agreement between the {len(study.folds)} outer folds is {index:.2f} "
         "(1: the same genes in every fold; 0: no more in common than chance gives)."
     )
+
+
+def assurance(study: Study) -> str:
+    """Say in short how sure the result is: stable genes, other methods, meaningless labels, as far as asked for."""
+    said = []
+    if study.stability is not None:
+        genes = study.stability.genes
+        named = f"stable over halves of the samples: {leading(genes)}" if len(genes) else "stable over halves"
+        said.append(
+            f"{count(len(genes), 'gene') if len(genes) else 'No gene'} {'are' if len(genes) > 1 else 'is'} {named}."
+        )
+    others = [b for b in study.baselines if max(b.n_genes)]
+    if others:
+        best = max(others, key=lambda b: b.score.mean)
+        own, mine = study.score.main.mean, np.mean(study.n_selected_folds)
+        said.append(
+            f"The best of the other methods in the same folds, {best.name}, scores {best.score.mean:.2f} with "
+            f"{np.mean(best.n_genes):.0f} genes on average, spred {own:.2f} with {mine:.0f}."
+        )
+    if study.permutations is not None:
+        said.append(f"Labels without meaning score as well with p = {study.permutations.p:.2g}.")
+    return " ".join(said)
 
 
 def comparison(study: Study) -> tuple[list[str], list[list[str]]]:
@@ -121,6 +136,7 @@ def numbers(study: Study) -> dict[str, object]:
             "n_selected": s.n_selected,
             "n_pairs": s.n_pairs,
             "fdp": s.fdp,
+            "fdp_safe": s.fdp_safe,
             "n_decoys": s.n_decoys,
             "seconds": round(s.seconds, 3),
         }
@@ -142,7 +158,7 @@ def written(score: Spread) -> str:
 
 def written_interval(score: Spread) -> str:
     """Write an interval; folds that all score the same tell none."""
-    return "–" if not score.sd else f"{score.interval[0]:.2f} to {score.interval[1]:.2f}"
+    return "–" if score.interval[0] == score.interval[1] else f"{score.interval[0]:.2f} to {score.interval[1]:.2f}"
 
 
 def spoken_range(counts: tuple[int, ...]) -> str:

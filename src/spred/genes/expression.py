@@ -125,6 +125,13 @@ class Expression:
         return sorted(set(self.target.tolist())) if self.task == "classification" else []
 
     @property
+    def kind(self) -> Literal["two classes", "classes", "regression", "survival"]:
+        """The task, and for a classification whether there are two classes or more: what methods are chosen by."""
+        if self.task == "classification":
+            return "two classes" if len(self.classes) == 2 else "classes"
+        return self.task
+
+    @property
     def strata(self) -> np.ndarray | None:
         """What folds and halves get their share of: classes, or events of survival times; None for numbers."""
         if self.task == "survival":

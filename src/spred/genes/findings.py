@@ -58,6 +58,7 @@ class Stability:
         n_pairs: complementary pairs of halves.
         bound: which bound ("r-concave" or "worst-case").
         fdp: estimated share of false genes in the list, from decoys; None without decoys.
+        fdp_safe: the same with one decoy more, on the safe side.
         n_decoys: decoys that reached the threshold.
         seconds: wall time.
     """
@@ -70,5 +71,6 @@ class Stability:
     n_pairs: int
     bound: str
     fdp: float | None
+    fdp_safe: float | None
     n_decoys: int
     seconds: float

@@ -19,12 +19,14 @@ import pandas as pd
 from spred import __version__
 from spred.core.losses import get_loss
 from spred.errors import FileError, InputError, where
+from spred.estimators.gating import GatedNetwork
 from spred.exact.target import survival_target
 from spred.genes.annotation import collapse_probes
 from spred.genes.covariates import encode
 from spred.genes.expression import Covariate, Found, Table, count, label, number_repeats, some
 from spred.genes.folds import support
-from spred.genes.models import linear_coefficients
+from spred.genes.models import find_model
+from spred.genes.networks import NetworkWeights, network_predictor, weights_of
 from spred.genes.preprocess import log2_intensity, needs_log2, quantile_normalized
 from spred.genes.readers import annotated, read_sheet, read_with_sheet, readable
 from spred.genes.scores import balanced_accuracy, concordance, r2
@@ -37,7 +39,7 @@ FORMAT = 1
 
 @dataclass(frozen=True)
 class GeneModel:
-    """A linear model of the selected genes.
+    """A model of the selected genes, linear or a network.
 
     Attributes:
         name: the study that it comes from.
@@ -47,8 +49,8 @@ class GeneModel:
         classes: names of the classes, sorted; empty for a regression.
         genes: names of the genes, k of them.
         medians: value of each gene for a gap, on the scale of the model.
-        coef: coefficients, one row of k for two classes or a number, else a row a class.
-        intercept: one number a row of ``coef``.
+        coef: coefficients, one row of k for two classes or a number, else a row a class; of a network, average slopes.
+        intercept: one number a row of ``coef``; of a network, 0.
         log2: whether values are taken to log2(1 + value) first.
         mean: mean of a numeric target over the training samples; 0 for classes.
         seen: fingerprints of the samples that the selection saw.
@@ -59,6 +61,7 @@ class GeneModel:
         middle: for survival, the median risk of the training samples, where high risk begins; else 0.
         reference: with quantile normalisation, the distribution that samples are brought to, rising; else empty.
         all_genes: with quantile normalisation, the genes that the ranks are taken over; else empty.
+        network: the weights that predict in the place of ``coef``; None for a linear model.
     """
 
     name: str
@@ -80,6 +83,7 @@ class GeneModel:
     middle: float
     reference: list[float]
     all_genes: list[str]
+    network: NetworkWeights | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,7 +111,9 @@ def model_of(study: Study) -> GeneModel:
     expression, final = study.expression, study.model[-1]
     n_genes = len(expression.genes)
     chosen = np.flatnonzero(support(expression, study.model))
-    medians, coef = study.model.named_steps["median"].statistics_, linear_coefficients(final)
+    medians = study.model.named_steps["median"].statistics_
+    coef = find_model(study.settings.model).coefficients(final)
+    network = weights_of(final) if isinstance(final, GatedNetwork) else None
     quantiles = study.model.named_steps.get("quantiles")
     values = expression.values[:, chosen]
     genes = [str(g) for g in expression.genes[chosen]]
@@ -120,7 +126,7 @@ def model_of(study: Study) -> GeneModel:
         genes=genes,
         medians=medians[chosen].tolist(),
         coef=coef[:, chosen].tolist(),
-        intercept=np.atleast_1d(final.intercept_).tolist(),
+        intercept=[0.0] * len(coef) if network else np.atleast_1d(final.intercept_).tolist(),
         log2=expression.log2,
         mean=float(expression.target.mean()) if expression.task == "regression" else 0.0,
         seen=fingerprints(expression.samples, values),
@@ -131,6 +137,7 @@ def model_of(study: Study) -> GeneModel:
         middle=float(np.median(final_risk(study))) if expression.task == "survival" else 0.0,
         reference=[] if quantiles is None else quantiles.reference_.tolist(),
         all_genes=[] if quantiles is None else [str(g) for g in expression.genes],
+        network=network,
     )
 
 
@@ -167,12 +174,16 @@ def parse(content: object) -> GeneModel:
     if content.get("format") != FORMAT:
         raise FileError(f"format {content.get('format')!r} is not known here; use spred {content.get('version')}")
     try:
+        network = content.get("network")
+        content = {**content, "network": None if network is None else NetworkWeights(**network)}
         model = GeneModel(**{name: content[name] for name in GeneModel.__dataclass_fields__})
         model = replace(model, covariates=[(str(name), list(levels)) for name, levels in model.covariates])
         coef = np.asarray(model.coef, dtype=np.float64)
         rows, k = (len(model.intercept), len(model.genes))
         fits = coef.shape == (rows, k) and len(model.medians) == k and np.isfinite(coef).all()
-    except (KeyError, TypeError, ValueError) as err:
+        if fits:
+            predictor(model, np.zeros((0, k)), np.zeros((0, len(model.covariate_medians))))
+    except (KeyError, IndexError, TypeError, ValueError) as err:
         raise FileError(f"the model is damaged ({err}); write it again with spred genes") from err
     if not fits:
         raise FileError("the model is damaged (its coefficients do not fit its genes); write it again with spred genes")
@@ -287,7 +298,7 @@ def fingerprints(samples: Iterable[object], values: np.ndarray) -> list[str]:
 
 def predict_table(model: GeneModel, table: Table, values: np.ndarray, target: str | None) -> Application:
     """Predict every sample; score those whose truth is known."""
-    eta = values @ np.asarray(model.coef, dtype=np.float64).T + np.asarray(model.intercept) + adjustment(model, table)
+    eta = predictor(model, values, covariate_values(model, table))
     found = pd.DataFrame({"sample": table.samples})
     if target is not None:
         find_truth(table, target)
@@ -334,12 +345,19 @@ PREDICTED: dict[str, Callable[[GeneModel, np.ndarray], dict[str, np.ndarray]]] =
 }
 
 
-def adjustment(model: GeneModel, table: Table) -> np.ndarray:
-    """Return what the covariates add to the linear predictor, ``(n, 1)`` or ``(n, K)``; 0 where there are none."""
+def predictor(model: GeneModel, genes: np.ndarray, covariates: np.ndarray) -> np.ndarray:
+    """Return the predictor of samples ``(n, k)``, ``(n, n_covariates)``: ``(n, 1)``, or ``(n, K)`` for many classes."""
+    if model.network is not None:
+        return network_predictor(model.network, np.hstack([genes, covariates]))
+    eta = genes @ np.asarray(model.coef, dtype=np.float64).T + np.asarray(model.intercept)
+    return eta + covariates @ np.asarray(model.covariate_coef, dtype=np.float64).T
+
+
+def covariate_values(model: GeneModel, table: Table) -> np.ndarray:
+    """Return the columns of the covariates in numbers, gaps filled with the training medians."""
     known = [Covariate(name, tuple(levels)) for name, levels in model.covariates]
     values = encode(known, table.annotations)
-    values = np.where(np.isnan(values), np.asarray(model.covariate_medians, dtype=np.float64), values)
-    return values @ np.asarray(model.covariate_coef, dtype=np.float64).T
+    return np.where(np.isnan(values), np.asarray(model.covariate_medians, dtype=np.float64), values)
 
 
 def find_truth(table: Table, target: str) -> str:

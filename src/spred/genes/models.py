@@ -3,7 +3,7 @@
 A row says how to make the estimator that chooses its own penalty, how to make the same at a penalty that is given
 (for permuted labels), and how to read coefficients. An estimator has scikit-learn's ``fit``, ``predict``,
 ``get_support`` and (for classes) ``predict_proba``, takes ``groups`` in ``fit`` where it chooses, and has ``alpha_``,
-``path_``, ``curve_`` and ``certificate_`` afterwards, as those of :mod:`spred.estimators` have.
+``path_`` and ``curve_`` afterwards, as those of :mod:`spred.estimators` have.
 """
 
 from __future__ import annotations
@@ -16,6 +16,9 @@ import numpy as np
 
 from spred.errors import InputError, did_you_mean
 from spred.estimators import (
+    NetworkClassifier,
+    NetworkCox,
+    NetworkRegressor,
     SparseClassifier,
     SparseClassifierCV,
     SparseCox,
@@ -23,8 +26,9 @@ from spred.estimators import (
     SparseRegressor,
     SparseRegressorCV,
 )
+from spred.estimators.gating import gate_sizes
 from spred.genes.expression import Expression
-from spred.genes.refit import NO_L1, Refitted
+from spred.genes.refit import NO_L1, Refitted, short_index
 from spred.genes.settings import Settings
 
 
@@ -36,13 +40,23 @@ class Model:
         title: what it is for each task, in the words of a methods section.
         choosing: makes the estimator that finds its alpha by cross-validation.
         at_alpha: makes the same model at a given alpha.
+        on_path: makes the estimator whose path stability selection follows.
         coefficients: reads a fitted estimator, ``(rows, columns of the design)``; a row a class where there are many.
+        sizes: how large each column is along its path, standardised, ``(A, columns)``; signed where it has one.
+        proof: reads its certificate, what is known first: ``gap`` and ``kkt``, or ``kkt`` alone.
+        refits: whether the chosen genes may be fitted again with a ridge.
+        counts_free: whether the numbers of features along the path count the covariates.
     """
 
     title: dict[str, str]
     choosing: Callable[[Expression, Settings], Any]
     at_alpha: Callable[[Expression, Settings, float], Any]
+    on_path: Callable[[Expression, Settings], Any]
     coefficients: Callable[[Any], np.ndarray]
+    sizes: Callable[[Any, np.ndarray], np.ndarray]
+    proof: Callable[[Any], dict[str, float]]
+    refits: bool
+    counts_free: bool
 
 
 def linear_choosing(expression: Expression, settings: Settings) -> Any:
@@ -102,6 +116,48 @@ def linear_coefficients(fitted: Any) -> np.ndarray:
     return np.atleast_2d(fitted.coef_)
 
 
+def linear_sizes(fitted: Any, values: np.ndarray) -> np.ndarray:
+    """Return coefficients per standard deviation of ``values``; with several rows, their norm."""
+    coefs = fitted.path_.coefs.reshape(len(fitted.path_.alphas), -1, fitted.path_.coefs.shape[-1])
+    size = coefs[:, 0] if coefs.shape[1] == 1 else np.linalg.norm(coefs, axis=1)
+    return size * values.std(axis=0)
+
+
+def linear_proof(fitted: Any) -> dict[str, float]:
+    """Read the duality gap and the KKT residual."""
+    return {"gap": float(fitted.certificate_.gap), "kkt": float(fitted.certificate_.kkt)}
+
+
+def network(expression: Expression, settings: Settings, **given: Any) -> Any:
+    """Make the network of the task, with a path from closed gates."""
+    return NETWORKS[expression.task](
+        n_alphas=settings.n_alphas,
+        cv=settings.folds,
+        random_state=settings.seed,
+        **penalty(expression),
+        **weighting(expression, settings),
+        **given,
+    )
+
+
+def network_choosing(expression: Expression, settings: Settings) -> Any:
+    """Make the network that finds its alpha; covariates have no gates, so that its rules do not count them."""
+    return network(expression, settings, rule=short_index if settings.rule == "short" else settings.rule)
+
+
+def network_at_alpha(expression: Expression, settings: Settings, alpha: float) -> Any:
+    """Make the network at one alpha, solved as far as a prediction needs."""
+    return network(expression, settings, alphas=[alpha], tol=0.03)
+
+
+NETWORK = "a linear predictor and a hidden layer of 50 units behind one gate for each gene, under a group penalty"
+
+NETWORKS: dict[str, Any] = {
+    "classification": NetworkClassifier,
+    "regression": NetworkRegressor,
+    "survival": NetworkCox,
+}
+
 MODELS: dict[str, Model] = {
     "linear": Model(
         title={
@@ -112,7 +168,28 @@ MODELS: dict[str, Model] = {
         },
         choosing=linear_choosing,
         at_alpha=linear_at_alpha,
+        on_path=linear_path,
         coefficients=linear_coefficients,
+        sizes=linear_sizes,
+        proof=linear_proof,
+        refits=True,
+        counts_free=True,
+    ),
+    "network": Model(
+        title={
+            "two classes": NETWORK + " (logistic loss)",
+            "classes": NETWORK + " (multinomial loss)",
+            "regression": NETWORK + " (squared loss)",
+            "survival": NETWORK + " (Cox's partial likelihood)",
+        },
+        choosing=network_choosing,
+        at_alpha=network_at_alpha,
+        on_path=network,
+        coefficients=lambda fitted: fitted.mean_slopes_,
+        sizes=lambda fitted, values: gate_sizes(fitted.path_, values.shape[1]),
+        proof=lambda fitted: {"kkt": fitted.kkt_},
+        refits=False,
+        counts_free=False,
     ),
 }
 

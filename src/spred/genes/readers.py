@@ -26,7 +26,8 @@ from spred.genes.expression import Expression, Table, Task, choose, label, some
 from spred.genes.matrices import is_tenx, read_h5ad, read_tenx
 from spred.genes.series import is_series, read_series
 from spred.genes.soft import read_soft
-from spred.genes.tables import Request, delimited, from_frame, in_some_encoding, open_text, read_labels
+from spred.genes.tables import Request, from_frame
+from spred.genes.text import in_some_encoding, open_text, read_labels, read_text
 
 GAPS = ("NA", "N/A", "NaN", "nan", "null", "NULL", "")
 """What stands for a missing cell in a sheet; pandas knows these in text files."""
@@ -133,6 +134,10 @@ def read_table(path: str | Path, request: Request) -> Table:
             return read_tenx(path, request)
         suffix = Path(path.name.lower().removesuffix(".gz")).suffix
         if suffix not in READERS:
+            if suffix == ".annot":
+                raise FileError(
+                    "this is a platform's table of gene symbols; give it with --annotation, beside the data"
+                )
             known = ", ".join(READERS)
             raise FileError(f"files ending in {suffix or 'nothing'!r} are not read; the formats are {known}")
         if suffix not in TEXT:
@@ -190,8 +195,11 @@ def read_delimited(path: Path, request: Request) -> Table:
     with open_text(path, request.encoding) as lines:
         if is_series(lines.readline()):
             return read_series(path, request)
-    header, frame = delimited(path, text=request.columns, encoding=request.encoding)
-    return from_frame(header, frame, request)
+    layout, frame = read_text(path, request.columns, request.encoding)
+    table = from_frame(layout.header, frame, request)
+    if layout.decimal == ",":
+        return replace(table, notes=["Numbers are written with a decimal comma.", *table.notes])
+    return table
 
 
 def read_parquet(path: Path, request: Request) -> Table:
@@ -200,7 +208,8 @@ def read_parquet(path: Path, request: Request) -> Table:
     import pyarrow.parquet
 
     try:
-        frame = pyarrow.parquet.read_table(path).to_pandas()
+        with pyarrow.parquet.ParquetFile(path, pre_buffer=False) as file:  # buffers of many columns outweigh them
+            frame = file.read(use_threads=False).to_pandas()
     except pyarrow.ArrowInvalid as err:
         raise FileError("this is no parquet file, or it is cut short; write or copy it again") from err
     if frame.index.name is not None or not isinstance(frame.index, pd.RangeIndex):

@@ -16,10 +16,11 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
-from spred.genes import evidence, words
+from spred.genes import evidence, methods, words
 from spred.genes.folds import support
 from spred.genes.matrices import write_h5ad
 from spred.genes.model import as_json, model_of
+from spred.genes.models import find_model
 from spred.genes.scores import ClassScore, NumberScore, by_risk
 from spred.genes.study import Study
 from spred.genes.survival import kaplan_meier
@@ -31,6 +32,7 @@ TEMPLATE = Path(__file__).with_name("report.html")
 MOST_ROWS = 500  # genes in the page's table
 MOST_IN_HEATMAP = 40
 SYMBOL = re.compile(r"[A-Z][A-Z0-9]*(-[A-Z0-9]+)*|C[0-9XY]+orf[0-9]+", re.ASCII)
+NUMBERED = re.compile(r"[A-Z]+[0-9]+", re.ASCII)  # V6185: where all names are so, they are those of columns
 NCBI = "https://www.ncbi.nlm.nih.gov/gene/?term="
 DIGITS = {"p_value": 2, "q_value": 2}  # significant ones, where they are not three
 
@@ -100,7 +102,7 @@ def metrics(study: Study) -> dict[str, object]:
         "n_selected": len(study.genes),
         "n_selected_folds": list(study.n_selected_folds),
         "alpha": float(final.alpha_),
-        "certificate": {"gap": float(final.certificate_.gap), "kkt": float(final.certificate_.kkt)},
+        "certificate": find_model(study.settings.model).proof(final),
         **evidence.numbers(study),
         "seconds": round(study.seconds, 3),
     }
@@ -155,6 +157,7 @@ def page(study: Study, run: Mapping[str, object]) -> str:
         target=study.expression.target_name,
         size=words.size(study.expression),
         summary=words.summary(study),
+        assurance=evidence.assurance(study),
         cards=words.cards(study),
         reading=words.reading(study),
         nothing=words.nothing(study),
@@ -171,7 +174,7 @@ def page(study: Study, run: Mapping[str, object]) -> str:
         fold_heads=fold_heads,
         fold_rows=fold_rows,
         notes=study.notes,
-        methods=words.methods(study, run),
+        methods=methods.paragraph(study, run),
         made=words.made(study, run),
     )
 
@@ -191,10 +194,11 @@ def gene_rows(genes: pd.DataFrame, *, n_folds: int, log2: bool = False) -> tuple
     titles |= {c: t for c, t in known.items() if c in genes.columns}
     headings = [Heading(c, is_name=True) for c in names] + [Heading(t) for t in titles.values()]
     headings.append(Heading("neighbours", is_name=True))
+    linked = not all(NUMBERED.fullmatch(name) for name in genes[names[-1]]) or names[-1] == "symbol"
     rows = []
     for gene in genes.to_dict("records"):
         cells = [Cell(gene[c], value=gene[c], is_name=True) for c in names]
-        cells[-1] = replace(cells[-1], link=link(cells[-1].text))
+        cells[-1] = replace(cells[-1], link=link(cells[-1].text) if linked else "")
         for c in titles:
             text = f"{round(gene[c] * n_folds)} of {n_folds}" if c == "frequency" else f"{gene[c]:.{DIGITS.get(c, 3)}g}"
             background = tint(gene[c] / largest) if c in coefficients else ""
@@ -229,12 +233,12 @@ def tint(share: float) -> str:
 def figures(study: Study) -> dict[str, Drawing]:
     """Draw the figures of the page with their captions."""
     drawn = {
-        "path": Drawing(inline(path_figure(study), "path"), words.PATH_CAPTION),
+        "path": Drawing(inline(path_figure(study), "path"), words.path_caption(study)),
         "curve": Drawing(inline(curve_figure(study), "curve"), words.CURVE_CAPTION),
     }
     if isinstance(study.score, ClassScore):
         plot = plots.confusion_plot(np.array(study.score.confusion), study.expression.classes)
-        drawn["held_out"] = Drawing(inline(plot, "confusion"), words.CONFUSION_CAPTION)
+        drawn["held_out"] = Drawing(inline(plot, "confusion"), words.confusion_caption(study))
         if len(study.expression.classes) == 2:
             drawn["roc"] = Drawing(inline(roc_figure(study), "roc"), evidence.ROC_CAPTION)
     elif isinstance(study.score, NumberScore):
@@ -259,15 +263,13 @@ def figures(study: Study) -> dict[str, Drawing]:
 
 
 def path_figure(study: Study) -> plots.Figure:
-    """Draw the path of the final model in standardised coefficients; with several classes, their norm."""
-    final = study.model[-1]
-    coefs = final.path_.coefs.reshape(len(final.path_.alphas), -1, final.path_.coefs.shape[-1])
-    coefs = coefs[:, :, : len(study.expression.genes)]
-    ever = np.flatnonzero((coefs != 0).any(axis=(0, 1)))
-    coefs = coefs[:, :, ever] * study.scaled[:, ever].std(axis=0)
-    sizes = coefs[:, 0] if coefs.shape[1] == 1 else np.linalg.norm(coefs, axis=1)
+    """Draw the path of the final model, genes that are ever in it."""
+    final, values = study.model[-1], study.model[:-1].transform(study.expression.design)
+    sizes = find_model(study.settings.model).sizes(final, values)[:, : len(study.expression.genes)]
+    ever = np.flatnonzero(sizes.any(axis=0))
     names = words.display_names(study.expression)[ever]
-    return plots.path_plot(final.path_.alphas, sizes, list(names), chosen=float(final.alpha_))
+    what = "standardised coefficient" if study.settings.model == "linear" else "size of the gate"
+    return plots.path_plot(final.path_.alphas, sizes[:, ever], list(names), chosen=float(final.alpha_), what=what)
 
 
 def curve_figure(study: Study) -> plots.Figure:
@@ -280,7 +282,7 @@ def curve_figure(study: Study) -> plots.Figure:
         curve.alphas,
         curve.mean,
         curve.se,
-        curve.n_nonzero - study.expression.n_free,
+        curve.n_nonzero - study.expression.n_free * find_model(study.settings.model).counts_free,
         marks={name: float(curve.alphas[index]) for name, index in marks.items()},
     )
 

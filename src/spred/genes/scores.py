@@ -25,7 +25,8 @@ class Spread:
         mean: over the folds of all repeats.
         sd: standard deviation over them (n − 1).
         folds: each fold's value.
-        interval: 95 % interval of the mean, corrected for training samples that folds share, inside the score's range.
+        interval: 95 % interval of the mean, corrected for training samples that folds share, inside the score's range;
+            where every fold is perfect, the exact one of as many right samples.
     """
 
     mean: float
@@ -220,10 +221,16 @@ def by_risk(folds: Sequence[OuterFold], y: np.ndarray) -> tuple[np.ndarray, np.n
 
 
 def spread(values: Sequence[float], folds: Sequence[OuterFold], limits: tuple[float, float]) -> Spread:
-    """Summarise one value a fold."""
+    """Summarise one value a fold.
+
+    Folds that are all perfect tell no variance; their interval ends where so many samples all being right, each once,
+    becomes improbable: the exact binomial one of Clopper and Pearson.
+    """
     each = tuple(float(v) for v in values)
     ratio = float(np.mean([len(f.test) / len(f.train) for f in folds]))
     low, high = np.clip(corrected_interval(each, ratio, LEVEL), *limits)
+    if limits == (0.0, 1.0) and min(each) == 1.0:
+        low = ((1 - LEVEL) / 2) ** (1 / len(np.unique(np.concatenate([f.test for f in folds]))))
     return Spread(float(np.mean(each)), float(np.std(each, ddof=1)), each, (float(low), float(high)))
 
 

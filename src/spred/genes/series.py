@@ -11,12 +11,12 @@ import csv
 from pathlib import Path
 from typing import TextIO
 
-import numpy as np
 import pandas as pd
 
 from spred.errors import FileError
 from spred.genes.expression import Table, count, some
-from spred.genes.tables import Request, numbers, open_text, rows_of_table
+from spred.genes.tables import Request, numbers
+from spred.genes.text import open_text, rows_of_table
 
 TABLE_BEGIN, TABLE_END = "!series_matrix_table_begin", "!series_matrix_table_end"
 FREE = "characteristics"  # the column of characteristics without a key
@@ -41,7 +41,7 @@ def read_series(path: Path, request: Request) -> Table:
     if frame.empty:
         refuse_empty([], head)
     samples, genes = header[1:], frame.pop(0).astype(str).tolist()
-    values = np.ascontiguousarray(numbers(frame, genes, samples).T)
+    values = numbers(frame, list(frame.columns), genes, samples)
     note = f"GEO series matrix: {count(len(samples), 'sample')}, {count(len(genes), 'probe')}."
     return Table(values, samples, genes, sample_table(head, samples), notes=[note, *platform_notes(head)])
 

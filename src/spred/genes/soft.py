@@ -15,7 +15,8 @@ import pandas as pd
 
 from spred.errors import FileError, InputError
 from spred.genes.expression import Table, count
-from spred.genes.tables import Request, numbers, open_text, rows_of_table
+from spred.genes.tables import Request, numbers
+from spred.genes.text import open_text, rows_of_table
 
 TABLE_BEGIN, TABLE_END = "!dataset_table_begin", "!dataset_table_end"
 
@@ -35,7 +36,7 @@ def read_soft(path: Path, request: Request) -> Table:
     if "IDENTIFIER" in header:
         symbols = frame[header.index("IDENTIFIER")].replace("--Control", np.nan).fillna("").tolist()
     return Table(
-        values=np.ascontiguousarray(numbers(frame[columns], genes, samples).T),
+        values=numbers(frame, columns, genes, samples),
         samples=samples,
         genes=genes,
         annotations=pd.DataFrame(subsets, index=samples, dtype=object),

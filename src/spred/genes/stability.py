@@ -15,7 +15,7 @@ import pandas as pd
 
 from spred.genes.findings import Stability
 from spred.genes.folds import support
-from spred.genes.models import linear_path
+from spred.genes.models import find_model
 from spred.genes.study import Study
 from spred.genes.univariate import neighbours
 from spred.output.tasks import Store
@@ -52,7 +52,7 @@ def add_stability(
     start, expression = perf_counter(), study.expression
     values = study.model[:-1].transform(expression.design)
     selection = StabilitySelection(
-        linear_path(expression, replace(study.settings, rule="min")),
+        find_model(study.settings.model).on_path(expression, replace(study.settings, rule="min")),
         pfer=pfer,
         n_pairs=n_pairs,
         decoys=decoys,
@@ -68,6 +68,7 @@ def add_stability(
         n_pairs=n_pairs,
         bound=str(selection.bound),
         fdp=selection.fdp_,
+        fdp_safe=selection.fdp_safe_,
         n_decoys=int(selection.n_decoys_),
         seconds=perf_counter() - start,
     )

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import perf_counter
 
 import numpy as np
@@ -22,7 +22,7 @@ from spred.genes.expression import Expression, count
 from spred.genes.findings import Baseline, Permutations, Stability
 from spred.genes.folds import OuterFold, fit, outer_folds, support
 from spred.genes.models import find_model
-from spred.genes.scores import SCORES, Score
+from spred.genes.scores import METRICS, SCORES, Score, fold_scores
 from spred.genes.settings import Settings
 from spred.genes.univariate import adjusted, neighbours, p_values
 from spred.output.tasks import Store
@@ -42,7 +42,7 @@ class Study:
         seconds: time for folds and final fit.
         notes: what was decided, what to beware of, and what the solvers warned of, in sentences.
         stability: filled in by :func:`add_stability`.
-        baselines: filled in by :func:`add_baselines`.
+        baselines: filled in by :func:`add_baselines`; of a network, the linear model in the same folds comes first.
         permutations: filled in by :func:`add_permutations`.
     """
 
@@ -105,6 +105,7 @@ def run_study(
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("default")
         model = fit(expression, settings, np.arange(len(expression.samples)))
+    beside = () if settings.model == "linear" else (linear_beside(expression, settings, n_jobs=n_jobs, store=store),)
     warned = {str(w.message) for w in caught}.union(*(fold.warned for fold in folds))
     return Study(
         expression=expression,
@@ -121,7 +122,15 @@ def run_study(
             *warnings_about(expression),
             *sorted(warned),
         ),
+        baselines=beside,
     )
+
+
+def linear_beside(expression: Expression, settings: Settings, *, n_jobs: int | None, store: Store | None) -> Baseline:
+    """Score the linear model in the folds of a study of another kind of model."""
+    folds = outer_folds(expression, replace(settings, model="linear"), n_jobs=n_jobs, store=store)
+    score = fold_scores(METRICS[expression.task], folds, expression.target, [fold.predicted for fold in folds])
+    return Baseline("the linear model of spred", score, tuple(int(fold.support.sum()) for fold in folds))
 
 
 def gene_table(expression: Expression, settings: Settings, model: Pipeline, folds: Sequence[OuterFold]) -> pd.DataFrame:

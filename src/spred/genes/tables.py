@@ -1,28 +1,16 @@
-"""Tables that a person made: which way round they stand, which columns are names, annotations and numbers.
-
-Text is read here too, because what a column means decides how it is parsed: ``001`` is a patient, not the
-number 1.
-"""
+"""Tables that a person made: which way round they stand, which columns are names, annotations and numbers."""
 
 from __future__ import annotations
 
-import codecs
-import csv
-import gzip
-import warnings
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TextIO, TypeVar
 
 import numpy as np
 import pandas as pd
 
-from spred.errors import FileError, InputError, did_you_mean
+from spred.errors import InputError, did_you_mean
 from spred.genes.expression import Table, count, some
-
-T = TypeVar("T")
 
 SAMPLE_HEADERS = {
     "",
@@ -36,6 +24,11 @@ SAMPLE_HEADERS = {
     "index",
     "geo_accession",
 }
+UNNAMED = "Unnamed: "  # what pandas calls a column without a heading
+MOST_LEADING = 30  # columns of whole numbers before the genes that can be annotations
+EXCEPTION = 0.1  # share of columns of whole numbers up to which they are no genes
+LOOKED_AT = 50  # genes that tell whether whole numbers are an exception
+AT_A_TIME = 2_000_000  # cells
 LONG = 3  # a table without any label has genes in rows if it is so many times longer than wide
 SYMBOL_HEADERS = {
     "symbol",
@@ -65,99 +58,6 @@ class Request:
     def columns(self) -> set[str]:
         """The columns asked for by name."""
         return {c for c in (self.target, self.event, self.group, *self.covariates) if c is not None}
-
-
-def delimited(path: Path, *, text: set[str] | None, encoding: str) -> tuple[list[str], pd.DataFrame]:
-    """Read separated text as its header and a frame with columns 0, 1, …; repeated names stay as they are.
-
-    The first column and those in ``text`` stay text; with ``text=None`` all do.
-    """
-    separator, header = read_header(path, encoding)
-    as_text: object = str
-    if text is not None:
-        as_text = {i: str for i, name in enumerate(header) if i == 0 or name in text}
-    try:
-        frame = pd.read_csv(
-            path,
-            sep=separator,
-            header=None,
-            skiprows=1,
-            dtype=as_text,
-            encoding=encoding,
-            low_memory=False,
-        )
-    except pd.errors.EmptyDataError as err:
-        raise InputError("the table is empty: there is nothing below its header") from err
-    except pd.errors.ParserError as err:
-        raise FileError(f"the rows are not equally long: {str(err).rsplit('error: ')[-1].strip()}") from err
-    if frame.shape[1] != len(header):
-        raise FileError(f"the header has {len(header)} cells but the rows have {frame.shape[1]}")
-    return header, frame
-
-
-def read_header(path: Path, encoding: str) -> tuple[str, list[str]]:
-    """Return the separator and the header; if it lacks the cell above the row names, it is given one."""
-    with open_text(path, encoding) as lines:
-        first, second = lines.readline(), lines.readline()
-    if not first.strip():
-        raise InputError("the table is empty")
-    separator = "\t" if "\t" in first else max(",;", key=first.count)
-    header, row = (next(csv.reader([line.rstrip("\r\n")], delimiter=separator), []) for line in (first, second))
-    if len(row) == len(header) + 1:
-        header = ["", *header]
-    return separator, [name.strip() for name in header]
-
-
-def open_text(path: Path, encoding: str) -> TextIO:
-    """Open text, compressed or not."""
-    if path.name.lower().endswith(".gz"):
-        return gzip.open(path, "rt", encoding=encoding)
-    return path.open(encoding=encoding)
-
-
-def in_some_encoding(path: Path, read: Callable[[str], T]) -> tuple[T, str | None]:
-    """Read text as UTF-8 (UTF-16 if it says so), else as Latin-1; in that case return a note too."""
-    opened = gzip.open if path.name.lower().endswith(".gz") else open
-    with opened(path, "rb") as file:
-        wide = file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-    try:
-        return read("utf-16" if wide else "utf-8-sig"), None
-    except UnicodeDecodeError:
-        note = f"{path.name} is not UTF-8; it was read as Latin-1, so look at the accents and Greek letters in names."
-        return read("latin-1"), note
-
-
-def rows_of_table(
-    lines: TextIO, header: list[str], end: str, *, columns: list[int] | None = None, quoting: int = csv.QUOTE_NONE
-) -> pd.DataFrame:
-    """Parse the rows of a GEO table up to the line ``end``, with columns 0, 1, …; names stay text."""
-    names = [0, *(i for i, name in enumerate(header) if name == "IDENTIFIER")]
-    with warnings.catch_warnings():
-        # In pieces, a third less memory; a column with a word in it then has mixed types, and numbers() finds the word.
-        warnings.simplefilter("ignore", pd.errors.DtypeWarning)
-        frame = pd.read_csv(
-            lines,
-            sep="\t",
-            header=None,
-            index_col=False,
-            names=list(range(len(header))),
-            usecols=None if columns is None else [*names, *columns],
-            dtype=dict.fromkeys(names, str),
-            quoting=quoting,
-            low_memory=True,
-        )
-    if frame.empty or frame[0].iloc[-1] != end:
-        raise FileError(f"the file ends before {end!r}: it is cut short; download it again")
-    return frame.iloc[:-1]
-
-
-def read_labels(path: Path) -> pd.DataFrame:
-    """Read a labels file: sample names first, then one column an annotation."""
-    header, frame = in_some_encoding(path, lambda encoding: delimited(path, text=None, encoding=encoding))[0]
-    if len(header) < 2:
-        raise InputError("a labels file needs two columns at least: the sample and its label")
-    names = sample_names(frame[0])
-    return frame.drop(columns=0).set_axis(header[1:], axis=1).set_axis(names, axis=0)
 
 
 def from_frame(header: list[str], frame: pd.DataFrame, request: Request) -> Table:
@@ -192,31 +92,68 @@ def stands_on_its_side(header: list[str], frame: pd.DataFrame, request: Request)
 
 def samples_in_rows(header: list[str], frame: pd.DataFrame, request: Request) -> Table:
     """Read a table with one row a sample: its name, its annotations, and one column a gene."""
+    refuse_unclear(header, request)
+    texts = text_columns(frame)
+    first_is_name = header[0] not in request.columns and (
+        header[0].lower() in SAMPLE_HEADERS or request.labels is not None or (0 in texts and frame[0].is_unique)
+    )
+    samples = sample_names(frame[0]) if first_is_name else [str(i + 1) for i in range(len(frame))]
+    rest = range(1 if first_is_name else 0, len(header))
+    asked = {i for i in rest if header[i] in request.columns}
+    counts = leading_counts(frame, [i for i in rest if i not in asked | texts and header[i] not in request.genes])
+    about = [i for i in rest if i in asked | texts | counts]
+    genes = [i for i in rest if i not in set(about)]
+    if not genes:
+        raise InputError("no column of numbers found, so there are no genes to select from")
+    named = [i for i in genes if header[i] and not header[i].startswith(UNNAMED)]
+    names = [header[i] for i in named]
+    notes = [f"Samples are in rows: {count(len(samples), 'sample')}, {count(len(named), 'gene')}."]
+    if len(named) < len(genes):
+        notes.append(f"{count(len(genes) - len(named), 'column')} of numbers without a gene name dropped.")
+    if not first_is_name and 0 in texts and frame[0].nunique() > len(frame) / 2:
+        notes.append(f"Column {header[0]!r} is not taken for sample names, as it repeats some; samples are numbered.")
+    extra = [header[i] for i in about if i in texts - asked]
+    if extra and request.columns:
+        notes.append(f"Columns of text are kept as annotations, not as genes: {some(extra)}.")
+    if counts:
+        told = some([header[i] for i in sorted(counts)])
+        notes.append(f"Columns of whole numbers before the first gene are kept as annotations, not as genes: {told}.")
+    return Table(
+        values=np.ascontiguousarray(numbers(frame, named, samples, names).T),
+        samples=samples,
+        genes=names,
+        annotations=pd.DataFrame({header[i]: frame[i].to_numpy() for i in about}, index=samples),
+        notes=notes,
+    )
+
+
+def refuse_unclear(header: list[str], request: Request) -> None:
+    """Raise an error for a column asked for that is not there, or is there twice."""
     known = [] if request.labels is None else list(request.labels.columns)
     for column in sorted(request.columns):
         if column not in header and column not in known:
             hint = did_you_mean(column, header + known) or "; if genes are in rows, give the labels in a second file"
             raise InputError(f"column {column!r} not found{hint}")
-    for column in request.columns:
         if header.count(column) > 1:
             raise InputError(f"column {column!r} occurs {header.count(column)} times; rename all but one")
-    first_is_name = header[0] not in request.columns and (
-        header[0].lower() in SAMPLE_HEADERS or request.labels is not None or (is_text(frame[0]) and frame[0].is_unique)
-    )
-    samples = sample_names(frame[0]) if first_is_name else [str(i + 1) for i in range(len(frame))]
-    rest = range(1 if first_is_name else 0, len(header))
-    about = [i for i in rest if header[i] in request.columns or is_text(frame[i])]
-    genes = [i for i in rest if i not in set(about)]
-    if not genes:
-        raise InputError("no column of numbers found, so there are no genes to select from")
-    annotations = pd.DataFrame({header[i]: frame[i].to_numpy() for i in about}, index=samples)
-    names = [header[i] for i in genes]
-    notes = [f"Samples are in rows: {count(len(samples), 'sample')}, {count(len(genes), 'gene')}."]
-    extra = [header[i] for i in about if header[i] not in request.columns]
-    if extra and request.columns:
-        notes.append(f"Columns of text are kept as annotations, not as genes: {some(extra)}.")
-    values = np.ascontiguousarray(numbers(frame[genes], samples, names))
-    return Table(values, samples, names, annotations, notes=notes)
+
+
+def leading_counts(frame: pd.DataFrame, columns: list[int]) -> set[int]:
+    """Return the columns of whole numbers before the first of fractions: ages, batches, codes, and no genes.
+
+    None, if whole numbers are no exception: then the genes are counts.
+    """
+    first = next((k for k, i in enumerate(columns) if not is_whole(frame[i])), len(columns))
+    later = columns[first :: max(1, (len(columns) - first) // LOOKED_AT)]
+    if first > MOST_LEADING or not later or np.mean([is_whole(frame[i]) for i in later]) > EXCEPTION:
+        return set()
+    return set(columns[:first])
+
+
+def is_whole(column: pd.Series) -> bool:
+    """Tell whether all numbers of a column are whole."""
+    values = pd.to_numeric(column, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+    return bool(np.all((values == np.floor(values)) | np.isnan(values)))
 
 
 def genes_in_rows(header: list[str], frame: pd.DataFrame, wanted: set[str]) -> Table:
@@ -235,7 +172,7 @@ def genes_in_rows(header: list[str], frame: pd.DataFrame, wanted: set[str]) -> T
     if left:
         notes.append(f"Columns that the labels file does not name were left out: {some(left)}.")
     return Table(
-        values=np.ascontiguousarray(numbers(frame[columns], genes, samples).T),
+        values=numbers(frame, columns, genes, samples),
         samples=samples,
         genes=genes,
         annotations=pd.DataFrame(index=samples),
@@ -255,6 +192,16 @@ def sample_names(column: pd.Series) -> list[str]:
     return names
 
 
+def text_columns(frame: pd.DataFrame) -> set[int]:
+    """Return the columns that are annotations and not numbers."""
+    return {i for i, kind in frame.dtypes.items() if not is_number(kind) and is_text(frame[i])}
+
+
+def is_number(kind: object) -> bool:
+    """Tell whether a column of this type holds numbers only; yes and no are none."""
+    return pd.api.types.is_numeric_dtype(kind) and not pd.api.types.is_bool_dtype(kind)
+
+
 def is_text(column: pd.Series) -> bool:
     """Tell an annotation from a gene: fewer than half of the cells that are filled are numbers."""
     if pd.api.types.is_bool_dtype(column):
@@ -265,20 +212,32 @@ def is_text(column: pd.Series) -> bool:
     return len(filled) > 0 and bool(pd.to_numeric(filled, errors="coerce").notna().mean() < 0.5)
 
 
-def numbers(frame: pd.DataFrame, rows: Sequence[str], columns: Sequence[str]) -> np.ndarray:
-    """Return the frame as float64, missing as NaN; a cell that is no number is an error with its place."""
-    text = [i for i in frame.columns if not pd.api.types.is_numeric_dtype(frame[i])]
-    for i in text:
-        bad = (pd.to_numeric(frame[i], errors="coerce").isna() & frame[i].notna()).to_numpy()
-        if bad.any():
-            row, column = int(np.flatnonzero(bad)[0]), columns[frame.columns.get_loc(i)]
-            raise InputError(
-                f"row {rows[row]!r}, column {column!r}: {str(frame[i].iloc[row])!r} is not a number; "
-                "correct the cell, or leave it empty if the value is missing"
-            )
-    if text:
-        frame = frame.copy()
-        frame[text] = frame[text].apply(pd.to_numeric)
-    if all(isinstance(kind, np.dtype) for kind in frame.dtypes):
-        return frame.to_numpy(dtype=np.float64)  # a view where it can be one; na_value would copy
-    return frame.to_numpy(dtype=np.float64, na_value=np.nan)
+def numbers(frame: pd.DataFrame, which: Sequence[int], rows: Sequence[str], columns: Sequence[str]) -> np.ndarray:
+    """Return columns of the frame as float64, ``(columns, rows)``, gaps as NaN.
+
+    They are taken over some at a time, so that a large table is never in memory a third time. A cell that is no number
+    is an error with its place, for which the names of rows and columns are.
+    """
+    values = np.empty((len(which), len(frame)))
+    step = max(1, AT_A_TIME // len(frame))
+    for first in range(0, len(which), step):
+        part = frame[list(which[first : first + step])]
+        words = [i for i, position in enumerate(part) if not is_number(part.dtypes[position])]
+        part = part.copy() if words else part
+        for i in words:
+            part.isetitem(i, parsed(part.iloc[:, i], rows, columns[first + i]))
+        values[first : first + step] = part.to_numpy(dtype=np.float64, na_value=np.nan).T
+    return values
+
+
+def parsed(cells: pd.Series, rows: Sequence[str], column: str) -> pd.Series:
+    """Return words as the numbers that they write."""
+    found = pd.to_numeric(cells, errors="coerce")
+    bad = (found.isna() & cells.notna()).to_numpy()
+    if bad.any():
+        row = int(np.flatnonzero(bad)[0])
+        raise InputError(
+            f"row {rows[row]!r}, column {column!r}: {str(cells.iloc[row])!r} is not a number; "
+            "correct the cell, or leave it empty if the value is missing"
+        )
+    return found

@@ -7,26 +7,31 @@ from dataclasses import dataclass
 from typing import cast
 
 import numpy as np
+import pandas as pd
 
 from spred.genes.expression import Expression, count
-from spred.genes.findings import Stability
 from spred.genes.model import Application
 from spred.genes.models import find_model
-from spred.genes.scores import METRICS, ClassScore, NumberScore, Score, Spread
-from spred.genes.settings import Settings
+from spred.genes.scores import METRICS, ClassScore, NumberScore, Score, Spread, spread
 from spred.genes.study import Study
 
 SMALLEST = 1e-15
+PROOFS = {"gap": "relative duality gap", "kkt": "KKT residual over all genes, relative to the penalty,"}
+MOST_NAMED = 5  # genes that a sentence names
 PATH_CAPTION = (
-    "Coefficients per standard deviation of the gene as the penalty falls; with several classes, their norm. "
-    "The dashed line is the penalty chosen. Genes that matter early matter most."
+    "The L1 path on all samples: coefficients per standard deviation of the gene as the penalty falls from left to "
+    "right; with several classes, their norm. A gene is in the list if its line has left zero at the dashed line, the "
+    "penalty chosen. Colours are for telling the strongest genes apart."
+)
+GATES_CAPTION = (
+    "The path on all samples: the size of each gene's gate, the norm of all that leaves it into the network, as the "
+    "penalty falls from left to right. A gene is in the list if its line has left zero at the dashed line, the penalty "
+    "chosen. Colours are for telling the strongest genes apart."
 )
 CURVE_CAPTION = (
-    "Deviance per sample on the inner held-out folds, with its standard error. The rule '1se' takes the "
-    "sparsest model within one standard error of the lowest. This curve chose the penalty, so it is no "
-    "honest score."
+    "Mean deviance per sample on the inner held-out folds over the penalty; the band is one standard error to either "
+    "side, the numbers on top are genes. This curve chose the penalty, so it is no honest score."
 )
-CONFUSION_CAPTION = "Held-out predictions of the outer folds: one for every sample, by a model that never saw it."
 SCATTER_CAPTION = "Held-out predictions of the outer folds against the truth; on the line they agree."
 SURVIVAL_CAPTION = (
     "Kaplan–Meier curves of the held-out samples, by the risk that a model without them gave: above or below the "
@@ -38,6 +43,11 @@ HEATMAP_CAPTION = (
 )
 
 
+def path_caption(study: Study) -> str:
+    """Say what the figure of the path shows."""
+    return PATH_CAPTION if study.settings.model == "linear" else GATES_CAPTION
+
+
 def size(expression: Expression) -> str:
     """Say how much data there is: samples, genes, and how many samples a class has."""
     base = f"{count(len(expression.samples), 'sample')} × {count(len(expression.genes), 'gene')}"
@@ -46,14 +56,48 @@ def size(expression: Expression) -> str:
 
 
 def summary(study: Study) -> str:
-    """Say the result in three sentences: what was selected, what it is worth, how stable it is."""
+    """Say the result in three sentences: which genes were selected, how often again, what they are worth."""
     expression, n = study.expression, len(study.genes)
     what = f"tell {spoken(expression.classes)} apart" if expression.classes else f"predict {aim(expression)}"
     of = count(len(expression.genes), "gene")
-    picked = f"{n or 'None'} of {of} {'were' if n > 1 else 'was'} selected to {what}."
+    named = f": {leading(study.genes)}" if n else ""
+    picked = f"{n or 'None'} of {of} {'were' if n > 1 else 'was'} selected to {what}{named}."
     often = int((study.genes["frequency"] == 1).sum())
-    again = f" {often or 'None'} of them {'were' if often > 1 else 'was'} selected again in every fold." if n else ""
-    return f"{picked} {worth(study)}{again}"
+    again = f" {overlap(n, often)} selected in every fold too." if n else ""
+    return f"{picked}{again} {worth(study)}{beside_linear(study)}"
+
+
+def leading(genes: pd.DataFrame) -> str:
+    """Name the first genes of a table, by symbol where there is one."""
+    names = [str(gene.get("symbol") or gene["gene"]) for gene in genes.head(MOST_NAMED).to_dict("records")]
+    more = [f"{len(genes) - MOST_NAMED} more"] if len(genes) > MOST_NAMED else []
+    *first, last = names + more
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+def overlap(n: int, both: int) -> str:
+    """Say how many of n genes are somewhere else too: the beginning of a sentence."""
+    if n == 1:
+        return "It is" if both else "It is not"
+    known = {0: "None of them is", 1: "One of them is", n: "All of them are"}
+    return known.get(both, f"{both} of them are")
+
+
+def beside_linear(study: Study) -> str:
+    """Say whether a network does better than the linear model in the same folds."""
+    if study.settings.model == "linear":
+        return ""
+    linear = study.baselines[0]
+    difference = study.score.main.mean - linear.score.mean
+    both = (
+        f" The linear model scores {linear.score.mean:.2f} in the same folds, with {np.mean(linear.n_genes):.0f} genes"
+    )
+    if difference <= 0:
+        return f"{both}: the network does no better, so prefer the linear one."
+    pairs = zip(study.score.main.folds, linear.score.folds, strict=True)
+    rise = spread([own - other for own, other in pairs], study.folds, (-np.inf, np.inf))
+    clear = "" if rise.interval[0] > 0 else ", which is within what the folds differ by chance"
+    return f"{both}: the network is better by {difference:.2f}{clear}."
 
 
 def aim(expression: Expression) -> str:
@@ -72,8 +116,8 @@ def worth(study: Study) -> str:
 
 
 def spoken_interval(score: Spread) -> str:
-    """Write the interval; folds that all score the same have none."""
-    if not score.sd:
+    """Write the interval; folds that all score the same have none, unless every sample was right."""
+    if score.interval[0] == score.interval[1]:
         return "every fold scored the same, so they tell no interval"
     return f"95 % interval {score.interval[0]:.2f} to {score.interval[1]:.2f}"
 
@@ -115,21 +159,35 @@ class Card:
 
 
 def cards(study: Study) -> list[Card]:
-    """Return the figures that a reader looks for first."""
-    certificate = study.model[-1].certificate_
-    proof = f"relative duality gap of the final model; KKT residual {tiny(certificate.kkt)}"
-    return [
-        Card(str(len(study.genes)), "genes selected"),
-        *score_cards(study.score),
-        Card(tiny(certificate.gap), proof),
-    ]
+    """Return the figures that a reader looks for first: how good, how many genes, how sure."""
+    often = int((study.genes["frequency"] == 1).sum())
+    found = [*score_cards(study.score), Card(str(len(study.genes)), f"genes selected, {often} of them in every fold")]
+    if study.stability is not None:
+        found.append(
+            Card(str(len(study.stability.genes)), f"genes stable over halves, PFER {study.stability.pfer:.2g}")
+        )
+    if study.permutations is not None:
+        n = len(study.permutations.scores)
+        found.append(
+            Card(f"{study.permutations.p:.2g}", f"p-value of the score, {count(n, 'permutation')} of the labels")
+        )
+    (what, value), *others = proofs(study)
+    proof = "".join([f"{what} of the final model", *(f"; {name} {number}" for name, number in others)])
+    return [*found, Card(value, proof)]
+
+
+def proofs(study: Study) -> list[tuple[str, str]]:
+    """Name what certifies the final model, with its size, the strongest first."""
+    found = find_model(study.settings.model).proof(study.model[-1])
+    return [("KKT residual" if i else PROOFS[name], tiny(value)) for i, (name, value) in enumerate(found.items())]
 
 
 def score_cards(score: Score) -> list[Card]:
     """Return the figures of a score."""
+    interval = spoken_interval(score.main)
     if isinstance(score, ClassScore):
         return [
-            Card(plus_minus(score.balanced_accuracy), "balanced accuracy, held out"),
+            Card(f"{score.balanced_accuracy.mean:.2f}", f"balanced accuracy, held out; {interval}"),
             Card(
                 f"{score.majority_balanced_accuracy:.2f}",
                 f"by guessing {score.majority_class!r} ({score.majority:.0%} of samples)",
@@ -138,11 +196,11 @@ def score_cards(score: Score) -> list[Card]:
         ]
     if isinstance(score, NumberScore):
         return [
-            Card(plus_minus(score.r2), "R², held out"),
+            Card(f"{score.r2.mean:.2f}", f"R², held out; {interval}"),
             Card(plus_minus(score.mean_absolute_error), "mean absolute error, held out"),
         ]
     return [
-        Card(plus_minus(score.concordance), "concordance, held out; 0.5 by guessing"),
+        Card(f"{score.concordance.mean:.2f}", f"concordance, held out; {interval}; 0.5 by guessing"),
         Card("–" if score.logrank_p is None else f"{score.logrank_p:.2g}", "log-rank p between risk groups, held out"),
     ]
 
@@ -169,7 +227,18 @@ def reading(study: Study) -> str:
     if study.expression.task == "survival":
         toward = " (logarithms of hazard ratios); a positive one means earlier events where the gene is high"
     scale = "log2 values" if study.expression.log2 else "values as in the file"
-    return f"Coefficients are {per}{toward}. Mean and sd are of {scale}. {alone}"
+    what = "Coefficients" if study.settings.model == "linear" else "Coefficients, average slopes of the network,"
+    return f"{what} are {per}{toward}. Mean and sd are of {scale}. {alone}"
+
+
+def confusion_caption(study: Study) -> str:
+    """Say what the counts of the confusion matrix are."""
+    repeats = study.settings.repeats
+    each = "one" if repeats == 1 else f"{repeats}, one a repeat,"
+    return (
+        f"Held-out predictions of the outer folds: {each} for every sample, by a model that never saw it. Counts; the "
+        "shade is the share of the true class."
+    )
 
 
 def name_of_test(expression: Expression) -> str:
@@ -192,85 +261,6 @@ def fold_rows(study: Study) -> tuple[list[str], list[list[str]]]:
         for i, fold in enumerate(study.folds)
     ]
     return heads, rows
-
-
-def methods(study: Study, run: Mapping[str, object]) -> str:
-    """Return the paragraph that a paper can take over."""
-    expression, settings = study.expression, study.settings
-    adjusted = f", adjusted for {', '.join(c.name for c in expression.covariates)}" if expression.covariates else ""
-    k = len(study.folds) // settings.repeats
-    repeated = f"{settings.repeats} times repeated " if settings.repeats > 1 else ""
-    scale = "log2(1 + value), negative values counted as 0" if expression.log2 else "the values as given"
-    kind_of_target = "two classes" if len(expression.classes) == 2 else "classes"
-    model = find_model(settings.model).title[kind_of_target if expression.classes else expression.task]
-    weighted = ", all classes weighted equally" if settings.class_weight == "balanced" else ""
-    kind = "stratified " * (expression.strata is not None) + "grouped " * (expression.group is not None)
-    unit = f" (all samples of one {expression.group_name!r} in one fold)" if expression.group is not None else ""
-    certificate = study.model[-1].certificate_
-    return (
-        f"Genes were selected with {model}{weighted}, on {scale}, each gene standardised on the training "
-        f"samples{adjusted}. The penalty was chosen on a path of {settings.n_alphas} values by {kind}"
-        f"cross-validation of the deviance, {rule_text(settings.rule)}. {refit_text(settings)}"
-        f"Performance was estimated by {repeated}{k}-fold {kind}nested cross-validation{unit}: {inside(settings)}"
-        "imputation, standardisation, choice of the penalty and selection were repeated in every outer fold without "
-        "its held-out samples. The interval of the score is the corrected resampled t interval (Nadeau and Bengio, "
-        f"2003). The reported genes come from the same procedure on all {len(expression.samples)} samples, solved to a "
-        f"relative duality gap of {tiny(certificate.gap)}. {added(study)}"
-        f"Software: {software(run)}; seed {settings.seed}."
-    )
-
-
-def inside(settings: Settings) -> str:
-    """Name the steps that were asked for beyond the usual, in the methods."""
-    quantiles = "quantile normalisation, " if settings.normalize == "quantile" else ""
-    filtered = (
-        f"removal of the {settings.min_variance:.0%} of genes of least variance, " if settings.min_variance else ""
-    )
-    return quantiles + filtered
-
-
-def added(study: Study) -> str:
-    """Say in the methods how stability selection, permutations and baselines were done, where they were."""
-    text = ""
-    if study.stability is not None:
-        found = study.stability
-        text += (
-            f"Stability selection used {found.n_pairs} complementary pairs of halves, the first {found.n_selected} "
-            f"genes on the path of each, and a threshold of {found.threshold:.2f} (PFER at most {found.pfer:.2g} by "
-            f"the {found.bound} bound of Shah and Samworth, 2013){decoy_words(found)}. "
-        )
-    if study.permutations is not None:
-        text += (
-            f"The p-value of the score comes from {len(study.permutations.scores)} permutations of the labels in the "
-            "same folds, at the penalties chosen for the true labels. "
-        )
-    if study.baselines:
-        text += "Other methods were scored in the same folds. "
-    return text
-
-
-def refit_text(settings: Settings) -> str:
-    """Say how the chosen genes were fitted again, in the methods."""
-    return "The genes chosen were fitted again with a ridge penalty of the same strength. " if settings.refit else ""
-
-
-def decoy_words(found: Stability) -> str:
-    """Say how the false share was estimated, in the methods."""
-    if found.fdp is None:
-        return ""
-    return f"; the false discovery proportion was estimated from decoy genes as {found.fdp:.2f}"
-
-
-def rule_text(rule: object) -> str:
-    """Say how the penalty is chosen."""
-    if rule == "short":
-        return (
-            "taking the sparser of two models: the sparsest within one standard error of the best, and the best with "
-            "at most half the genes of the best"
-        )
-    if rule == "1se":
-        return "taking the sparsest model within one standard error of the best"
-    return "taking the best" if rule == "min" else f"taking the best with at most {rule} genes"
 
 
 def software(run: Mapping[str, object]) -> str:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
+if TYPE_CHECKING:  # Matplotlib is slow to import, and most runs of the command line draw nothing
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 INK, SOFT, ACCENT = "#1f2933", "#9aa5b1", "#0b6e99"
 HUES = (
@@ -27,7 +29,14 @@ MOST_BARS = 60  # frequencies drawn; what follows are the rare ones
 MOST_NAMES = 10  # labels at the ends of a path before they run into one another
 
 
-def path_plot(alphas: np.ndarray, sizes: np.ndarray, names: Sequence[str], *, chosen: float) -> Figure:
+def path_plot(
+    alphas: np.ndarray,
+    sizes: np.ndarray,
+    names: Sequence[str],
+    *,
+    chosen: float,
+    what: str = "standardised coefficient",
+) -> Figure:
     """Draw how coefficients grow as the penalty falls.
 
     Args:
@@ -35,6 +44,7 @@ def path_plot(alphas: np.ndarray, sizes: np.ndarray, names: Sequence[str], *, ch
         sizes: size of each coefficient (or its norm over classes) along the path, shape (A, p).
         names: names of the p coefficients; the largest at the end are written beside their lines.
         chosen: the alpha that was chosen, marked by a line.
+        what: what the sizes are.
     """
     figure, axes = blank(5.6, 3.7)
     falling_alpha(axes)
@@ -49,7 +59,7 @@ def path_plot(alphas: np.ndarray, sizes: np.ndarray, names: Sequence[str], *, ch
         axes.plot(alphas, sizes[:, j], color=hue, linewidth=1.6)
     write_at_ends(axes, alphas, sizes, names, named)
     axes.axvline(chosen, color=INK, linewidth=0.9, linestyle="--")
-    axes.set_ylabel("standardised coefficient")
+    axes.set_ylabel(what)
     return figure
 
 
@@ -255,6 +265,8 @@ def survival_plot(
 
 def falling_alpha(axes: Axes) -> None:
     """Make the horizontal axis a penalty that falls from left to right, on a logarithmic scale."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
     axes.set_xscale("log")
     axes.invert_xaxis()
     axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
@@ -265,6 +277,8 @@ def falling_alpha(axes: Axes) -> None:
 
 def blank(width: float, height: float) -> tuple[Figure, Axes]:
     """Return an empty figure (inches) with one quiet pair of axes."""
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=(width, height), layout="constrained")
     axes = figure.add_subplot()
     axes.spines[["top", "right"]].set_visible(False)

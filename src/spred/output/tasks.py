@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
+from time import process_time
 from typing import Any
 from uuid import uuid4
 
@@ -24,6 +25,8 @@ from spred import __version__
 from spred.errors import InputError
 
 Arrays = dict[str, np.ndarray]
+
+START_UP = 4.0  # seconds of a processor: about what two worker processes take until they have imported everything
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,9 @@ def run_tasks(
 ) -> list[Arrays]:
     """Return ``function(*task)`` for each task, in order; pieces that ``store`` has are not computed again.
 
-    ``on_done`` is called with (pieces done, pieces in all); kept ones count as done from the start.
+    ``on_done`` is called with (pieces done, pieces in all); kept ones count as done from the start. Where
+    there are more pieces than processes, the first is made here and timed: if the rest takes less time than processes
+    need to start, none are started.
 
     >>> run_tasks(lambda x: {"square": np.array(x * x)}, [(2,), (3,)])
     [{'square': array(4)}, {'square': array(9)}]
@@ -137,8 +142,13 @@ def side_by_side(
     function: Callable[..., Arrays], tasks: Sequence[tuple[Any, ...]], n_jobs: int | None
 ) -> Iterator[Arrays]:
     """Give the result of each task in order, as soon as it is there."""
-    from joblib import Parallel, delayed
+    from joblib import Parallel, delayed, effective_n_jobs
 
+    if 1 < effective_n_jobs(n_jobs) < len(tasks):
+        start = process_time()
+        yield function(*tasks[0])
+        tasks = tasks[1:]
+        n_jobs = 1 if (process_time() - start) * len(tasks) < START_UP else n_jobs
     pieces = Parallel(n_jobs=n_jobs, return_as="generator")(delayed(function)(*task) for task in tasks)
     try:
         yield from pieces
