@@ -34,6 +34,11 @@ def write(name: str, content: dict) -> Path:
     return out
 
 
+def read(name: str) -> dict:
+    """Return what ``results/NAME.json`` holds."""
+    return json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
+
+
 def _processor() -> str:
     facts = Path("/proc/cpuinfo")
     named = re.search(r"model name\s*:\s*(.+)", facts.read_text()) if facts.exists() else None

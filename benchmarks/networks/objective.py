@@ -1,7 +1,7 @@
 """What every method trains and is judged by: LeNet-300-100, the dense recipe, accuracy against compression.
 
 The recipe is that of the dense network and the same for all: SGD, learning rate 0.1, momentum 0.9, batches of 128, a
-cosine schedule. The last quarter of the epochs trains the weights that are left, without penalty.
+cosine schedule. The last epochs, a quarter of them if nothing else is asked for, train what is left without penalty.
 """
 
 from __future__ import annotations
@@ -45,19 +45,19 @@ def sgd(params: list, lr: float = LR) -> torch.optim.SGD:
     return torch.optim.SGD(params, lr=lr, momentum=MOMENTUM)
 
 
-def run(method: ModuleType, strength: float, data: Images, seed: int, epochs: int, **options: object) -> Result:
-    """Train one network with one method at one strength, and judge it."""
+def run(
+    method: ModuleType, strength: float, data: Images, seed: int, epochs: int, refit: int, **options: object
+) -> Result:
+    """Train one network with one method at one strength, the last ``refit`` epochs without penalty, and judge it."""
     model = lenet(seed)
-    n_refit = epochs // 4
-    n_steps = (epochs - n_refit) * (len(data.train[1]) // BATCH)
+    n_steps = (epochs - refit) * (len(data.train[1]) // BATCH)
     generator = torch.Generator().manual_seed(seed)
     opt, finish = method.prepare(model, strength, n_steps, **options)
     began = time.perf_counter()
-    _train(model, opt, data.train, epochs - n_refit, generator)
+    _train(model, opt, data.train, epochs - refit, generator)
     finish()
     masks = [weight != 0 for weight in weights_of(model)]
-    refit = sgd(list(model.parameters()), REFIT_LR)
-    _train(model, refit, data.train, n_refit, generator, masks)
+    _train(model, sgd(list(model.parameters()), REFIT_LR), data.train, refit, generator, masks)
     seconds = time.perf_counter() - began
     kept = sum(int(torch.count_nonzero(weight)) for weight in weights_of(model))
     density = kept / sum(weight.numel() for weight in weights_of(model))

@@ -13,8 +13,8 @@ TICKS = (10, 20, 50, 100, 200, 500)
 
 
 def draw(rows: list[dict], out: Path) -> None:
-    """Write the figure of the frontier in ``rows`` to ``out``; nothing without one."""
-    runs = [row for row in rows if row["measure"] == "frontier" and row["density"] > 0]
+    """Write the figure of the training runs in ``rows`` to ``out``; nothing without one."""
+    runs = [row for row in rows if row["density"] > 0]
     if not runs:
         return
     figure = Figure(figsize=(5.6, 3.8), layout="constrained")

@@ -7,6 +7,7 @@ over seeds. Nothing was chosen by a test accuracy.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict
 from importlib.util import find_spec
 from statistics import mean, stdev
@@ -15,6 +16,7 @@ import numpy as np
 import torch
 from joblib import Parallel, delayed
 
+from networks.copies import BASES, PENALTIES, beyond_dense
 from networks.exactness import kkt, problems
 from networks.methods import METHODS
 from networks.mnist import Images, mnist
@@ -24,21 +26,28 @@ from networks.steps import CASES, TIMED, step_times
 RATIOS = (10, 20, 50, 75, 100, 150)
 
 
-def torch_suite(methods: list[str], seeds: int, epochs: int) -> list[dict]:
-    """Run everything, print as it goes, and return rows for the JSON file."""
+def frontier_runs(
+    methods: list[str], seeds: int, epochs: int, refit: int, rows: list[dict], save: Callable[[list[dict]], object]
+) -> list[dict]:
+    """Train what ``rows`` does not have yet, print as it goes, and return all rows.
+
+    ``save`` gets the rows after each run, so that an interrupted suite can go on.
+    """
     methods = available(methods)
-    rows = steps(methods) + exactness()
+    done = {(row["method"], row["seed"], row["strength"]) for row in runs_of(rows, epochs, refit)}
+    wanted = [(name, seed, strength) for seed in range(seeds) for name in methods for strength in METHODS[name].GRID]
     print(f"\n{'MNIST, LeNet-300-100':20} seed  strength compression validation    test seconds")
-    tasks = [(name, seed, strength) for seed in range(seeds) for name in methods for strength in METHODS[name].GRID]
     data = mnist()
-    for row in Parallel(n_jobs=-1, return_as="generator")(delayed(_one)(*task, data, epochs) for task in tasks):
-        rows.append(row)
+    tasks = (delayed(_one)(*task, data, epochs, refit) for task in wanted if task not in done)
+    for row in Parallel(n_jobs=-1, return_as="generator")(tasks):
+        rows = [*rows, row]
+        save(rows)
         print(
             f"{row['method']:20} {row['seed']:4} {row['strength']:9.2g} {1 / max(row['density'], 1e-9):10.1f}× "
             f"{100 * row['validation']:10.2f} {100 * row['test']:7.2f} {row['seconds']:7.0f}",
             flush=True,
         )
-    table(rows, methods)
+    table(runs_of(rows, epochs, refit), methods)
     return rows
 
 
@@ -66,15 +75,33 @@ def exactness() -> list[dict]:
     return rows
 
 
+def memory() -> list[dict]:
+    """Count copies of the weights; print and return the rows."""
+    rows = []
+    print(f"{'copies beyond dense':20} {'base':14} {'reopening':>10} {'after it':>10}")
+    for penalty in PENALTIES:
+        for base in BASES:
+            first, then = (beyond_dense(base, penalty, reopen=reopen) for reopen in (True, False))
+            rows.append({"measure": "memory", "penalty": penalty, "base": base, "reopening": first, "after": then})
+            print(f"{penalty:20} {base:14} {first:10.2f} {then:10.2f}", flush=True)
+    return rows
+
+
 def available(methods: list[str]) -> list[str]:
     """Return the methods whose package is installed."""
     return [name for name in methods if name != "torchao PAT" or find_spec("torchao") is not None]
 
 
-def _one(name: str, seed: int, strength: float, data: Images, epochs: int) -> dict:
+def runs_of(rows: list[dict], epochs: int, refit: int) -> list[dict]:
+    """Return the training runs of so many epochs, so many of them to refit."""
+    runs = (row for row in rows if row["measure"] == "frontier")
+    return [row for row in runs if (row["epochs"], row.get("refit", row["epochs"] // 4)) == (epochs, refit)]
+
+
+def _one(name: str, seed: int, strength: float, data: Images, epochs: int, refit: int) -> dict:
     torch.set_num_threads(1)
-    result = run(METHODS[name], strength, data, seed, epochs)
-    row = {"measure": "frontier", "method": name, "seed": seed, "strength": strength, "epochs": epochs}
+    result = run(METHODS[name], strength, data, seed, epochs, refit)
+    row = {"measure": "frontier", "method": name, "seed": seed, "strength": strength, "epochs": epochs, "refit": refit}
     return row | asdict(result)
 
 
@@ -89,7 +116,7 @@ def table(rows: list[dict], methods: list[str]) -> None:
 
 def frontier(rows: list[dict], method: str, part: str) -> list[list[float]]:
     """Return, for each seed, the accuracy at each of ``RATIOS``; NaN outside the grid's span."""
-    runs = [row for row in rows if row["measure"] == "frontier" and row["method"] == method and row["density"] > 0]
+    runs = [row for row in rows if row["method"] == method and row["density"] > 0]
     found = []
     for seed in sorted({row["seed"] for row in runs}):
         points = sorted((-np.log(row["density"]), row[part]) for row in runs if row["seed"] == seed)

@@ -192,11 +192,31 @@ def test_named_parameters_stay_named():
 def test_gradients_of_factors_live_in_the_same_memory_at_every_step(kind):
     model = net()
     opt = SpredOptimizer(torch.optim.SGD(model.parameters(), lr=0.1), kind(weights(model), 0.01))
-    addresses = []
-    for _ in range(3):
+    seen = []
+    opt.base.register_step_pre_hook(
+        lambda base, *_: seen.append([f.grad.data_ptr() for entry in opt.factored for f in entry.factors])
+    )
+    train(model, opt, 3)
+    assert seen[0] == seen[1] == seen[2]
+    assert seen[0][1::2] == [entry.place.tensors[0].data_ptr() for entry in opt.factored]  # lent by the tensors
+    assert all(entry.factors[-1].grad is None for entry in opt.factored)  # and given back
+
+
+@pytest.mark.parametrize("kind", [L1, GroupL1])
+def test_a_base_that_fails_leaves_the_weights_as_they_were(kind):
+    model = net()
+    opt = SpredOptimizer(torch.optim.SGD(model.parameters(), lr=0.1), kind(weights(model), 0.01))
+    train(model, opt, 1)
+    before = [weight.detach().clone() for weight in weights(model)]
+
+    def fail(*_):
+        raise KeyboardInterrupt
+
+    opt.base.register_step_pre_hook(fail)
+    with pytest.raises(KeyboardInterrupt):
         train(model, opt, 1)
-        addresses.append([factor.grad.data_ptr() for entry in opt.factored for factor in entry.factors])
-    assert addresses[0] == addresses[1] == addresses[2]
+    for weight, old in zip(weights(model), before, strict=True):
+        assert torch.equal(weight, old)
 
 
 # --- the penalty ------------------------------------------------------------------------------------------

@@ -152,6 +152,40 @@ def test_outputs_stay_and_the_model_is_smaller(name, kept):
     assert all(torch.equal(a, b) for a, b in zip(before.values(), model.state_dict().values(), strict=True))
 
 
+def widths(model):
+    layers = (nn.Linear, nn.Conv2d, nn.BatchNorm2d)
+    return {name: len(module.weight) for name, module in model.named_modules() if isinstance(module, layers)}
+
+
+@pytest.mark.parametrize("kept", [0.5, 0.1])
+@pytest.mark.parametrize("name", [name for name in NETWORKS if not name.startswith("ViT")])
+def test_widths_are_multiples_or_what_they_were(name, kept):
+    make, shape = NETWORKS[name]
+    model = made_sparse(make(), kept)
+    small, least = shrink(model, example(shape), multiple=4), shrink(model, example(shape))
+    rows = [(widths(model)[name], width, widths(least)[name]) for name, width in widths(small).items()]
+    assert all(now % 4 == 0 or now == before for before, now, _ in rows)
+    assert all(now < fewest + 4 for _, now, fewest in rows)
+    assert any(now > fewest for _, now, fewest in rows)
+    assert size(small) < size(model)
+    other = example(shape, n=5)
+    expected = model(other).detach()
+    assert torch.allclose(small(other), expected, rtol=0, atol=1e-5 * max(1.0, float(expected.abs().max())))
+
+
+@torch.no_grad()
+def test_what_stays_for_the_width_alone_may_be_a_constant_or_unread():
+    model = nn.Sequential(nn.Linear(4, 12), nn.Sigmoid(), nn.Linear(12, 12), nn.ReLU(), nn.Linear(12, 2))
+    model[0].weight[1:4].zero_()  # constants
+    model[2].weight[:, 4:10].zero_()  # unread
+    model[4].weight[:, 5:].zero_()  # unread, and so what only they read
+    model[2].weight[:5, 10:].zero_()
+    small = shrink(model, torch.randn(2, 4), multiple=8)
+    assert list(widths(small).values()) == [8, 8, 2]
+    x = torch.randn(9, 4)
+    assert torch.allclose(small(x), model(x), atol=1e-6)
+
+
 @pytest.mark.parametrize("name", NETWORKS)
 def test_without_zeros_nothing_changes(name):
     make, shape = NETWORKS[name]
@@ -290,6 +324,8 @@ def test_modes_and_shared_inputs_of_the_copy_are_those_of_the_model():
 
 def test_what_cannot_be_done_is_said_in_a_sentence():
     model = nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 2))
+    with pytest.raises(InputError, match="multiple is 0"):
+        shrink(model, torch.randn(2, 4), multiple=0)
     parametrize(model, L1(weights(model), 0.1))
     with pytest.raises(StateError, match=r"spred\.fold"):
         shrink(model, torch.randn(2, 4))

@@ -76,6 +76,21 @@ def test_each_penalty_can_have_a_target_and_the_others_keep_their_alpha():
     assert penalties[1].alpha == 1e-3
 
 
+def test_what_may_open_is_decided_on_the_weights_of_this_step(monkeypatch):
+    model = net()
+    opt = SpredOptimizer(sgd(model), L1(weights(model), 1e-2), target_density=0.2, total_steps=75)
+    seen, admit = [], opt.steering.admit
+
+    def watched(openings, n_steps):
+        seen.append(all(torch.equal(entry.place.value(), entry.product()) for entry in opt.factored))
+        return admit(openings, n_steps)
+
+    monkeypatch.setattr(opt.steering, "admit", watched)
+    train(model, opt, 20)
+    assert len(seen) == 20
+    assert all(seen)
+
+
 def test_density_is_what_finalize_leaves():
     model = net()
     opt = SpredOptimizer(sgd(model), L1(weights(model), 1e-2))

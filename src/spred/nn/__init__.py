@@ -11,7 +11,7 @@ optimizer  SpredOptimizer: the same steps inside any torch optimiser (base), the
 inspect    what a model in training has reached: sparsity, balance, decay budget, residual
 finalize   exact zeros, by the rule in zeros
 frontier   a warm path of alphas from one run
-shrink     what is dead is cut out: channels (found by reading the graph) and heads
+shrink     what is dead is cut out: channels (found by reading the graph), heads and branches
 """
 
 from spred.nn.finalize import FinalizeReport, finalize

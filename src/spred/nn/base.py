@@ -6,6 +6,7 @@ The base's groups, options and moments are the public ones of every torch optimi
 from __future__ import annotations
 
 import warnings
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -14,6 +15,7 @@ from torch import Tensor
 from spred.errors import InputError, SpredWarning, StateError
 from spred.nn.factored import Factored
 from spred.nn.groups import Target
+from spred.nn.metric import pace
 
 NOT_OPTIONS = ("params", "param_names")
 
@@ -57,40 +59,74 @@ def check_shapes(base: torch.optim.Optimizer, factored: list[Factored]) -> None:
             )
 
 
-def install(base: torch.optim.Optimizer, factored: list[Factored]) -> list[tuple[int, bool]]:
+@dataclass(frozen=True)
+class Route:
+    """How a group of the base follows a public group.
+
+    Attributes:
+        source: which public group.
+        decays: whether its weight decay too.
+        pace: what the public learning rate is multiplied by (:func:`spred.nn.metric.pace`).
+    """
+
+    source: int
+    decays: bool = True
+    pace: float = 1.0
+
+    def send(self, public: list[dict[str, Any]], group: dict[str, Any]) -> None:
+        """Bring lr, momentum and the rest to the base's group."""
+        copy_options(public[self.source], group, decays=self.decays)
+        if self.pace != 1.0:
+            group["lr"] = public[self.source]["lr"] * self.pace
+
+    def fetch(self, group: dict[str, Any], public: list[dict[str, Any]]) -> None:
+        """Bring back what a base optimiser changes in its own groups (a few adapt their lr)."""
+        if self.pace == 1.0:
+            copy_options(group, public[self.source], decays=self.decays)
+
+
+def install(base: torch.optim.Optimizer, factored: list[Factored], *, paced: bool = False) -> list[Route]:
     """Put factors in the place of their tensors in the base's groups, in place.
 
-    Where a group knows weight decay and has other tensors too, the factors move to a group of their own
-    without it. Factors of joined tensors are where the first of them was.
+    Where a group has other tensors too, and knows weight decay or is paced, the factors move to a group of their own;
+    paced, those of each tensor do. Factors of joined tensors are where the first of them was.
+
+    Args:
+        base: the optimiser.
+        factored: the penalised tensors.
+        paced: multiply the learning rate of each tensor's factors by its :func:`spred.nn.metric.pace`.
 
     Returns:
-        For each group of the base: the public group it follows, and whether it follows its weight decay.
+        For each group of the base the public group that it follows, and how.
     """
     by_tensor = {tensor: entry for entry in factored for tensor in entry.place.tensors}
-    routes: list[tuple[int, bool]] = []
-    moved: list[tuple[int, dict[str, Any]]] = []
+    routes: list[Route] = []
+    moved: list[tuple[Route, dict[str, Any]]] = []
     switched_off = False
     for index, group in enumerate(base.param_groups):
         named = list(zip(group["params"], group.get("param_names", group["params"]), strict=True))
         inside = [pair for pair in named if pair[0] in by_tensor]
         outside = [pair for pair in named if pair[0] not in by_tensor]
         switched_off = switched_off or bool(inside and group.get("weight_decay"))
-        if not inside or "weight_decay" not in group:
+        if not inside or not (paced or "weight_decay" in group):
             _fill(group, named, by_tensor)
-            routes.append((index, True))
-        elif outside:
-            twin = {**group, "params": [], "weight_decay": 0.0}
-            _fill(group, outside, by_tensor)
-            _fill(twin, inside, by_tensor)
-            moved.append((index, twin))
-            routes.append((index, True))
-        else:
-            group["weight_decay"] = 0.0
-            _fill(group, inside, by_tensor)
-            routes.append((index, False))
-    for index, twin in moved:
-        base.add_param_group(twin)
-        routes.append((index, False))
+            routes.append(Route(index))
+            continue
+        parts = [(Route(index, decays=False, pace=rate), pairs) for rate, pairs in _by_pace(inside, by_tensor, paced)]
+        if outside:
+            parts.insert(0, (Route(index), outside))
+        for k, (route, pairs) in enumerate(parts):
+            part = group if k == 0 else {**group, "params": []}
+            if not route.decays and "weight_decay" in part:
+                part["weight_decay"] = 0.0
+            _fill(part, pairs, by_tensor)
+            if k == 0:
+                routes.append(route)
+            else:
+                moved.append((route, part))
+    for route, part in moved:
+        base.add_param_group(part)
+        routes.append(route)
     if switched_off:
         warnings.warn(
             "weight_decay is switched off for the penalised tensors, because their L2 must be inside the "
@@ -99,6 +135,23 @@ def install(base: torch.optim.Optimizer, factored: list[Factored]) -> list[tuple
             stacklevel=3,
         )
     return routes
+
+
+def _by_pace(
+    inside: list[tuple[Tensor, Any]], by_tensor: dict[Tensor, Factored], paced: bool
+) -> list[tuple[float, list[tuple[Tensor, Any]]]]:
+    """Return the penalised tensors of a group by the pace of their factors."""
+    if not paced:
+        return [(1.0, inside)]
+    parts: dict[Factored, list[tuple[Tensor, Any]]] = {}
+    for pair in inside:
+        parts.setdefault(by_tensor[pair[0]], []).append(pair)
+    return [(_pace_of(entry), pairs) for entry, pairs in parts.items()]
+
+
+def _pace_of(entry: Factored) -> float:
+    gate, full = entry.factors[0], entry.factors[-1]
+    return pace(entry.scale, len(entry.factors), full.numel() / max(gate.numel(), 1))
 
 
 def _fill(group: dict[str, Any], named: list[tuple[Tensor, Any]], by_tensor: dict[Tensor, Factored]) -> None:

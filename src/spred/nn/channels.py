@@ -22,6 +22,23 @@ Weighted = Any
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
 
+class Constant(nn.Module):
+    """What a branch gives that does not depend on its input: ``bias``, with axes of length 1 after its channels."""
+
+    def __init__(self, values: Tensor) -> None:
+        super().__init__()
+        self.bias = nn.Parameter(values)
+
+    @property
+    def num_features(self) -> int:
+        """Return the number of channels."""
+        return len(self.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the values, whatever ``x`` is."""
+        return self.bias
+
+
 @dataclass(frozen=True, eq=False)
 class Flow:
     """What is known of the channels of one activation.
@@ -42,7 +59,7 @@ class Layer:
     """A module whose weights belong to channels.
 
     Attributes:
-        module: linear, convolution or batch norm.
+        module: linear, convolution, batch norm or :class:`Constant`.
         labels: those of its outputs.
         inputs: what it reads; None where its inputs cannot be cut, and in a layer ``by_channel``.
         by_channel: each output reads the input of the same label and no other (batch norm, depthwise convolution).
@@ -91,8 +108,11 @@ class Ties:
         return label
 
 
-def dead(layers: Sequence[Layer], ties: Ties) -> Tensor:
-    """Return which labels can go (bool): no reader needs them, and no layer is left without outputs."""
+def dead(layers: Sequence[Layer], ties: Ties, multiple: int = 1) -> Tensor:
+    """Return which labels can go (bool): no reader needs them, and no layer is left without outputs.
+
+    With ``multiple``, some that could go stay, so that each layer has a multiple of so many outputs, or all of them.
+    """
     roots = ties.roots()
     kept = torch.zeros(len(roots), dtype=torch.bool)
     kept[roots[ties.kept()]] = True
@@ -100,8 +120,26 @@ def dead(layers: Sequence[Layer], ties: Ties) -> Tensor:
         gone = _unneeded(layers, roots, kept)
         empty = [layer for layer in layers if bool(gone[layer.labels].all())]
         if not empty:
-            return gone
+            return _rounded(gone, layers, roots, multiple)
         kept[roots[empty[0].labels[0]]] = True
+
+
+def _rounded(gone: Tensor, layers: Sequence[Layer], roots: Tensor, multiple: int) -> Tensor:
+    """Return ``gone`` less the labels that stay to make widths multiples.
+
+    What stays only because of that is read with zero weights, or is a constant, so it need not be computed right, and
+    what it reads can still go.
+    """
+    changed = True
+    while changed:
+        changed = False
+        for layer in layers:
+            spare = torch.unique(roots[layer.labels[gone[layer.labels]]])
+            missing = -int((~gone[layer.labels]).sum()) % multiple
+            if missing and len(spare):
+                back = torch.isin(roots, spare[:missing])
+                gone, changed = gone & ~back, True
+    return gone
 
 
 def _unneeded(layers: Sequence[Layer], roots: Tensor, kept: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from spred.core.factors import Factors, merge
 from spred.core.partition import Partition, norms
 from spred.errors import InputError
-from spred.nn.gradients import Buffers, buffers, deep_gradients, pair_gradients
+from spred.nn.gradients import deep_gradients, pair_gradients, scratch
 from spred.nn.groups import Target, factor_dtype, split_exactly
 from spred.nn.metric import saturation
 from spred.nn.places import Place
@@ -50,7 +50,7 @@ class Factored:
     seen: tuple[tuple[int, int], ...] | None = None
     probe: list[Tensor] | None = None
     dead: bool = False
-    _buffers: Buffers | None = field(default=None, init=False, repr=False)
+    _memory: list[Tensor] = field(default_factory=list, init=False, repr=False)
     _samples: list[Tensor] = field(default_factory=list, init=False, repr=False)
 
     @property
@@ -99,11 +99,29 @@ class Factored:
     def write(self) -> None:
         """Put the product of the factors into the tensor."""
         gate, full = self.factors[0], self.factors[-1]
-        if len(self.factors) == 2 and self.place.dtype == full.dtype and not self.place.joined:
+        if len(self.factors) == 2 and self._is_plain():
             torch.mul(self.partition.spread(gate, full), full, out=self.place.tensors[0])
+            full.grad = None  # it may have been in the tensor's own memory
         else:
             self.place.write_(self.product())
         self.agree()
+
+    def _is_plain(self) -> bool:
+        """Return whether the tensor is one, of the factors' dtype."""
+        return self.place.dtype == self.factors[-1].dtype and not self.place.joined
+
+    def _buffers(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Return memory for the gradients of gate and full factor and for the metric.
+
+        From here to :meth:`write` nobody needs the tensor, and so the full factor's gradient lies in it.
+        """
+        gate, full = self.factors
+        lent = self._is_plain() and not self.place.sharded
+        if not self._memory:
+            self._memory = [torch.empty_like(gate), scratch(gate, self.partition, whole=self.place.sharded)]
+            self._memory += [] if lent else [torch.empty_like(full)]
+        of_gate, divisor, *own = self._memory
+        return of_gate, self.place.tensors[0].detach() if lent else own[0], divisor
 
     @torch.no_grad()
     def take_gradient(self, *, metric: bool) -> None:
@@ -119,8 +137,7 @@ class Factored:
         depth, alpha, weights = len(self.factors), self.target.penalty.alpha, self.target.weights
         constant = saturation(self.scale, depth) if metric else None
         if depth == 2:
-            self._buffers = self._buffers or buffers(self.factors)
-            grads = pair_gradients(grad, self.factors, self.partition, alpha * weights, constant, self._buffers)
+            grads = pair_gradients(grad, self.factors, self.partition, alpha * weights, constant, self._buffers())
         else:
             grads = deep_gradients(grad, self.factors, self.partition, alpha, weights, constant)
         for factor, value in zip(self.factors, grads, strict=True):

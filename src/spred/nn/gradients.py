@@ -1,10 +1,14 @@
 """The gradients of the factors, as :mod:`spred.core.factors` defines them, without new memory at each step.
 
+Single weights are taken in blocks of rows, so that the metric needs memory for one block only.
+
 Depth 2 is what runs at every step of most users, so it is written in place; deeper products use the words of ``core``.
 The tests hold both to the same formulas.
 """
 
 from __future__ import annotations
+
+from itertools import repeat
 
 import torch
 from torch import Tensor
@@ -14,16 +18,21 @@ from spred.core.partition import SINGLES, Partition
 from spred.nn.metric import speed
 
 Buffers = tuple[Tensor, Tensor, Tensor]
-"""Gradient of the gate, gradient of the full factor, and the metric."""
+"""Gradient of the gate, gradient of the full factor, and the metric, which may have fewer rows than the gate."""
 
 FAINT = 1e-20
 """A rate below this is not divided by."""
 
+N_BLOCKS, SMALLEST = 16, 2**17
+"""A tensor is cut into so many blocks at most, of no fewer weights than this."""
 
-def buffers(factors: Factors) -> Buffers:
-    """Return the memory that :func:`pair_gradients` writes to."""
-    gate, full = factors
-    return torch.empty_like(gate), torch.empty_like(full), torch.empty_like(gate)
+
+def scratch(gate: Tensor, partition: Partition, *, whole: bool) -> Tensor:
+    """Return memory for the metric: of the whole gate, or of a block of its rows where each weight has a gate."""
+    if whole or partition is not SINGLES or gate.numel() <= SMALLEST:
+        return torch.empty_like(gate)
+    n_blocks = min(N_BLOCKS, gate.numel() // SMALLEST, len(gate))
+    return torch.empty_like(gate[: -(-len(gate) // n_blocks)])
 
 
 def pair_gradients(
@@ -42,8 +51,29 @@ def pair_gradients(
         partition: which coordinates share a gate.
         rate: ``α·ω``, a number or in the gate shape.
         constant: what the metric adds to the speed; None for no metric.
-        out: from :func:`buffers`.
+        out: shaped like gate and full factor, and from :func:`scratch`.
     """
+    *results, divisor = out
+    gate, _ = factors
+    if divisor.shape == gate.shape:
+        return _gradients(grad, factors, partition, rate, constant, out)
+    n_rows = len(divisor)
+    rates = repeat(rate) if isinstance(rate, float) else rate.split(n_rows)
+    blocks = zip(*(tensor.split(n_rows) for tensor in (grad, *factors, *results)), strict=True)
+    for (g, u, w, of_gate, of_full), r in zip(blocks, rates, strict=False):
+        _gradients(g, (u, w), partition, r, constant, (of_gate, of_full, divisor[: len(u)]))
+    return tuple(results)
+
+
+def _gradients(
+    grad: Tensor,
+    factors: Factors,
+    partition: Partition,
+    rate: Tensor | float,
+    constant: float | None,
+    out: Buffers,
+) -> Factors:
+    """Return the same for one block."""
     gate, full = factors
     of_gate, of_full, divisor = out
     if partition is SINGLES and constant is not None and isinstance(rate, float) and rate > FAINT:

@@ -5,6 +5,10 @@ which shrinks with ``v`` itself: small weights hardly move at the dense learning
 that of the loss and that of the penalty alike, by this speed plus a constant gives large weights the dense step, and
 small ones a step in proportion to their size. A positive number that multiplies a gradient changes how fast one gets
 somewhere, not where: the stationary points stay those of the penalised loss.
+
+Adam and its kin undo any such division, because they divide by a size of their own: each factor moves by about the
+learning rate, and the product by ``Σ_k Π_{j≠k} |f_j|`` times that, ``2√|v|`` at depth 2. For them the learning rate of
+each tensor's factors is divided by this number at the typical weight, so that it keeps the pace of the dense model.
 """
 
 from __future__ import annotations
@@ -19,6 +23,17 @@ from spred.core.partition import Partition
 from spred.errors import InputError
 
 Metric = bool | Literal["auto"]
+
+ADAPTIVE = (
+    torch.optim.Adagrad,
+    torch.optim.Adam,
+    torch.optim.Adamax,
+    torch.optim.AdamW,
+    torch.optim.NAdam,
+    torch.optim.RAdam,
+    torch.optim.RMSprop,
+)
+"""Optimisers whose step does not depend on the scale of the gradients."""
 
 
 def speed(factors: Factors, partition: Partition) -> Tensor:
@@ -42,11 +57,20 @@ def saturation(scale: float, depth: int) -> float:
     return depth * scale ** (2.0 - 2.0 / depth)
 
 
-def wants_metric(base: torch.optim.Optimizer, metric: Metric) -> bool:
-    """Return whether the steps of ``base`` go through the metric.
+def pace(scale: float, depth: int, size: float = 1.0) -> float:
+    """Return what an adaptive optimiser's learning rate is multiplied by for the factors of a tensor.
 
-    ``"auto"`` is yes for SGD. Adaptive optimisers divide by a size of their own, which cancels most of it; LBFGS must
-    see the plain gradient, because it builds its curvature from it.
+    It is ``1/(scale^{1−1/D}·(1 + (D−1)/√size))``, for groups of ``size`` weights and typical norm ``scale``: a typical
+    weight of a balanced group then moves by the learning rate itself, as in the dense model.
+    """
+    return 1.0 / (scale ** (1.0 - 1.0 / depth) * (1.0 + (depth - 1) / size**0.5))
+
+
+def wants_metric(base: torch.optim.Optimizer, metric: Metric) -> bool:
+    """Return whether the gradients of ``base`` go through the metric.
+
+    ``"auto"`` is yes for SGD. Adaptive optimisers undo it, and get :func:`pace` instead; LBFGS must see the plain
+    gradient, because it builds its curvature from it.
 
     Raises:
         InputError: something else than a bool or ``"auto"``; True for LBFGS.
@@ -55,4 +79,11 @@ def wants_metric(base: torch.optim.Optimizer, metric: Metric) -> bool:
         raise InputError(f"metric is {metric!r}; give True, False or 'auto'")
     if metric is True and isinstance(base, torch.optim.LBFGS):
         raise InputError("LBFGS needs plain gradients; leave metric at 'auto' for it")
+    if isinstance(base, ADAPTIVE):
+        return False
     return isinstance(base, torch.optim.SGD) if metric == "auto" else bool(metric)
+
+
+def wants_pace(base: torch.optim.Optimizer, metric: Metric) -> bool:
+    """Return whether the learning rates of the factors are paced: for adaptive optimisers, unless metric is False."""
+    return metric is not False and isinstance(base, ADAPTIVE)

@@ -18,10 +18,10 @@ from torch import Tensor
 from spred.core.factors import quadratic_penalty
 from spred.errors import InputError, StateError
 from spred.nn import watch
-from spred.nn.base import adopt_state, check_members, check_shapes, clear_moments, copy_options, install, names
+from spred.nn.base import Route, adopt_state, check_members, check_shapes, clear_moments, install, names
 from spred.nn.factored import Factored, factorise, follow, imbalance_of
 from spred.nn.groups import L1, targets, zero_groups_
-from spred.nn.metric import Metric, wants_metric
+from spred.nn.metric import Metric, wants_metric, wants_pace
 from spred.nn.reopen import Reopening, open_groups_
 from spred.nn.sharding import count, equal, whole
 from spred.nn.steer import steering
@@ -46,8 +46,9 @@ class SpredOptimizer(torch.optim.Optimizer):
         penalties: :class:`~spred.nn.groups.L1`, :class:`~spred.nn.groups.GroupL1`, or several. Move the model
             to its device first. Their ``alpha`` may be changed between steps.
         balanced: split as in :func:`spred.core.factors.split`.
-        metric: divide the factors' gradients by the saturating metric of :mod:`spred.nn.metric`, so that the dense
-            model's learning rate works. ``"auto"`` does it for SGD, where it helps.
+        metric: let the dense model's learning rate work (:mod:`spred.nn.metric`): for SGD, ``"auto"`` divides the
+            factors' gradients by the saturating metric; for Adam and its kin it gives each tensor's factors a learning
+            rate in the pace of the dense weights. Other optimisers take the metric with True.
         reopen: while the learning rate is at least half of the largest so far, weights at zero whose mean gradient
             exceeds alpha are opened again (:mod:`spred.nn.reopen`). It takes one more copy of each tensor in that
             time. Never for LBFGS, which sees no noise.
@@ -91,7 +92,7 @@ class SpredOptimizer(torch.optim.Optimizer):
             )
         listed = targets(penalties)
         check_members(base, listed)
-        self._routes: list[tuple[int, bool]] = []  # empty while Optimizer.__init__ adds the public groups
+        self._routes: list[Route] = []  # empty while Optimizer.__init__ adds the public groups
         super().__init__([dict(group) for group in base.param_groups], dict(base.defaults))
         self.base = base
         self.balanced = balanced
@@ -109,7 +110,7 @@ class SpredOptimizer(torch.optim.Optimizer):
         check_shapes(base, self.factored)
         for entry in self.factored:
             adopt_state(base, entry)
-        self._routes = install(base, self.factored)
+        self._routes = install(base, self.factored, paced=wants_pace(base, metric))
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
@@ -123,13 +124,11 @@ class SpredOptimizer(torch.optim.Optimizer):
         """
         self._send_options()
         self._take_writes()
-        if closure is None:
-            self._pull_gradients()
-            loss = self.base.step()
-        else:
-            loss = self.base.step(self._penalised(closure))
+        try:
+            loss = self._step_base(closure)
+        finally:
+            self._write_products()  # till here the tensors may hold gradients of factors
         self._reopen()
-        self._write_products()
         self._fetch_options()
         self.n_steps += 1
         if self.n_steps % watch.EVERY == 0:
@@ -196,7 +195,7 @@ class SpredOptimizer(torch.optim.Optimizer):
         super().add_param_group(param_group)
         if self._routes:
             self.base.add_param_group(dict(self.param_groups[-1]))
-            self._routes.append((len(self.param_groups) - 1, True))
+            self._routes.append(Route(len(self.param_groups) - 1))
 
     def state_dict(self) -> dict[str, Any]:
         """Return everything needed to go on bit for bit: tensors and plain Python values only."""
@@ -239,6 +238,13 @@ class SpredOptimizer(torch.optim.Optimizer):
         penalties = ", ".join(repr(penalty) for penalty in self.penalties)
         return f"{type(self).__name__} of {type(self.base).__name__} with {penalties}\n{super().__repr__()}"
 
+    def _step_base(self, closure: Callable[[], Any] | None) -> Any:
+        """Let the base step on the factors' gradients."""
+        if closure is not None:
+            return self.base.step(self._penalised(closure))
+        self._pull_gradients()
+        return self.base.step()
+
     def _penalised(self, closure: Callable[[], Any]) -> Callable[[], Any]:
         """Wrap a user's closure for the base: factors in, penalised loss out."""
 
@@ -266,6 +272,7 @@ class SpredOptimizer(torch.optim.Optimizer):
         if count(groups):
             with self._rewriting(entry, groups):
                 open_groups_(entry, groups, mean)
+            entry.write()
 
     def _steer(self) -> None:
         """Let alpha follow the target density, and settle what it has left over."""
@@ -277,7 +284,6 @@ class SpredOptimizer(torch.optim.Optimizer):
             self.close(entry, groups)
         for opening in openings:
             self._open(*opening)
-            opening[0].write()
 
     def _take_writes(self) -> None:
         """Split again what torch's version counters say was written; comparing every value would cost a step more."""
@@ -324,13 +330,13 @@ class SpredOptimizer(torch.optim.Optimizer):
 
     def _send_options(self) -> None:
         """Bring lr, momentum and the rest from the public groups to the base's."""
-        for (source, decays), group in zip(self._routes, self.base.param_groups, strict=True):
-            copy_options(self.param_groups[source], group, decays=decays)
+        for route, group in zip(self._routes, self.base.param_groups, strict=True):
+            route.send(self.param_groups, group)
 
     def _fetch_options(self) -> None:
-        """Bring back what a base optimiser changes in its own groups (a few adapt their lr)."""
-        for (source, decays), group in zip(self._routes, self.base.param_groups, strict=True):
-            copy_options(group, self.param_groups[source], decays=decays)
+        """Bring back what a base optimiser changes in its own groups."""
+        for route, group in zip(self._routes, self.base.param_groups, strict=True):
+            route.fetch(group, self.param_groups)
 
 
 def _check_state(state_dict: dict[str, Any], opt: SpredOptimizer) -> None:

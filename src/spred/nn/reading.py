@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.fx import Node
 from torch.fx.node import map_arg
 
-from spred.nn.channels import CONVOLUTIONS, Flow, Layer, Ties, Weighted, kernels, padded, weighted
+from spred.nn.channels import CONVOLUTIONS, Constant, Flow, Layer, Ties, Weighted, kernels, padded, weighted
 
 Operation = Any
 """A ``torch.fx.Node``, whose arguments are typed too widely to be of use."""
@@ -48,24 +48,32 @@ MOVES = (
 """Numbers change their places and nothing else."""
 
 
-def read(program: torch.export.ExportedProgram, model: nn.Module) -> tuple[list[Layer], Ties]:
-    """Return the layers of ``model`` whose channels can be told apart, and which labels go together.
+def read(program: torch.export.ExportedProgram, model: nn.Module) -> Reader:
+    """Return what can be read of a model: its layers whose channels can be told apart, and which labels go together.
 
     Args:
         program: ``torch.export.export(model, …)``, the model in evaluation mode.
         model: the same model.
     """
-    reader = _Reader(program, model)
+    reader = Reader(program, model)
     for node in program.graph.nodes:
-        if node.op == "call_function":
+        if node.op == "placeholder":
+            reader.start(node)
+        elif node.op == "call_function":
             reader.follow(node)
         elif node.op == "output":
             reader.keep(node)
-    return reader.layers, reader.ties
+    return reader
 
 
-class _Reader:
-    """What has been read so far."""
+class Reader:
+    """What has been read so far.
+
+    Attributes:
+        layers: the layers whose channels can be told apart.
+        ties: which labels go together.
+        flows: what is known of the result of each operation.
+    """
 
     def __init__(self, program: torch.export.ExportedProgram, model: nn.Module) -> None:
         signature = program.graph_signature
@@ -75,6 +83,15 @@ class _Reader:
         self.flows: dict[Any, Flow] = {}
         self.layers: list[Layer] = []
         self.ties = Ties()
+
+    def start(self, node: Operation) -> None:
+        """Take in what a :class:`~spred.nn.channels.Constant` gives."""
+        path = self.names.get(node.name, "").rpartition(".")[0]
+        module = self.model.get_submodule(path)
+        if isinstance(module, Constant):
+            labels = self.ties.new(len(module.bias))
+            self.layers.append(Layer(module, labels))
+            self.flows[node] = Flow(0, labels, module.bias.detach().double().flatten().cpu())
 
     def follow(self, node: Operation) -> None:
         """Follow one operation, for instance ``aten.relu_.default``."""
@@ -103,7 +120,7 @@ class _Reader:
         return module if self.homes[id(module.weight)] == 1 else None
 
 
-def _matrix(reader: _Reader, node: Operation) -> Flow | None:
+def _matrix(reader: Reader, node: Operation) -> Flow | None:
     """Follow a linear layer or a convolution, which makes new channels."""
     source, weight = node.args[:2]
     module, inputs = reader.owner(weight), reader.flows.get(source)
@@ -129,7 +146,7 @@ def _constant_outputs(module: Weighted, inputs: Flow | None) -> Tensor:
     return values.masked_fill(reads[:, useless].any(dim=1), UNKNOWN)
 
 
-def _depthwise(reader: _Reader, module: Weighted, inputs: Flow) -> Flow | None:
+def _depthwise(reader: Reader, module: Weighted, inputs: Flow) -> Flow | None:
     """Follow a convolution of each channel by itself; other grouped convolutions keep their channels."""
     if not module.groups == module.in_channels == module.out_channels:
         return None
@@ -142,7 +159,7 @@ def _depthwise(reader: _Reader, module: Weighted, inputs: Flow) -> Flow | None:
     return replace(inputs, constants=(constants * total).masked_fill(closed, 0.0) + _bias(module))
 
 
-def _batch_norm(reader: _Reader, node: Operation) -> Flow | None:
+def _batch_norm(reader: Reader, node: Operation) -> Flow | None:
     """Follow a batch norm in evaluation mode: each channel gets a factor and an offset."""
     source, weight, training = node.args[0], node.args[1], node.args[5]
     inputs, module = reader.flows.get(source), reader.owner(weight)
@@ -156,7 +173,7 @@ def _batch_norm(reader: _Reader, node: Operation) -> Flow | None:
     return replace(inputs, constants=scaled.masked_fill(gain == 0, 0.0) + _bias(module))
 
 
-def _pointwise(reader: _Reader, node: Operation) -> Flow | None:
+def _pointwise(reader: Reader, node: Operation) -> Flow | None:
     """Follow an operation on each number: on constants it is done."""
     flow = reader.flows.get(node.args[0])
     if flow is None or len(node.all_input_nodes) > 1:
@@ -165,7 +182,7 @@ def _pointwise(reader: _Reader, node: Operation) -> Flow | None:
     return replace(flow, constants=values.masked_fill(flow.constants.isnan(), UNKNOWN))
 
 
-def _binary(reader: _Reader, node: Operation) -> Flow | None:
+def _binary(reader: Reader, node: Operation) -> Flow | None:
     """Follow a sum or a product: channels of two activations are tied, pair by pair."""
     left, right = node.args[:2]
     flows = [reader.flows[side] for side in (left, right) if isinstance(side, Node) and side in reader.flows]
@@ -191,7 +208,7 @@ def _binary(reader: _Reader, node: Operation) -> Flow | None:
     return replace(here, constants=torch.full_like(here.constants, UNKNOWN))
 
 
-def _pool(reader: _Reader, node: Operation) -> Flow | None:
+def _pool(reader: Reader, node: Operation) -> Flow | None:
     """Follow a pooling operation; zeros around an average change constants."""
     flow = reader.flows.get(node.args[0])
     if flow is None or flow.axis != 1 or len(_shape(node)) < 3:
@@ -200,7 +217,7 @@ def _pool(reader: _Reader, node: Operation) -> Flow | None:
     return replace(flow, constants=flow.constants.masked_fill(flow.constants != 0, UNKNOWN)) if mixes else flow
 
 
-def _mean(reader: _Reader, node: Operation) -> Flow | None:
+def _mean(reader: Reader, node: Operation) -> Flow | None:
     """Follow an average over other axes than that of the channels."""
     flow = reader.flows.get(node.args[0])
     dims = node.args[1] if len(node.args) > 1 else None
@@ -214,7 +231,7 @@ def _mean(reader: _Reader, node: Operation) -> Flow | None:
     return flow if keeps else replace(flow, axis=flow.axis - sum(dim < flow.axis for dim in averaged))
 
 
-def _move(reader: _Reader, node: Operation) -> Flow | None:
+def _move(reader: Reader, node: Operation) -> Flow | None:
     """Follow numbers to new places: move the positions of the channels, and see where they are."""
     sources = node.all_input_nodes
     if not sources or any(source not in reader.flows for source in sources):
@@ -261,7 +278,7 @@ def _shape(node: Operation) -> tuple[int, ...]:
     return tuple(node.meta["val"].shape)
 
 
-Rule = Callable[[_Reader, Operation], Flow | None]
+Rule = Callable[[Reader, Operation], Flow | None]
 
 RULES: dict[str, Rule] = {
     **dict.fromkeys(["linear", "conv1d", "conv2d", "conv3d"], _matrix),

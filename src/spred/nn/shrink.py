@@ -2,7 +2,7 @@
 
 Zeros alone make a file smaller and a network no faster. Here whole channels are cut out of the weights, so that what is
 left is a smaller model of the same modules, with the same outputs. :mod:`spred.nn.channels` says which channels can go,
-:mod:`spred.nn.heads` which heads.
+:mod:`spred.nn.heads` which heads, :mod:`spred.nn.branches` which ways around a residual connection.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from spred.errors import InputError, StateError
-from spred.nn.channels import CONVOLUTIONS, Layer, Weighted, carrier_of, dead
+from spred.nn.branches import drop_branches
+from spred.nn.channels import CONVOLUTIONS, Constant, Layer, Weighted, carrier_of, dead
 from spred.nn.heads import shrink_heads
 from spred.nn.modules import products
 from spred.nn.reading import read
@@ -25,25 +26,30 @@ TOLERANCE = 1e-5
 
 
 @torch.no_grad()
-def shrink(model: nn.Module, example_input: Any) -> nn.Module:
+def shrink(model: nn.Module, example_input: Any, *, multiple: int = 1) -> nn.Module:
     """Return a smaller plain model with the same outputs: dead neurons, filters, input channels and heads are cut out.
 
     A channel goes if all that read it have zero weights on it, or if its own weights are zero, so that it is a
     constant, which then moves into the biases that follow. Channels that meet in a residual sum go when they can on
-    every side. An attention head goes if its values or its share of the output projection are zero. The outputs are
-    those in evaluation mode, and are compared on ``example_input`` before the model is returned.
+    every side. An attention head goes if its values or its share of the output projection are zero. A branch that adds
+    a constant goes as a whole. The outputs are those in evaluation mode, and are compared on ``example_input`` before
+    the model is returned.
 
     Args:
         model: a model with exact zeros (:func:`spred.finalize`); it is not changed. Shared weights and operations
             that are not known (:mod:`spred.nn.reading`) keep their channels.
         example_input: what ``model`` is called with: a tensor, a tuple of arguments or a dict of named ones.
+        multiple: layers are left with a multiple of so many channels, or with all they had: 8 suits the vector units
+            of most processors. Heads are not counted in channels and are not rounded.
 
     Returns:
-        A copy, with fewer channels in linear layers, convolutions and batch norms, and
-        :class:`~spred.nn.heads.Attention` in the place of attention that lost heads. It needs a new optimiser.
+        A copy, with fewer channels in linear layers, convolutions and batch norms, with
+        :class:`~spred.nn.heads.Attention` in the place of attention that lost heads, and with
+        :class:`~spred.nn.channels.Constant` and ``nn.Identity`` in the place of branches. It needs a new optimiser.
 
     Raises:
         StateError: the model is still under :func:`spred.parametrize`.
+        InputError: ``multiple`` is not a positive integer.
         InputError: ``torch.export`` cannot follow the model; or its code has sizes written in numbers, so that a
             smaller one cannot run.
 
@@ -53,6 +59,8 @@ def shrink(model: nn.Module, example_input: Any) -> nn.Module:
     >>> shrink(model, torch.ones(1, 4))[0]
     Linear(in_features=4, out_features=3, bias=True)
     """
+    if multiple < 1:
+        raise InputError(f"multiple is {multiple}; give a positive integer, such as 8")
     if next(products(model), None) is not None:
         raise StateError("the weights are still products; call spred.fold(model) before spred.shrink")
     args, kwargs = _call(example_input)
@@ -60,9 +68,12 @@ def shrink(model: nn.Module, example_input: Any) -> nn.Module:
     modes = {name: module.training for name, module in model.named_modules()}
     expected = deepcopy(small)(*args, **kwargs)
     small = shrink_heads(small, args, kwargs)
-    layers, ties = read(_program(small, args, kwargs), small)
-    gone = dead(layers, ties)
-    for layer in layers:
+    program = _program(small, args, kwargs)
+    if drop_branches(read(program, small), program.graph):
+        program = _program(small, args, kwargs)
+    reader = read(program, small)
+    gone = dead(reader.layers, reader.ties, multiple)
+    for layer in reader.layers:
         _cut(layer, gone)
     _compare(small, args, kwargs, expected)
     for name, module in small.named_modules():
@@ -104,7 +115,7 @@ def _cut(layer: Layer, gone: Tensor) -> None:
         module.out_channels = n_kept
         if layer.by_channel:
             module.in_channels = module.groups = n_kept
-    else:
+    elif not isinstance(module, Constant):
         module.num_features = n_kept
 
 

@@ -1,0 +1,23 @@
+"""What a penalised run holds in memory beyond the dense run, counted by the benchmark's own command."""
+
+import pytest
+from networks.copies import BASES, beyond_dense
+
+MOMENTS = {"SGD, momentum": 1, "Adam": 2}
+
+SLACK = 0.1
+"""For masks, probes and the metric of one block."""
+
+
+@pytest.mark.parametrize("base", BASES)
+@pytest.mark.parametrize("reopen", [False, True])
+def test_single_weights_take_two_factors_their_moments_and_one_gradient(base, reopen):
+    limit = 2 + MOMENTS[base] + 1 + reopen  # the dense run has one set of moments itself
+    assert limit - SLACK < beyond_dense(base, "L1", reopen=reopen) < limit + SLACK
+
+
+@pytest.mark.parametrize("base", BASES)
+@pytest.mark.parametrize("reopen", [False, True])
+def test_groups_take_one_copy_and_their_gates(base, reopen):
+    limit = 1 + reopen
+    assert limit - SLACK < beyond_dense(base, "rows", reopen=reopen) < limit + SLACK
