@@ -15,9 +15,12 @@ SUITES = {
     "memory": "memory:main",
     "selection": "selection.suite:main",
     "selection-paths": "selection.paths:main",
+    "compress": "compress:main",
+    "deployment": "deployment:main",
     "torch": "training:frontier",
     "torch-steps": "training:step_times",
     "torch-exactness": "training:exactness",
+    "torch-memory": "training:copies",
 }
 """``module:function(arguments)``, imported when asked for, so that linear models wait for no torch."""
 
