@@ -1,6 +1,7 @@
 """Time spred against its peers on paths of linear models, all in one run, all judged by one gap function.
 
     scripts/bench linear [--data NAME ...] [--work NAME ...] [--solvers NAME ...] [--limit SECONDS] [--full] [--quick]
+                        [--update]
 
 spred is asked for its goal, far above what its peers have to reach (``works.py``); for the plot it is asked for other
 gaps too, where that is quick. A peer climbs its ladder of tolerances, loose to tight, until it reaches the peers' goal;
@@ -8,7 +9,7 @@ that tolerance counts. One that takes twice the time in which another has reache
 runs are repeated, solvers taking turns, and the median counts.
 
 A whole run writes ``results/linear.json`` and the plot of gap against time beside it; a part of it,
-``results/linear-part.json``.
+``results/linear-part.json``, or with ``--update`` its rows in the place of those that ``linear.json`` has.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from datasets import DATASETS
 from measure import Effort, Row, measure
 from plot import draw
 from problem import Problem
-from record import RESULTS, machine, write
+from record import RESULTS, machine, read, write
 from solvers import OURS, SOLVERS
 from solvers.process import Solver, SolverError
 from works import PEER_GAP, WORKS, make_problem
@@ -89,6 +90,14 @@ def summary(rows: list[Row]) -> list[dict]:
     return lines
 
 
+def updated(rows: list[Row]) -> list[Row]:
+    """Return the rows of ``results/linear.json``, those of ``rows`` in their place: a work of a set is one run."""
+    new = {(row.data, row.work) for row in rows}
+    old = [Row.of_record(record) for record in read("linear")["rows"]]
+    merged = [row for row in old if (row.data, row.work) not in new] + rows
+    return sorted(merged, key=lambda row: (list(DATASETS).index(row.data), list(WORKS).index(row.work)))
+
+
 def main(arguments: list[str]) -> None:
     """Parse the command line, run, write JSON and the plot."""
     parser = argparse.ArgumentParser("scripts/bench linear", description=__doc__.split("\n")[0])
@@ -98,6 +107,7 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--limit", type=float, default=60.0, help="seconds at which a run is stopped")
     parser.add_argument("--full", action="store_true", help="every ladder to its end, however slow")
     parser.add_argument("--quick", action="store_true", help="20 alphas down to a fifth, to see that all works")
+    parser.add_argument("--update", action="store_true", help="of results/linear.json keep the works not measured now")
     given = parser.parse_args(arguments)
     effort = Effort(given.limit, given.full, *((20, 0.2) if given.quick else ()))
     rows: list[Row] = []
@@ -108,8 +118,10 @@ def main(arguments: list[str]) -> None:
             rows += measure(solvers, name, problem, effort)
             show([row for row in rows if (row.data, row.work) == (name, problem.work)])
         versions = {solver.name: solver.about()["version"] for solver in solvers if solver.name != OURS}
-    whole = given == parser.parse_args(["--limit", str(given.limit)] + ["--full"] * given.full)
-    seeds = {name: DATASETS[name].seed for name in given.data}
+    if given.update:
+        rows = updated(rows)
+    whole = given.update or given == parser.parse_args(["--limit", str(given.limit)] + ["--full"] * given.full)
+    seeds = {name: DATASETS[name].seed for name in DATASETS if any(row.data == name for row in rows)}
     content = {"machine": machine(**versions), "alphas": effort.n_alphas, "seeds": seeds, "summary": summary(rows)}
     name = "linear" if whole else "linear-part"
     write(name, content | {"rows": [row.as_record() for row in rows]})

@@ -50,6 +50,13 @@ class Row:
         ladder = [[value if isfinite(value) else None for value in rung] for rung in self.ladder]
         return asdict(self) | {"ladder": ladder, "seconds": self.seconds if self.runs else None}
 
+    @classmethod
+    def of_record(cls, record: dict) -> Row:
+        """Return the row of a record."""
+        ladder = [tuple(inf if value is None else value for value in rung) for rung in record["ladder"]]
+        facts = {key: value for key, value in record.items() if key != "seconds"}
+        return cls(**facts | {"ladder": ladder, "shape": tuple(record["shape"])})
+
 
 @dataclass(frozen=True)
 class Effort:

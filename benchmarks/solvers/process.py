@@ -23,6 +23,9 @@ START = 120.0
 REST = 0.3
 """Seconds of quiet before a run: threads of the solver before may still spin, which would cost the next one."""
 
+SHORT = 0.5
+"""Seconds under which a run is made twice and the second counts: the first finds the caches full of another's work."""
+
 
 class SolverError(Exception):
     """A solver is missing, failed, or took too long; the message says which."""
@@ -50,7 +53,7 @@ class Solver:
         return self._about
 
     def solve(self, folder: Path, tol: float, limit: float) -> tuple[np.ndarray, float]:
-        """Return the coefficients of the problem in ``folder``, flat, and the seconds that they took.
+        """Return the coefficients of the problem in ``folder``, flat, and the seconds that they took, caches warm.
 
         Raises:
             SolverError: it failed, or took longer than ``limit`` seconds.
@@ -62,6 +65,8 @@ class Solver:
             self._loaded = folder
         time.sleep(REST)
         seconds = float(self._ask(f"solve {tol!r}", limit))
+        if seconds < SHORT:
+            seconds = float(self._ask(f"solve {tol!r}", limit))
         return np.fromfile(folder / "coefs"), seconds
 
     def close(self) -> None:

@@ -37,6 +37,21 @@ def test_fewer_rows_have_the_same_minimum(flaw: str, options: dict) -> None:
         assert few.intercept == pytest.approx(many.intercept)
 
 
+@pytest.mark.parametrize(("flaw", "groups"), [("constant", None), ("constant", np.arange(8) // 2), ("tiny", None)])
+def test_free_columns_without_size_or_of_another_scale_are_certified(flaw: str, groups: np.ndarray | None) -> None:
+    X, y = data(200, 8, flaw)
+    if flaw == "tiny":
+        X[:, 2] = 1e-9 * X[:, 0] + 1e-9 * np.random.default_rng(2).standard_normal(200)
+        y = y + 3e9 * X[:, 2]
+    weights = np.r_[1.0, 1.0, 0.0, 0.0, 1.0, 1.0, 1.0, 1.0] if groups is None else np.array([1.0, 0.0, 1.0, 1.0])
+    few = spred.solve(X, y, alpha=0.2, penalty_weights=weights, feature_groups=groups)
+    assert few.gap <= 1e-9
+    rest = y - X @ few.coef - few.intercept
+    free = (X - X.mean(axis=0))[:, 2:4]
+    slopes = free.T @ rest / np.maximum(np.linalg.norm(free, axis=0), 1e-300) / np.linalg.norm(rest)
+    assert np.abs(slopes[free.std(axis=0) > 1e-12]).max() <= 1e-6
+
+
 def test_the_objective_and_the_gap_are_those_of_the_problem_asked() -> None:
     X, y = data(300, 5, "")
     solution = spred.solve(X, y, alpha=0.3)

@@ -32,15 +32,20 @@ class Design:
         s: sample weights ``(n,)`` with sum 1; means and scales are weighted.
         center: subtract each column's mean (right when there is an intercept).
         scale: divide by each column's standard deviation; constant columns are left alone.
+
+    Attributes:
+        finite: whether the means are finite; if not, there may be NaN or infinity, and nothing else here is of use.
     """
 
     def __init__(self, X: np.ndarray | sparse.spmatrix, s: np.ndarray, *, center: bool, scale: bool) -> None:
         self.sparse = bool(sparse.issparse(X))
         self.X: Any = sparse.csc_array(X) if self.sparse else _settled(np.asarray(X))
         self.n, self.p = self.X.shape
-        mean = self._product(s)
+        with np.errstate(over="ignore", invalid="ignore"):
+            mean = self._product(s)
+        self.finite = bool(np.isfinite(mean).all())
         self.mean = mean if center else np.zeros(self.p)
-        self.scale = self._deviations(s, mean) if scale else np.ones(self.p)
+        self.scale = self._deviations(s, mean) if scale and self.finite else np.ones(self.p)
 
     def columns(self, features: np.ndarray) -> np.ndarray:
         """Return the columns ``features``, centred and scaled, ``(n, len(features))``, written out in float64."""
@@ -91,7 +96,7 @@ class Design:
     def _product(self, theta: np.ndarray) -> np.ndarray:
         """Return ``Xᵀθ`` of the matrix as given, in float64."""
         if self.sparse or (self.X.dtype == np.float64 and (self.X.flags.f_contiguous or self.X.flags.c_contiguous)):
-            if theta.size > self.n or self.sparse or not self.X.flags.f_contiguous:
+            if theta.size != self.n or self.sparse or not self.X.flags.f_contiguous:
                 return np.asarray(self.X.T @ theta)
             # SciPy's BLAS has all threads where NumPy's has one (see ``path``).
             return dgemv(1.0, self.X, theta.reshape(-1), trans=1).reshape(-1, *theta.shape[1:])

@@ -6,7 +6,6 @@ import time
 import warnings
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -209,8 +208,9 @@ def solve_of(problem: Problem, alpha: float, limits: Limits) -> Solution:
     """Return the solution of a :class:`Problem`; what :func:`solve` and the estimators call."""
     began = time.perf_counter()
     _check_alphas([alpha])
-    work = reduced(problem)
     with _blas_threads(problem):
+        work = reduced(problem)
+    with _blas_threads(work.problem):
         state, null_objective = _null(work, limits)
         walk = _walk(work.problem, state, null_objective)
         # Halving alpha on the way down keeps every Newton model close to the truth.
@@ -245,8 +245,9 @@ def path_of(
     limits = limits or Limits()
     outcomes: list[Outcome] = []
     explained: list[float] = []
-    work = reduced(problem)
     with _blas_threads(problem):
+        work = reduced(problem)
+    with _blas_threads(work.problem):
         state, null_objective = _null(work, limits)
         walk = _walk(work.problem, state, null_objective)
         grid = _grid(state.alpha, n_alphas, eps) if alphas is None else _check_alphas(alphas)
@@ -310,9 +311,7 @@ def _explained(work: Reduced, outcome: Outcome, null_objective: float) -> float:
 
 def _raised(certificate: Certificate, constant: float) -> Certificate:
     """Certificate of the problem that was asked: its objectives differ by a constant, its gap does not."""
-    if constant == 0:
-        return certificate
-    return replace(certificate, primal=certificate.primal + constant, dual=certificate.dual + constant)
+    return Certificate(certificate.gap, certificate.kkt, certificate.primal + constant, certificate.dual + constant)
 
 
 def _original(problem: Problem, work: Reduced, model: Model) -> Model:

@@ -173,7 +173,7 @@ def make_problem(
         InputError: with the first thing that is wrong.
     """
     kind = get_loss(loss)
-    matrix = _matrix(X, getattr(X, "columns", None) if names is None else names)
+    matrix = _matrix(X)
     n, p = matrix.shape
     s = _weights(sample_weight, n)
     target, added = read_target(kind, y, n), read_offset(offset, n)
@@ -193,9 +193,13 @@ def make_problem(
     if not 0 < l1_ratio <= 1:
         raise InputError(f"l1_ratio is {l1_ratio}; give a number above 0 and at most 1")
     groups = _groups(p, k, penalty_weights, feature_groups, rows)
+    design = Design(matrix, s, center=fit_intercept, scale=standardize)
+    if not design.finite:
+        check_finite(matrix, getattr(X, "columns", None) if names is None else names)
+        raise InputError("X has sums beyond the range of float64; divide its columns by their scale")
     return Problem(
         loss=kind,
-        design=Design(matrix, s, center=fit_intercept, scale=standardize),
+        design=design,
         y=target,
         s=s,
         groups=groups,
@@ -207,7 +211,7 @@ def make_problem(
     )
 
 
-def _matrix(X: Any, names: Any) -> np.ndarray | sparse.csc_array:
+def _matrix(X: Any) -> np.ndarray | sparse.csc_array:
     """Return ``X`` as numbers; float32 and float64 arrays, memory maps too, are left as they are."""
     try:
         matrix = sparse.csc_array(X, dtype=np.float64) if sparse.issparse(X) else np.asarray(X)
@@ -219,7 +223,6 @@ def _matrix(X: Any, names: Any) -> np.ndarray | sparse.csc_array:
         raise InputError(f"X has {matrix.ndim} dimension(s); give a table (n samples, p features)")
     if 0 in matrix.shape:
         raise InputError(f"X is empty, shape {matrix.shape}; give at least one sample and one feature")
-    check_finite(matrix, names)
     return matrix
 
 

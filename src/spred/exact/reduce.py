@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.linalg import solve_triangular
+from scipy.linalg.blas import dsyrk
 from scipy.linalg.lapack import dpotrf
 
 from spred.exact.design import Design
@@ -63,7 +64,11 @@ def _fewer_rows(problem: Problem, intercept: np.ndarray) -> Reduced:
     y, s = problem.y, problem.s
     gram = _gram(problem.design, s)
     cross = problem.design.correlate(s * y)
-    R, target = _root(gram, cross)
+    sizes, floor = np.sqrt(np.diagonal(gram)), 1e-13 * np.abs(problem.design.mean / problem.design.scale)
+    sizes[sizes <= floor] = 0.0  # what is left of a constant column is rounding
+    unit = np.where(sizes > 0, 1.0 / np.maximum(sizes, 1e-300), 0.0)
+    R, target = _root(unit[:, None] * gram * unit, unit * cross)
+    R *= sizes
     weight = np.full(len(R), 1.0 / len(R))
     grown = np.sqrt(len(R))
     smaller = replace(
@@ -83,15 +88,21 @@ def _gram(design: Design, s: np.ndarray) -> np.ndarray:
     """
     X, outer = design.X, np.outer(design.mean, design.mean)
     if np.ptp(s) == 0 and X.dtype == np.float64:
-        raw = X.T @ X / design.n
+        raw = _squared(X) / design.n
         if (np.diagonal(raw) >= SAFE * np.diagonal(outer)).all():
             return (raw - outer) / np.outer(design.scale, design.scale)
     gram = np.zeros((design.p, design.p))
     for start in range(0, design.n, BLOCK):
         part = slice(start, start + BLOCK)
         rows = (X[part] - design.mean) / design.scale * np.sqrt(s[part])[:, None]
-        gram += rows.T @ rows
+        gram += _squared(rows)
     return gram
+
+
+def _squared(X: np.ndarray) -> np.ndarray:
+    """Return ``XᵀX``, by SciPy's BLAS: threads of NumPy's would still spin while SciPy's factorise it."""
+    half = dsyrk(1.0, X, trans=1) if X.flags.f_contiguous else dsyrk(1.0, X.T)
+    return half + np.triu(half, 1).T
 
 
 def _root(gram: np.ndarray, cross: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
