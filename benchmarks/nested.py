@@ -7,8 +7,8 @@ spred: 50 alphas, inner folds at a gap of 1e-4, refits at 1e-9, the alpha of lea
 fold. Outer folds are the same and inner ones as many; each repeat draws them anew, and each has its own time.
 
 liblinear's default tolerance stops long before the minimum of its objective, at many times as many features: an early
-stop that acts like a ridge. So there is a row in which it has converged further, and one in which spred may have a
-ridge: the inner folds choose among three ratios of L1.
+stop that acts like a ridge. So there is a row in which it has converged further, and two in which spred has a ridge: at
+one ratio of L1, and at the one of three that the inner folds choose.
 """
 
 from __future__ import annotations
@@ -77,6 +77,7 @@ def _loss(y: np.ndarray, probabilities: np.ndarray) -> float:
 
 CONTENDERS = {
     OURS: by_spred,
+    "spred, l1_ratio 0.5": partial(by_spred, l1_ratio=0.5),
     "spred, ratio chosen": partial(by_spred, l1_ratio=(1.0, 0.9, 0.5)),
     THEIRS: by_scikit_learn,
     "scikit-learn, tol 1e-7": partial(by_scikit_learn, tol=1e-7, max_iter=1000),
