@@ -72,7 +72,7 @@ class Compiled:
         self.omega, self.bounded, self.trifle = np.empty(0), np.empty(0, dtype=bool), np.empty(0)
         self.lam, self.ridge = np.empty(0), np.empty(0)
         self.L, self.order = np.empty((0, 0)), np.empty(0, dtype=np.int64)
-        self.bend, self.memory = np.empty(n), np.zeros(2)
+        self.bend, self.memory = np.array(problem.s), np.zeros(2)
         self.seen = np.arange(p)
         inside = np.flatnonzero(null.v[:, 0])
         self._write_out(np.union1d(inside, np.flatnonzero(self.weights == 0)))
@@ -138,19 +138,25 @@ class Compiled:
         if self.problem.loss.quadratic or len(self.alphas) < 3 or not self.alphas[2] > self.alphas[1] > alpha:
             return False
         ratio = min((self.alphas[1] - alpha) / (self.alphas[2] - self.alphas[1]), 1.0)
-        return kernels.leap(
+        there = self.x.copy()
+        there[: len(before)] += ratio * (self.x[: len(before)] - before) * (before != 0)
+        step, moved = kernels.line_search(
             self.code,
-            self._columns(),
+            self.problem.fit_intercept,
             self.y,
             self.problem.s,
-            self.x,
-            before,
-            ratio,
             self.lam,
             self.ridge,
             work,
+            self.x,
+            np.where(there * self.x > 0, there, self.x),
+            self.g,
+            self._columns(),
+            self.bend,
             self.eta,
         )
+        self.b += moved
+        return bool(step > 0)
 
     def _newton(
         self, work: np.ndarray, alpha: float, ahead: bool, kkt_tol: float, limits: Limits, most: int

@@ -45,11 +45,15 @@ STRIPE = 96
 BATCH = 16
 """Features added to the factor in one sweep over it: the larger, the fewer sweeps; their columns should stay cached."""
 
-_REORDERED = {"reassoc", "contract", "nsz", "arcp"}
-"""Sums may be reordered, which lets them run in vector registers; NaN and infinity keep their meaning."""
+_compiled = njit(cache=True, nogil=True, error_model="numpy", no_cfunc_wrapper=True)
+_inner = njit(cache=True, nogil=True, error_model="numpy", no_cfunc_wrapper=True, no_cpython_wrapper=True)  # quicker
+# Sums may be reordered, which lets them run in vector registers; NaN and infinity keep their meaning.
+_reordered = njit(
+    cache=True, nogil=True, error_model="numpy", no_cfunc_wrapper=True, fastmath={"reassoc", "contract", "nsz", "arcp"}
+)
 
 
-@njit(cache=True, nogil=True, fastmath=_REORDERED)
+@_reordered
 def dot(a, b):
     """Return ``a · b``."""
     total = 0.0
@@ -58,38 +62,47 @@ def dot(a, b):
     return total
 
 
-@njit(cache=True, nogil=True, fastmath=_REORDERED)
+@_reordered
+def total(a):
+    """Return the sum of ``a``."""
+    out = 0.0
+    for i in range(a.size):
+        out += a[i]
+    return out
+
+
+@_reordered
 def add(a, t, b):
     """``a += t b``."""
     for i in range(a.size):
         a[i] += t * b[i]
 
 
-@njit(cache=True, nogil=True)
+@_inner
 def _copy(a, b):
     for i in range(a.size):
         b[i] = a[i]
 
 
-@njit(cache=True, nogil=True)
+@_compiled
 def correlate_some(columns, theta, features, mean, scale):
     """Return ``(column_j − mean_j) · theta / scale_j`` for each j of ``features``; columns are rows here."""
-    out, total = np.empty(features.size), theta.sum()
+    out, shift = np.empty(features.size), total(theta)
     for i in range(features.size):
         j = features[i]
-        out[i] = (dot(columns[j], theta) - mean[j] * total) / scale[j]
+        out[i] = (dot(columns[j], theta) - mean[j] * shift) / scale[j]
     return out
 
 
-@njit(cache=True, nogil=True)
+@_compiled
 def correlate_some_sparse(data, rows, starts, theta, features, mean, scale):
     """The same for a matrix in compressed columns."""
-    out, total = np.empty(features.size), theta.sum()
+    out, shift = np.empty(features.size), total(theta)
     for i in range(features.size):
         j, part = features[i], 0.0
         for at in range(starts[j], starts[j + 1]):
             part += data[at] * theta[rows[at]]
-        out[i] = (part - mean[j] * total) / scale[j]
+        out[i] = (part - mean[j] * shift) / scale[j]
     return out
 
 
@@ -178,7 +191,7 @@ def _combine(columns, d, v):
     return packed
 
 
-@njit(cache=True, nogil=True)
+@_inner
 def _is_wide(wanted, count, n):
     """Whether BLAS, with its threads, is quicker on all ``count`` columns than a loop over those ``wanted``."""
     return n * wanted > WIDE and 3 * wanted > 2 * count
@@ -194,7 +207,7 @@ def _weigh(columns, j, bend, intercept, out):
 
         def written_out(columns, j, bend, intercept, out):
             column = columns[j]
-            mean = dot(column, bend) / bend.sum() if intercept else 0.0
+            mean = dot(column, bend) / total(bend) if intercept else 0.0
             for i in range(out.size):
                 out[i] = bend[i] * (column[i] - mean)
 
@@ -202,7 +215,7 @@ def _weigh(columns, j, bend, intercept, out):
 
     def packed(columns, j, bend, intercept, out):
         data, rows, starts, feature, scale, mean = columns
-        centre = along(columns, j, bend) / bend.sum() if intercept else mean[j] / scale[j]
+        centre = along(columns, j, bend) / total(bend) if intercept else mean[j] / scale[j]
         for i in range(out.size):
             out[i] = -bend[i] * centre
         for at in range(starts[feature[j]], starts[feature[j] + 1]):
@@ -220,10 +233,10 @@ def _products(columns, order, k, bend, intercept, H):
     if isinstance(columns, types.Array):
 
         def written_out(columns, order, k, bend, intercept, H):
-            total, root, means = bend.sum(), np.sqrt(bend), np.zeros(k)
+            whole, root, means = total(bend), np.sqrt(bend), np.zeros(k)
             if intercept:
                 for i in range(k):
-                    means[i] = dot(columns[order[i]], bend) / total
+                    means[i] = dot(columns[order[i]], bend) / whole
             for start in range(0, bend.size, CHUNK):
                 stop = min(start + CHUNK, bend.size)
                 part = np.empty((k, stop - start))
@@ -249,7 +262,7 @@ def _products(columns, order, k, bend, intercept, H):
     return packed
 
 
-@njit(cache=True, nogil=True)
+@_compiled
 def push(columns, change, eta):
     """``eta += Σ_j change_j column_j``."""
     shift = combine(columns, change, eta)
@@ -261,7 +274,7 @@ def push(columns, change, eta):
 # --- bounds --------------------------------------------------------------------------------------------------
 
 
-@njit(cache=True, nogil=True)
+@_compiled
 def settle(values, slot, count, thetas, norms, weights, positive, theta, level, known, grad):
     """Move to ``theta``: return its slot and the features that no bound proves below ``level · weights``.
 
@@ -303,13 +316,13 @@ def settle(values, slot, count, thetas, norms, weights, positive, theta, level, 
     return new, out[:found].copy()
 
 
-@njit(cache=True, nogil=True)
+@_compiled
 def pull(value, positive):
     """Return by how much a gradient of ``value`` pulls a coordinate away from zero."""
     return -value if positive else abs(value)
 
 
-@njit(cache=True, nogil=True)
+@_compiled
 def above(values, weights, positive, features, level):
     """Return which ``features`` are pulled beyond ``level · weights``, and by how much."""
     out, excess, found = np.empty(features.size, np.int64), np.empty(features.size), 0
@@ -325,7 +338,7 @@ def above(values, weights, positive, features, level):
 # --- losses -------------------------------------------------------------------------------------------------
 
 
-@njit(cache=True, nogil=True)
+@_inner
 def _poisson_value(eta, y):
     if y <= 0.0:
         return np.exp(eta)
@@ -333,7 +346,7 @@ def _poisson_value(eta, y):
     return y * (np.expm1(d) - d)
 
 
-@njit(cache=True, nogil=True)
+@_compiled
 def loss_value(code, eta, y, s):
     """Return ``Σ s ℓ(η, y)``."""
     total = 0.0
@@ -350,12 +363,12 @@ def loss_value(code, eta, y, s):
     return total
 
 
-@njit(cache=True, nogil=True)
+@_inner
 def _xlogx(p):
     return p * np.log(p) if p > 0.0 else (0.0 if p == 0.0 else np.inf)
 
 
-@njit(cache=True, nogil=True)
+@_compiled
 def conjugate(code, theta, y, s, offset):
     """Return the Fenchel conjugate of the loss at ``theta``, with ``offset`` taken out of η again."""
     total = 0.0
@@ -371,7 +384,7 @@ def conjugate(code, theta, y, s, offset):
     return total
 
 
-@njit(cache=True, nogil=True)
+@_compiled
 def slopes(code, eta, y, s, theta, bend):
     """Write the gradient and the curvature of the loss in ``eta`` into ``theta`` and ``bend``."""
     for i in range(eta.size):
@@ -387,7 +400,7 @@ def slopes(code, eta, y, s, theta, bend):
             theta[i], bend[i] = s[i] * (mean - y[i]), s[i] * mean
 
 
-@njit(cache=True, nogil=True)
+@_compiled
 def centre(code, eta, y, s, theta, bend):
     """Add to ``eta`` the constant at which the loss is lowest; fill ``theta`` and ``bend`` there; return the constant.
 
@@ -422,7 +435,7 @@ def centre(code, eta, y, s, theta, bend):
 # --- the factor of the support's Hessian --------------------------------------------------------------------
 
 
-@njit(cache=True, nogil=True)
+@_inner
 def _border(columns, new, ridge, bend, intercept, L, order, k, alone, scratch):
     """Add the features ``new`` to the factor in one sweep over the rows it has; return how many rows it has then.
 
@@ -450,7 +463,7 @@ def _border(columns, new, ridge, bend, intercept, L, order, k, alone, scratch):
     return k
 
 
-@njit(cache=True, nogil=True)
+@_inner
 def _drop(L, order, k, at):
     """Take row ``at`` out of the factor: rows move up and rotations make them triangular again, row by row."""
     cosine, sine = np.empty(k), np.empty(k)
@@ -468,7 +481,7 @@ def _drop(L, order, k, at):
         row[r - 1] = size
 
 
-@njit(cache=True, nogil=True)
+@_compiled
 def _build(columns, work, active, ridge, bend, intercept, L, order):
     """Factorise the Hessian of the ``active`` coordinates from nothing; return how many they are."""
     k = 0
@@ -490,7 +503,7 @@ def _build(columns, work, active, ridge, bend, intercept, L, order):
     return k
 
 
-@njit(cache=True, nogil=True)
+@_compiled
 def _solve(L, k, right, d):
     """Solve ``L Lᵀ d = right``."""
     for i in range(k):
@@ -503,7 +516,7 @@ def _solve(L, k, right, d):
 # --- the quadratic model ------------------------------------------------------------------------------------
 
 
-@njit(cache=True, nogil=True)
+@_inner
 def _crossings(x, d, lam, order, k):
     """Coordinates that reach zero on the way from ``x`` to ``x + d``, by the time at which they do."""
     which, when, count = np.empty(k, np.int64), np.empty(k), 0
@@ -519,7 +532,7 @@ def _crossings(x, d, lam, order, k):
     return which, when, count
 
 
-@njit(cache=True, nogil=True)
+@_compiled
 def minimise_model(x, g, lam, positive, L, order, k):
     """Minimise the penalised quadratic model on the coordinates ``order[:k]``; return what is left of ``k``.
 
@@ -573,7 +586,7 @@ def minimise_model(x, g, lam, positive, L, order, k):
     return k
 
 
-@njit(cache=True, nogil=True)
+@_inner
 def _stay(x, d, right, lam, sign, L, order, k):
     """Keep at zero the coordinates that the direction ``d`` pulls to the wrong side; one of those entering goes on."""
     strongest, entering = -1, 0
@@ -584,10 +597,11 @@ def _stay(x, d, right, lam, sign, L, order, k):
                 strongest = i
     if entering == 0:
         return k
-    wrong = np.zeros(k, np.bool_)
+    wrong, count = np.zeros(k, np.bool_), 0
     for i in range(k):
         wrong[i] = x[order[i]] == 0.0 and lam[order[i]] > 0 and d[i] * sign[i] <= 0
-    if entering > 1 and wrong.sum() == entering:
+        count += wrong[i]
+    if entering > 1 and count == entering:
         wrong[strongest] = False
     for i in range(k - 1, -1, -1):
         if wrong[i]:
@@ -595,7 +609,7 @@ def _stay(x, d, right, lam, sign, L, order, k):
     return k
 
 
-@njit(cache=True, nogil=True)
+@_inner
 def _leave(L, order, k, at, sign, right):
     _drop(L, order, k, at)
     for i in range(at, k - 1):
@@ -606,7 +620,7 @@ def _leave(L, order, k, at, sign, right):
 # --- Newton's method ----------------------------------------------------------------------------------------
 
 
-@njit(cache=True, nogil=True)
+@_inner
 def _penalty(x, lam, ridge, work):
     """Return ``Σ λ|x| + ½ ridge x²`` over ``work``."""
     total = 0.0
@@ -616,7 +630,7 @@ def _penalty(x, lam, ridge, work):
     return total
 
 
-@njit(cache=True, nogil=True)
+@_inner
 def residual(x, g, lam, positive):
     """Return the KKT residual of one coordinate; negative for one at rest at zero."""
     if lam == 0.0:
@@ -626,7 +640,7 @@ def residual(x, g, lam, positive):
     return pull(g, positive) - lam
 
 
-@njit(cache=True, nogil=True)
+@_inner
 def _choose(x, lam, work, residuals, tol, n):
     """Mark the coordinates of the next model: the support, free ones, and the strongest that want to leave zero.
 
@@ -655,7 +669,7 @@ def _choose(x, lam, work, residuals, tol, n):
     return active
 
 
-@njit(cache=True, nogil=True)
+@_compiled
 def _synchronise(columns, active, work, ridge, bend, intercept, L, order, k, scratch):
     """Make the factor that of the ``active`` coordinates: rows that are not wanted go, missing ones are added."""
     wanted = np.zeros(ridge.size, np.bool_)
@@ -678,7 +692,7 @@ def _synchronise(columns, active, work, ridge, bend, intercept, L, order, k, scr
     return k
 
 
-@njit(cache=True, nogil=True)
+@_inner
 def _worth_building(n, k, work, worst, tol, rate):
     """Whether a fresh Hessian costs less than the steps that an old one, with this ``rate``, would take more.
 
@@ -693,8 +707,8 @@ def _worth_building(n, k, work, worst, tol, rate):
     return HORIZON * (left - 2.0) * step > build
 
 
-@njit(cache=True, nogil=True)
-def _line_search(code, intercept, y, s, lam, ridge, work, x, trial, g, columns, bend, eta):
+@_compiled
+def line_search(code, intercept, y, s, lam, ridge, work, x, trial, g, columns, bend, eta):
     """Move ``x`` and ``eta`` towards ``trial``, halving the step until the objective falls by its share (Armijo).
 
     Returns the step, 0 where there was none, and the change of the intercept that went along with it.
@@ -705,7 +719,7 @@ def _line_search(code, intercept, y, s, lam, ridge, work, x, trial, g, columns, 
         d[j] = trial[j] - x[j]
         promised += g[j] * d[j]
     push(columns, d, change)
-    shift = dot(change, bend) / bend.sum() if intercept else 0.0
+    shift = dot(change, bend) / total(bend) if intercept else 0.0
     for i in range(change.size):
         change[i] -= shift
     if code == SQUARED:
@@ -731,7 +745,7 @@ def _line_search(code, intercept, y, s, lam, ridge, work, x, trial, g, columns, 
     return 0.0, 0.0
 
 
-@njit(cache=True, nogil=True)
+@_compiled
 def newton(
     code,
     intercept,
@@ -804,7 +818,7 @@ def newton(
         left = minimise_model(trial, uphill, lam, positive, L, order, k)
         alone, before = entering == 0 and left == k, worst
         k = left
-        step, shift = _line_search(code, intercept, y, s, lam, ridge, work, x, trial, g, columns, bend, eta)
+        step, shift = line_search(code, intercept, y, s, lam, ridge, work, x, trial, g, columns, bend, eta)
         moved += shift
         if step == 0.0 and fresh:
             break
@@ -817,7 +831,7 @@ def newton(
 # --- around it ----------------------------------------------------------------------------------------------
 
 
-@njit(cache=True, nogil=True)
+@_compiled
 def collect(columns, values, slot, now, features, work, theta, g):
     """Write the gradient at ``theta`` in ``work`` into ``g``: what is booked under the slot ``now``, or else anew."""
     for a in range(work.size):
@@ -826,30 +840,7 @@ def collect(columns, values, slot, now, features, work, theta, g):
         g[j] = values[at] if slot[at] == now else along(columns, j, theta)
 
 
-@njit(cache=True, nogil=True)
-def leap(code, columns, y, s, x, last, ratio, lam, ridge, work, eta):
-    """Move ``x`` and ``eta`` on as they came from ``last``, ``ratio`` times as far, where that lowers the objective.
-
-    Coordinates that were at zero stay, and so do those that would change their sign. Returns whether it did.
-    """
-    change = np.zeros(x.size)
-    for a in range(work.size):
-        j = work[a]
-        if j < last.size and last[j] != 0.0:
-            step = ratio * (x[j] - last[j])
-            if (x[j] + step) * x[j] > 0.0:
-                change[j] = step
-    there, after = eta.copy(), x + change
-    push(columns, change, there)
-    lower = loss_value(code, there, y, s) + _penalty(after, lam, ridge, work)
-    if not lower < loss_value(code, eta, y, s) + _penalty(x, lam, ridge, work):
-        return False
-    _copy(there, eta)
-    _copy(after, x)
-    return True
-
-
-@njit(cache=True, nogil=True)
+@_compiled
 def objectives(code, eta, theta, y, s, offset, x, lam, ridge, work, values, weights, positive, features, level, paid):
     """Return the data term, the primal and the dual objective: ``core.certificate`` for what runs here.
 
@@ -863,11 +854,10 @@ def objectives(code, eta, theta, y, s, offset, x, lam, ridge, work, values, weig
             size = pull(values[j], positive[j])
             highest = max(highest, size / weights[j])
             excess += max(size - level * weights[j], 0.0) ** 2 / weights[j]
-    inside = min(1.0, level / max(highest, 1e-300))
-    dual = -conjugate(code, inside * theta, y, s, offset)
-    if paid > 0.0:
-        dual = max(dual, -conjugate(code, theta, y, s, offset) - excess / (2.0 * paid))
-    if not np.isfinite(dual):
-        dual = -conjugate(code, 0.0 * theta, y, s, offset)
+    inside, dual = min(1.0, level / max(highest, 1e-300)), -np.inf
+    for share in (inside, 1.0, 0.0):  # scaled to be inside; as it is, where the ridge pays; nothing, where that fails
+        if share == inside or (share == 1.0 and paid > 0.0) or not np.isfinite(dual):
+            price = excess / (2.0 * paid) if share == 1.0 and paid > 0.0 else 0.0
+            dual = max(dual, -conjugate(code, share * theta, y, s, offset) - price)
     data = loss_value(code, eta, y, s)
     return data, data + _penalty(x, lam, ridge, work), dual
