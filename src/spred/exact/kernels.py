@@ -46,7 +46,6 @@ BATCH = 16
 """Features added to the factor in one sweep over it: the larger, the fewer sweeps; their columns should stay cached."""
 
 _compiled = njit(cache=True, nogil=True, error_model="numpy", no_cfunc_wrapper=True)
-_inner = njit(cache=True, nogil=True, error_model="numpy", no_cfunc_wrapper=True, no_cpython_wrapper=True)  # quicker
 # Sums may be reordered, which lets them run in vector registers; NaN and infinity keep their meaning.
 _reordered = njit(
     cache=True, nogil=True, error_model="numpy", no_cfunc_wrapper=True, fastmath={"reassoc", "contract", "nsz", "arcp"}
@@ -78,7 +77,7 @@ def add(a, t, b):
         a[i] += t * b[i]
 
 
-@_inner
+@_compiled
 def _copy(a, b):
     for i in range(a.size):
         b[i] = a[i]
@@ -191,7 +190,7 @@ def _combine(columns, d, v):
     return packed
 
 
-@_inner
+@_compiled
 def _is_wide(wanted, count, n):
     """Whether BLAS, with its threads, is quicker on all ``count`` columns than a loop over those ``wanted``."""
     return n * wanted > WIDE and 3 * wanted > 2 * count
@@ -338,7 +337,7 @@ def above(values, weights, positive, features, level):
 # --- losses -------------------------------------------------------------------------------------------------
 
 
-@_inner
+@_compiled
 def _poisson_value(eta, y):
     if y <= 0.0:
         return np.exp(eta)
@@ -363,7 +362,7 @@ def loss_value(code, eta, y, s):
     return total
 
 
-@_inner
+@_compiled
 def _xlogx(p):
     return p * np.log(p) if p > 0.0 else (0.0 if p == 0.0 else np.inf)
 
@@ -435,7 +434,7 @@ def centre(code, eta, y, s, theta, bend):
 # --- the factor of the support's Hessian --------------------------------------------------------------------
 
 
-@_inner
+@_compiled
 def _border(columns, new, ridge, bend, intercept, L, order, k, alone, scratch):
     """Add the features ``new`` to the factor in one sweep over the rows it has; return how many rows it has then.
 
@@ -463,7 +462,7 @@ def _border(columns, new, ridge, bend, intercept, L, order, k, alone, scratch):
     return k
 
 
-@_inner
+@_compiled
 def _drop(L, order, k, at):
     """Take row ``at`` out of the factor: rows move up and rotations make them triangular again, row by row."""
     cosine, sine = np.empty(k), np.empty(k)
@@ -516,7 +515,7 @@ def _solve(L, k, right, d):
 # --- the quadratic model ------------------------------------------------------------------------------------
 
 
-@_inner
+@_compiled
 def _crossings(x, d, lam, order, k):
     """Coordinates that reach zero on the way from ``x`` to ``x + d``, by the time at which they do."""
     which, when, count = np.empty(k, np.int64), np.empty(k), 0
@@ -586,7 +585,7 @@ def minimise_model(x, g, lam, positive, L, order, k):
     return k
 
 
-@_inner
+@_compiled
 def _stay(x, d, right, lam, sign, L, order, k):
     """Keep at zero the coordinates that the direction ``d`` pulls to the wrong side; one of those entering goes on."""
     strongest, entering = -1, 0
@@ -609,7 +608,7 @@ def _stay(x, d, right, lam, sign, L, order, k):
     return k
 
 
-@_inner
+@_compiled
 def _leave(L, order, k, at, sign, right):
     _drop(L, order, k, at)
     for i in range(at, k - 1):
@@ -620,7 +619,7 @@ def _leave(L, order, k, at, sign, right):
 # --- Newton's method ----------------------------------------------------------------------------------------
 
 
-@_inner
+@_compiled
 def _penalty(x, lam, ridge, work):
     """Return ``Σ λ|x| + ½ ridge x²`` over ``work``."""
     total = 0.0
@@ -630,7 +629,7 @@ def _penalty(x, lam, ridge, work):
     return total
 
 
-@_inner
+@_compiled
 def residual(x, g, lam, positive):
     """Return the KKT residual of one coordinate; negative for one at rest at zero."""
     if lam == 0.0:
@@ -640,7 +639,7 @@ def residual(x, g, lam, positive):
     return pull(g, positive) - lam
 
 
-@_inner
+@_compiled
 def _choose(x, lam, work, residuals, tol, n):
     """Mark the coordinates of the next model: the support, free ones, and the strongest that want to leave zero.
 
@@ -692,7 +691,7 @@ def _synchronise(columns, active, work, ridge, bend, intercept, L, order, k, scr
     return k
 
 
-@_inner
+@_compiled
 def _worth_building(n, k, work, worst, tol, rate):
     """Whether a fresh Hessian costs less than the steps that an old one, with this ``rate``, would take more.
 
