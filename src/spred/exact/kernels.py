@@ -45,11 +45,9 @@ STRIPE = 96
 BATCH = 16
 """Features added to the factor in one sweep over it: the larger, the fewer sweeps; their columns should stay cached."""
 
-_compiled = njit(cache=True, nogil=True, error_model="numpy", no_cfunc_wrapper=True)
+_compiled = njit(cache=True, nogil=True, error_model="numpy")
 # Sums may be reordered, which lets them run in vector registers; NaN and infinity keep their meaning.
-_reordered = njit(
-    cache=True, nogil=True, error_model="numpy", no_cfunc_wrapper=True, fastmath={"reassoc", "contract", "nsz", "arcp"}
-)
+_reordered = njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz", "arcp"})
 
 
 @_reordered
