@@ -37,6 +37,15 @@ ROUGH = Limits(tol=1e-3)
 """The order in which features enter needs no more."""
 
 
+def validated(estimator: BaseEstimator, X: ArrayLike, y: ArrayLike, **checks: Any) -> tuple[Any, np.ndarray]:
+    """Check shapes and names as scikit-learn does; values of X that are not finite are named by the engine."""
+    dtypes = [np.float64, np.float32]
+    try:
+        return validate_data(estimator, X, y, accept_sparse="csc", dtype=dtypes, ensure_all_finite=False, **checks)
+    except ValueError as err:
+        raise InputError(" ".join(str(err).split())) from err
+
+
 class SparseLinear(SelectorMixin, BaseEstimator):
     """A linear model whose penalty selects features. Subclasses choose the target and how alpha is found."""
 
@@ -47,20 +56,7 @@ class SparseLinear(SelectorMixin, BaseEstimator):
     _min_samples = 1
 
     def _validated(self, X: ArrayLike, y: ArrayLike, *, y_numeric: bool = False) -> tuple[Any, np.ndarray]:
-        """Check shapes and names as scikit-learn does; values of X that are not finite are named by the engine."""
-        try:
-            return validate_data(
-                self,
-                X,
-                y,
-                accept_sparse="csc",
-                dtype=[np.float64, np.float32],
-                y_numeric=y_numeric,
-                ensure_all_finite=False,
-                ensure_min_samples=self._min_samples,
-            )
-        except ValueError as err:
-            raise InputError(" ".join(str(err).split())) from err
+        return validated(self, X, y, y_numeric=y_numeric, ensure_min_samples=self._min_samples)
 
     def _problem(
         self,

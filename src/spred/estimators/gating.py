@@ -22,6 +22,7 @@ from threadpoolctl import threadpool_limits
 
 from spred.core.losses import Loss, get_loss
 from spred.errors import InputError, did_you_mean
+from spred.estimators.base import validated
 from spred.estimators.selection import Curve, Rule, Split, check_rule, make_curve, make_folds
 from spred.exact.problem import Problem, make_problem
 from spred.gated import GatedProblem, NetworkPath, PathOptions, network_path
@@ -167,17 +168,8 @@ class GatedNetwork(SelectorMixin, BaseEstimator):
         )
 
     def _validated(self, X: ArrayLike, y: ArrayLike, *, y_numeric: bool = False) -> tuple[Any, np.ndarray]:
-        """Check shapes and names as scikit-learn does; values that are not finite are named by the engine."""
-        return validate_data(
-            self,
-            X,
-            y,
-            accept_sparse="csc",
-            dtype=[np.float64, np.float32],
-            y_numeric=y_numeric,
-            ensure_all_finite=False,
-            ensure_min_samples=self._min_samples,
-            multi_output=self._multi_output,
+        return validated(
+            self, X, y, y_numeric=y_numeric, ensure_min_samples=self._min_samples, multi_output=self._multi_output
         )
 
     def _assemble(self, X: Any, target: np.ndarray, weight: np.ndarray) -> Assembled:
