@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import atexit
 import os
+import signal
 import sys
+import threading
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -361,17 +364,31 @@ def say(screen: Console, text: str) -> None:
 
 @contextmanager
 def sentences() -> Iterator[None]:
-    """Turn what goes wrong into a sentence on stderr and an exit code; SPRED_DEBUG=1 shows the traceback."""
+    """Turn what goes wrong into a sentence on stderr and an exit code; SPRED_DEBUG=1 shows the traceback.
+
+    Ctrl-C reaches worker processes too, and their end may be noticed as an error first: it is a stop all the same.
+    """
+    asked: list[int] = []
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        asked.append(number)
+        signal.default_int_handler(number, frame)
+
+    ours = threading.current_thread() is threading.main_thread()
+    before = signal.signal(signal.SIGINT, interrupt) if ours else None
     try:
         yield
-    except KeyboardInterrupt:
-        typer.echo("Stopped. No results were written; what is finished is kept for --resume.", err=True)
-        sys.exit(STOPPED)
-    except Exception as err:
+    except (KeyboardInterrupt, Exception) as err:
+        if asked or isinstance(err, KeyboardInterrupt):
+            typer.echo("Stopped. No results were written; what is finished is kept for --resume.", err=True)
+            sys.exit(STOPPED)
         if os.environ.get("SPRED_DEBUG"):
             raise
         typer.echo(f"Error: {sentence(err)}", err=True)
         sys.exit(1)
+    finally:
+        if ours:
+            signal.signal(signal.SIGINT, before)
 
 
 def sentence(err: Exception) -> str:
