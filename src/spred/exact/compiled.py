@@ -17,7 +17,7 @@ from spred.core.certificate import Certificate, at_rest, free_newton_step
 from spred.core.losses import LOSSES
 from spred.exact import kernels
 from spred.exact.bounds import Bounds
-from spred.exact.newton import Limits, Model, Outcome, State
+from spred.exact.newton import Limits, Model, Outcome, State, strongest
 from spred.exact.problem import Problem
 from spred.exact.solution import Status
 
@@ -102,8 +102,8 @@ class Compiled:
             late, spent = time.perf_counter() > limits.deadline, n_iter >= limits.max_iter
             if not (late or spent):
                 if (violators := excess > kkt_tol * level).any():
-                    strongest = _strongest(outside[violators], excess[violators], len(work))
-                    work = np.concatenate([work, self._write_out(strongest)])
+                    pulled = strongest(outside[violators], excess[violators], len(work))
+                    work = np.concatenate([work, self._write_out(pulled)])
                     self._price(alpha)
                     continue
                 if kkt_tol > finest:
@@ -120,7 +120,7 @@ class Compiled:
     def _expected(self, alpha: float) -> np.ndarray:
         """Positions to begin with: the support, free features, and those that the sequential strong rule expects."""
         level = max(2.0 * alpha - self.alphas[0], 0.0) * self.problem.l1_ratio
-        expected = _strongest(*self.bounds.above(self.seen, level), int(np.count_nonzero(self.x)))
+        expected = strongest(*self.bounds.above(self.seen, level), int(np.count_nonzero(self.x)))
         self._write_out(expected)
         wanted = (self.x != 0) | (self.omega == 0)
         wanted[self.position[expected]] = True
@@ -287,9 +287,3 @@ class Compiled:
     def _model(self) -> Model:
         support = np.flatnonzero(self.x)
         return Model(self.features[support], self.x[support, None], np.array([self.b]))
-
-
-def _strongest(features: np.ndarray, excess: np.ndarray, count: int) -> np.ndarray:
-    """Return those of ``features`` with the largest ``excess``: at most ``count``, but a hundred at least."""
-    room = max(100, count)
-    return features if len(features) <= room else features[np.argpartition(-excess, room)[:room]]

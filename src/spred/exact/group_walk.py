@@ -92,7 +92,8 @@ class GroupWalk:
         """Take in the groups whose gradient leaves ``level``, the strongest first; say whether there was any."""
         excess = self.problem.leaving(grad, level)
         excess[self.columns.groups] = -np.inf
-        new = strongest(np.flatnonzero(excess > 0), excess, len(self.columns.groups))
+        outside = np.flatnonzero(excess > 0)
+        new = strongest(outside, excess[outside], len(self.columns.groups))
         self.columns.write_out(new)
         self.x = _grown(self.x, self.columns.count)
         return bool(new.size)

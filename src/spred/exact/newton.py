@@ -181,13 +181,13 @@ def _screen(problem: Problem, alpha: float, start: State) -> np.ndarray:
 
 def _join(chosen: np.ndarray, candidates: np.ndarray, excess: np.ndarray) -> np.ndarray:
     """Add the strongest candidates, at most as many as there are already (but a hundred at least)."""
-    return np.sort(np.concatenate([chosen, strongest(candidates, excess, len(chosen))]))
+    return np.sort(np.concatenate([chosen, strongest(candidates, excess[candidates], len(chosen))]))
 
 
 def strongest(candidates: np.ndarray, excess: np.ndarray, count: int) -> np.ndarray:
     """Return the ``count`` candidates (but a hundred at least) with the largest excess, or all where they are fewer."""
     room = max(100, count)
-    return candidates[np.argpartition(-excess[candidates], room)[:room]] if candidates.size > room else candidates
+    return candidates[np.argpartition(-excess, room)[:room]] if candidates.size > room else candidates
 
 
 def _newton(
