@@ -6,6 +6,7 @@ It needs NumPy below 2, so an environment of its own: ``SPRED_ADELIE`` names tha
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 
 import adelie
 import numpy as np
@@ -19,30 +20,30 @@ LARGE = 5_000_000
 """Entries of X from which on it gets all threads; below, waking them takes longer than they save."""
 
 
-def lasso(problem: Problem, tol: float) -> np.ndarray:
+def lasso(problem: Problem, tol: float) -> Callable[[], np.ndarray]:
     """Return the path."""
     return _path(problem, adelie.glm.gaussian(problem.y), tol)
 
 
-def logistic(problem: Problem, tol: float) -> np.ndarray:
+def logistic(problem: Problem, tol: float) -> Callable[[], np.ndarray]:
     """Return the path."""
     return _path(problem, adelie.glm.binomial(problem.y), tol)
 
 
-def multinomial(problem: Problem, tol: float) -> np.ndarray:
+def multinomial(problem: Problem, tol: float) -> Callable[[], np.ndarray]:
     """Return the path, grouped over the classes; the loss is divided by their number."""
     k = problem.n_outputs
     family = adelie.glm.multinomial(np.eye(k)[problem.y.astype(int)])
     return _path(problem, family, tol, alphas=problem.alphas / k)
 
 
-def cox(problem: Problem, tol: float) -> np.ndarray:
+def cox(problem: Problem, tol: float) -> Callable[[], np.ndarray]:
     """Return the path; the sum over events is divided by n."""
     time, event = np.ascontiguousarray(problem.y.T)
     return _path(problem, adelie.glm.cox(np.zeros(len(time)), time, event, tie_method="breslow"), tol)
 
 
-def group_lasso(problem: Problem, tol: float) -> np.ndarray:
+def group_lasso(problem: Problem, tol: float) -> Callable[[], np.ndarray]:
     """Return the path."""
     starts = np.arange(0, problem.X.shape[1], problem.group_size)
     return _path(problem, adelie.glm.gaussian(problem.y), tol, groups=starts)
@@ -55,7 +56,7 @@ def _path(
     *,
     groups: np.ndarray | None = None,
     alphas: np.ndarray | None = None,
-) -> np.ndarray:
+) -> Callable[[], np.ndarray]:
     view = adelie.matrix.sparse if sparse.issparse(problem.X) else adelie.matrix.dense
     count = problem.X.shape[1] if groups is None else len(groups)
     threads = THREADS if np.prod(problem.X.shape) >= LARGE else 1
@@ -72,7 +73,7 @@ def _path(
         progress_bar=False,
         n_threads=threads,
     )
-    return state.betas.toarray()
+    return state.betas.toarray
 
 
 SOLVE = {"lasso": lasso, "logistic": logistic, "multinomial": multinomial, "cox": cox, "group-lasso": group_lasso}

@@ -89,7 +89,7 @@ class Design:
     def original_units(
         self, support: np.ndarray, v: np.ndarray, intercept: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Turn coefficients ``(m, K)`` of ``support`` and the intercept ``(K,)`` into those of the matrix as given."""
+        """Turn coefficients ``(…, m, K)`` of ``support`` and intercepts ``(…, K)`` into the units of X as given."""
         coef = v / self.scale[support, None]
         return coef, intercept - self.mean[support] @ coef
 

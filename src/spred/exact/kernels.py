@@ -743,6 +743,17 @@ def line_search(code, intercept, y, s, lam, ridge, work, x, trial, g, columns, b
 
 
 @_compiled
+def extrapolate(x, last, ahead):
+    """Return ``x + ahead (x − last)`` of the coordinates inside at both, without a change of sign."""
+    out = x.copy()
+    for j in range(last.size):
+        there = x[j] + ahead * (x[j] - last[j])
+        if last[j] != 0.0 and there * x[j] > 0.0:
+            out[j] = there
+    return out
+
+
+@_compiled
 def newton(
     code,
     intercept,
@@ -758,7 +769,8 @@ def newton(
     eta,
     theta,
     g,
-    known,
+    last,
+    ahead,
     L,
     order,
     bend,
@@ -769,16 +781,21 @@ def newton(
     """Newton's method on the coordinates ``work``, until every KKT residual there is at most ``tol``.
 
     Changes in place: coefficients ``x``, linear predictor ``eta``, its gradient ``theta``, the gradient ``g`` of the
-    loss in ``work`` (``known`` says that both are right at the start), and what is kept from call to call: the
+    loss in ``work`` (both are right at the start), and what is kept from call to call: the
     factor ``L`` of the Hessian of ``order`` at the curvature ``bend``, and ``memory``: how many coordinates are in it
     (0 asks for a new one) and the rate at which the residual fell with it. Returns the change of the intercept, the
     steps taken and the largest residual. ``stiffness`` is what the Hessian's diagonal gets: the ridge and a trifle, so
-    that a free coordinate on its way to infinity (separable classes) takes steps of finite length.
+    that a free coordinate on its way to infinity (separable classes) takes steps of finite length. ``last`` are the
+    coefficients one stop earlier, which are followed ``ahead`` where that lowers the objective.
     """
-    n, k, rate = eta.size, int(memory[0]), memory[1]
+    n, k, rate, known = eta.size, int(memory[0]), memory[1], True
     now, scratch, residuals, uphill = np.empty(n), np.empty((BATCH, n)), np.empty(work.size), np.empty(x.size)
     moved, before, steps, poor = 0.0, 0.0, 0, False
     fresh, alone = False, False
+    if ahead > 0.0:
+        trial = extrapolate(x, last, ahead)
+        step, moved = line_search(code, intercept, y, s, lam, ridge, work, x, trial, g, columns, bend, eta)
+        known = step == 0.0
     while True:
         if intercept and not known:
             moved += centre(code, eta, y, s, theta, now)

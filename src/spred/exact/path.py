@@ -219,7 +219,8 @@ def solve_of(problem: Problem, alpha: float, limits: Limits) -> Solution:
         for waypoint in alpha * 2.0 ** np.arange(halvings - 1, 0, -1):
             walk.advance(float(waypoint), rough)
         outcome = walk.advance(alpha, limits)
-    model = _original(problem, work, outcome.model)
+    support = outcome.model.support
+    model = Model(support, *_original(problem, work, support, outcome.model.v, outcome.model.b))
     coef = model.dense(problem.design.p).T
     return Solution(
         alpha=alpha,
@@ -314,19 +315,21 @@ def _raised(certificate: Certificate, constant: float) -> Certificate:
     return Certificate(certificate.gap, certificate.kkt, certificate.primal + constant, certificate.dual + constant)
 
 
-def _original(problem: Problem, work: Reduced, model: Model) -> Model:
-    """Return ``model`` in the units of X as given, for all classes.
+def _original(
+    problem: Problem, work: Reduced, features: np.ndarray, v: np.ndarray, b: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return models ``v`` ``(…, m, K)``, ``b`` ``(…, K)`` of ``features`` in the units of X as given, for all classes.
 
     Softmax does not see a shift common to all classes: free coefficients are given mean zero over the classes.
     """
-    support, (v, b) = model.support, problem.design.original_units(model.support, model.v, model.b + work.intercept)
+    v, b = problem.design.original_units(features, v, b + work.intercept)
     if problem.basis is not None:  # contrasts sum to zero by themselves
-        return Model(support, v @ problem.basis.T, problem.basis @ b)
+        return v @ problem.basis.T, b @ problem.basis.T
     if problem.loss.multi:
-        free = (problem.groups.weights[problem.groups.labels].reshape(-1, v.shape[1])[support] == 0).all(axis=1)
-        v[free] -= v[free].mean(axis=1, keepdims=True)
-        b = b - b.mean() if problem.fit_intercept else b
-    return Model(support, v, b)
+        free = (problem.groups.weights[problem.groups.labels].reshape(-1, v.shape[-1])[features] == 0).all(axis=1)
+        v[..., free, :] -= v[..., free, :].mean(axis=-1, keepdims=True)
+        b = b - b.mean(axis=-1, keepdims=True) if problem.fit_intercept else b
+    return v, b
 
 
 def _stack(
@@ -337,19 +340,21 @@ def _stack(
     explained: Sequence[float],
     seconds: float,
 ) -> Path:
-    models = [_original(problem, work, outcome.model) for outcome in outcomes]
-    coefs = np.zeros((len(models), len(models[0].b), problem.design.p))
-    for row, model in zip(coefs, models, strict=True):  # most are zero: what is not written takes no memory
-        row[:, model.support] = model.v.T
-    intercepts = np.stack([model.b for model in models])
-    single = not problem.loss.multi
+    features = np.unique(np.concatenate([outcome.model.support for outcome in outcomes]))
+    values = np.zeros((len(outcomes), len(features), len(outcomes[0].model.b)))
+    for rows, outcome in zip(values, outcomes, strict=True):
+        rows[np.searchsorted(features, outcome.model.support)] = outcome.model.v
+    values, intercepts = _original(problem, work, features, values, np.stack([outcome.model.b for outcome in outcomes]))
+    values, single = np.moveaxis(values, -1, 1), not problem.loss.multi
     return Path(
         alphas=alphas,
-        coefs=coefs[:, 0] if single else coefs,
+        features=features,
+        values=values[:, 0] if single else values,
+        n_features=problem.design.p,
         intercepts=intercepts[:, 0] if single else intercepts,
         certificates=tuple(_raised(outcome.certificate, work.constant) for outcome in outcomes),
         deviance=np.array(explained),
         statuses=tuple(outcome.status for outcome in outcomes),
-        n_nonzero=np.array([np.count_nonzero(model.v.any(axis=1)) for model in models]),
+        n_nonzero=np.count_nonzero(values.any(axis=1), axis=-1),
         seconds=seconds,
     )

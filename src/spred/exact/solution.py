@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from functools import cached_property
 
 import numpy as np
 
@@ -62,7 +63,9 @@ class Path:
 
     Attributes:
         alphas: ``(A,)``, falling.
-        coefs: ``(A, p)`` or ``(A, K, p)``, in the units of the columns as given.
+        features: ``(m,)``, sorted, all that have a nonzero coefficient somewhere along the path.
+        values: ``(A, m)`` or ``(A, K, m)``, their coefficients, in the units of the columns as given.
+        n_features: p, the number of columns.
         intercepts: ``(A,)`` or ``(A, K)``.
         certificates: one for each alpha.
         deviance: ``(A,)``, share of the null objective that the data term explains, 0 … 1.
@@ -72,13 +75,22 @@ class Path:
     """
 
     alphas: np.ndarray
-    coefs: np.ndarray
+    features: np.ndarray
+    values: np.ndarray
+    n_features: int
     intercepts: np.ndarray
     certificates: tuple[Certificate, ...]
     deviance: np.ndarray
     statuses: tuple[Status, ...]
     n_nonzero: np.ndarray
     seconds: float
+
+    @cached_property
+    def coefs(self) -> np.ndarray:
+        """All coefficients, ``(A, p)`` or ``(A, K, p)``; written out when first asked for."""
+        full = np.zeros((*self.values.shape[:-1], self.n_features))
+        full[..., self.features] = self.values
+        return full
 
     @property
     def gaps(self) -> np.ndarray:
