@@ -92,7 +92,7 @@ def test_evidence_is_added_when_asked_for(data: Path, tmp_path: Path) -> None:
     assert "L1 logistic regression, in the same folds" in result.stdout
     assert "Labels permuted 5 times" in result.stdout
     assert "stable: selected in at least" in result.stdout
-    assert "halves: 100 of 100" in result.stderr
+    assert "halves: 300 of 300" in result.stderr
     metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
     assert metrics["stability"]["pfer"] <= 0.5
     assert (tmp_path / "out" / "stable_genes.csv").exists()
@@ -110,7 +110,7 @@ def test_covariates_are_named_by_commas(data: Path, tmp_path: Path) -> None:
     pd.read_csv(data).assign(sex=["f", "m", "m"] * 10, age=np.arange(30) + 40).to_csv(tmp_path / "a.csv", index=False)
     result = study(tmp_path / "a.csv", tmp_path / "out", "--covariates", "sex, age")
     assert result.exit_code == 0, result.output
-    assert "Adjusted for, without a penalty: sex (f, m), age (a number)." in result.stdout
+    assert "Adjusted for, without a penalty: sex as 2 levels (f, m), age as a number." in result.stdout
     assert_failed(
         study(tmp_path / "a.csv", tmp_path / "o", "--covariates", "ages"),
         "column 'ages' not found; did you mean 'age'?",
@@ -129,7 +129,7 @@ def test_describe_needs_no_target(data: Path, tmp_path: Path) -> None:
     result = call("describe", data)
     assert result.exit_code == 0, result.output
     assert "small: 30 samples × 12 genes" in result.stdout
-    assert "disease state  2 levels: normal 15, tumour 15" in result.stdout
+    assert "disease state  2 levels: normal (15), tumour (15)" in result.stdout
     assert_failed(call("describe", tmp_path / "none.csv"), "no such file")
 
 

@@ -103,7 +103,7 @@ CollapseWay = Annotated[
     Literal["none", "mean", "variance"],
     typer.Option(help="Keep probes, or make one gene of them: their mean, or the one of largest variance."),
 ]
-Covariates = Annotated[str, typer.Option(help="Columns to adjust for, separated by commas: age,sex,batch.")]
+Covariates = Annotated[str, typer.Option(help="Columns to adjust for: age,sex,batch:levels.")]
 Group = Annotated[str | None, typer.Option(help="Column of patients, say: one group is never split across folds.")]
 Log2 = Annotated[bool | None, typer.Option("--log2/--no-log2", help="Scale of the values. [default: by their range]")]
 TaskName = Annotated[

@@ -40,7 +40,7 @@ def test_the_true_features_and_no_others() -> None:
     stable = spred.StabilitySelection(spred.SparseRegressor()).fit(X, y)
     assert stable.get_support(indices=True).tolist() == [0, 1, 2, 3]
     assert stable.selection_frequency_[:4].min() > 0.9
-    assert 0.55 <= stable.threshold_ <= 1
+    assert 0.5 <= stable.threshold_ <= 1
     assert stable.pfer_ <= 1
     assert stable.transform(X).shape == (100, 4)
 
@@ -91,6 +91,48 @@ def test_each_half_selects_q_features() -> None:
     stable = spred.StabilitySelection(spred.SparseRegressor(), n_selected=7, **FEW).fit(X, y)
     assert stable.n_selected_ == 7
     assert stable.selection_frequency_.sum() == pytest.approx(7)
+
+
+def test_features_are_wanted_as_the_debiased_lasso_says() -> None:
+    X, y = data(n=60, p=100)
+    wanted = spred.SparseRegressor()._wanted(X, y, None, 15, 0.15)
+    Z = (X - X.mean(axis=0)) / X.std(axis=0)
+    alpha = 0.15 * np.abs(Z.T @ (y - y.mean())).max() / len(y)
+    lasso = Lasso(alpha, tol=1e-10, max_iter=100_000).fit(Z, y)
+    debiased = np.abs(lasso.coef_ + Z.T @ (y - lasso.predict(Z)) / len(y))
+    np.testing.assert_allclose(wanted, debiased, atol=2e-2)  # the path of a half is a rough one
+    assert (np.argsort(-wanted)[:4] == np.argsort(-debiased)[:4]).all()
+
+
+def test_of_several_classes_those_inside_are_wanted_more_than_all_outside() -> None:
+    X, y = data(n=90, p=100)
+    target = np.digitize(y, [-1.0, 1.0]).astype(float)
+    weights = np.r_[np.ones(98), 2.0, 0.0]
+    model = spred.SparseClassifier(penalty_weights=weights)
+    model.classes_ = np.arange(3)
+    wanted = model._wanted(X, target, None, 15, 0.5)
+    path = spred.path(X, target, loss="multinomial", penalty_weights=weights, standardize=True, n_alphas=15, eps=0.5)
+    inside = path.coefs[-1].any(axis=0)
+    size = np.linalg.norm(path.coefs[-1], axis=0) * X.std(axis=0)
+    np.testing.assert_allclose(wanted[inside][:-1], (size + path.alphas[-1])[inside][:-1], rtol=0.05)
+    assert wanted[~inside].max() < wanted[inside][:-1].min()
+    assert wanted[~inside].min() > 0
+
+
+def test_features_that_must_not_be_negative_are_not_wanted_for_it() -> None:
+    X, y = data(n=60, p=20)
+    wanted = spred.SparseRegressor(positive=True)._wanted(X, y, None, 15, 0.15)
+    assert (wanted[[1, 3]] == 0).all()
+    assert (wanted[[0, 2]] > 0).all()
+
+
+def test_the_worst_case_needs_a_higher_threshold_and_fewer_features() -> None:
+    X, y = data()
+    worst = spred.StabilitySelection(spred.SparseRegressor(), bound="worst-case", **FEW).fit(X, y)
+    concave = spred.StabilitySelection(spred.SparseRegressor(), **FEW).fit(X, y)
+    assert 1 < worst.n_selected_ < concave.n_selected_
+    assert worst.threshold_ >= 0.55
+    assert worst.pfer_ <= 1
 
 
 def test_the_same_seed_gives_the_same_frequencies_on_any_number_of_cores() -> None:
@@ -237,7 +279,7 @@ def test_decoys_of_noise_are_as_frequent_as_its_features() -> None:
         X, y = rng.normal(size=(80, 150)), rng.normal(size=80)
         found = spred.StabilitySelection(spred.SparseRegressor(), decoys=True, random_state=seed, **FEW).fit(X, y)
         means.append((found.selection_frequency_.mean(), found.decoy_frequency_.mean()))
-        assert found.fdp_safe_ == (1.0 if found.get_support().any() else 0.0)
+        assert found.fdp_safe_ >= 0.5 or not found.get_support().any()
     real, decoy = np.mean(means, axis=0)
     assert 0.6 < real / decoy < 1.6  # in one draw they differ: the samples are what they are
 

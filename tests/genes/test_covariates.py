@@ -67,12 +67,45 @@ def test_numbers_levels_and_gaps() -> None:
     assert encode((), table).shape == (12, 0)
 
 
+def test_whole_numbers_are_levels_only_where_they_are_few() -> None:
+    table = pd.DataFrame({"age": np.arange(12) % 6 + 60, "batch": np.arange(12) % 5, "sex": [*"fm"] * 6})
+    assert choose_covariates(table, ["age", "batch"]) == (
+        Covariate("age", ()),
+        Covariate("batch", ("0", "1", "2", "3", "4")),
+    )
+    assert choose_covariates(table, ["age:levels", "batch:number"]) == (
+        Covariate("age", ("60", "61", "62", "63", "64", "65")),
+        Covariate("batch", ()),
+    )
+    with pytest.raises(InputError, match="sample 0: covariate 'sex' is 'f', no number"):
+        choose_covariates(table, ["sex:number"])
+
+
+def test_a_file_is_read_with_covariates_said_to_be_of_a_kind(batched: Path) -> None:
+    expression = read(batched, target="class", covariates=["batch:number", "age"])
+    assert expression.covariates == (Covariate("batch", ()), Covariate("age", ()))
+    assert "Adjusted for, without a penalty: batch as a number, age as a number." in expression.notes
+
+
+def test_a_level_that_only_one_class_has_is_told(batched: Path, tmp_path: Path) -> None:
+    assert not any(
+        "all samples of a level" in note for note in read(batched, target="class", covariates=["batch"]).notes
+    )
+    frame = pd.read_csv(batched)
+    frame.loc[frame.index[frame["class"] == "tumour"][:3], "batch"] = 3
+    frame.to_csv(tmp_path / "third.csv", index=False)
+    (*_, told) = read(tmp_path / "third.csv", target="class", covariates=["batch", "age"]).notes
+    assert told.startswith("Covariate 'batch': all samples of a level ('3') are of one class")
+
+
 def test_a_gene_that_follows_the_batch_is_left_out(adjusted: Study) -> None:
     plain = run_study(dataclasses.replace(adjusted.expression, covariates=(), adjusted_for=None), QUICK)
     assert "FOLLOWS" in set(plain.genes["gene"])
     assert adjusted.genes["gene"][0] == "TRUE"
     assert "FOLLOWS" not in set(adjusted.genes["gene"])
-    assert any(note == "Adjusted for, without a penalty: batch (1, 2), age (a number)." for note in adjusted.notes)
+    assert any(
+        note == "Adjusted for, without a penalty: batch as 2 levels (1, 2), age as a number." for note in adjusted.notes
+    )
     assert adjusted.scaled.shape == (80, 40)
     assert not {"batch", "age"} & set(adjusted.expression.genes)
 

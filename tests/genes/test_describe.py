@@ -50,7 +50,7 @@ def test_labels_are_described_too(tmp_path: Path, frame: pd.DataFrame) -> None:
     frame[["sample"]].assign(age=np.arange(40) + 0.5, dose=1).to_csv(tmp_path / "l.csv", index=False)
     text = "\n".join(sentences(describe(tmp_path / "g.csv", labels=tmp_path / "l.csv")))
     assert "age   numbers from 0.5 to 39.5, median 20" in text
-    assert "dose  1 level: 1 40" in text
+    assert "dose  1 level: 1 (40)" in text
 
 
 def test_long_columns_are_cut(tmp_path: Path, frame: pd.DataFrame) -> None:
@@ -58,7 +58,7 @@ def test_long_columns_are_cut(tmp_path: Path, frame: pd.DataFrame) -> None:
     ids.to_csv(tmp_path / "a.csv", index=False)
     text = "\n".join(sentences(describe(tmp_path / "a.csv")))
     assert "40 values, all different" in text
-    assert "20 levels: p000 2, " in text
+    assert "20 levels: p000 (2), " in text
     assert "and 12 more" in text
 
 

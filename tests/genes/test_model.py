@@ -65,8 +65,10 @@ def test_gaps_take_the_training_median(folder: Path, study: Study, new: pd.DataF
 
 
 def test_missing_genes_are_named(folder: Path, new: pd.DataFrame, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"new\.csv: 1 gene of the \d+ of the model not found: 'G0'"):
+    with pytest.raises(InputError, match=r"new\.csv: 1 gene of the \d+ of the model not found: 'G0'") as raised:
         apply_model(folder, saved(new.drop(columns="G0"), tmp_path))
+    assert "(the file has 'G1', 'G2', 'G3' and 26 more)" in str(raised.value)
+    assert "run spred genes again on the genes that both files have" in str(raised.value)
 
 
 def test_another_scale_is_refused_unless_it_is_said(folder: Path, new: pd.DataFrame, tmp_path: Path) -> None:

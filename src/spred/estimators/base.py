@@ -24,7 +24,7 @@ from spred.core.certificate import Certificate
 from spred.core.losses import EFFICIENT, Loss, get_loss, huber
 from spred.errors import InputError, did_you_mean
 from spred.estimators.selection import Split
-from spred.exact.newton import Limits
+from spred.exact.newton import Limits, full_gradient
 from spred.exact.path import path_of
 from spred.exact.problem import Problem, check_finite, make_problem
 from spred.exact.solution import Path, Status
@@ -124,11 +124,23 @@ class SparseLinear(SelectorMixin, BaseEstimator):
     def _calibrate(self, target: np.ndarray, offset: np.ndarray) -> None:
         """Settle what the loss takes from the spread of the target beyond its offset: nothing here."""
 
-    def _sizes(self, X: Any, target: np.ndarray, weight: np.ndarray | None, n_alphas: int, eps: float) -> np.ndarray:
-        """Return the size of each standardised coefficient along a rough path, ``(A, p)``, for stability selection."""
+    def _wanted(self, X: Any, target: np.ndarray, weight: np.ndarray | None, n_alphas: int, eps: float) -> np.ndarray:
+        """Return how much each feature is wanted at the end of a rough path, ``(p,)``, for stability selection.
+
+        It is the size of the standardised coefficient, and how hard the loss pulls at it as a share of its penalty: for
+        a feature inside alpha, for one outside less. For squared loss that is the debiased Lasso of uncorrelated
+        columns, ``|v_j + x_jᵀr/n|``.
+        """
         problem = self._problem(X, target, weight, self._loss_name())
-        coefs = path_of(problem, n_alphas=n_alphas, eps=eps, limits=ROUGH).coefs
-        return (np.abs(coefs) if coefs.ndim == 2 else np.linalg.norm(coefs, axis=1)) * problem.design.scale
+        path = path_of(problem, n_alphas=n_alphas, eps=eps, limits=ROUGH)
+        eta = predictor(problem.design.X[:, path.features], path.values[-1], path.intercepts[-1])
+        pull = -full_gradient(problem, eta if problem.basis is None else eta @ problem.basis)
+        pull[problem.positive & (pull[:, 0] < 0)] = 0.0
+        weights = problem.groups.weights[problem.groups.labels].reshape(pull.shape)[:, 0]
+        wanted = np.divide(np.linalg.norm(pull, axis=1), weights, out=np.zeros(len(pull)), where=weights > 0)
+        sizes = np.linalg.norm(np.atleast_2d(path.values[-1]), axis=0)
+        wanted[path.features] += sizes * problem.design.scale[path.features]
+        return wanted
 
     def _fold_labels(self, target: np.ndarray) -> tuple[np.ndarray, bool]:
         """Return what integer folds are made from, and whether they are stratified by it."""
@@ -138,10 +150,9 @@ class SparseLinear(SelectorMixin, BaseEstimator):
         """Return the mean deviance ``(A,)`` of the test part for each model of ``path``."""
         loss = self._loss(self._loss_name())
         test = data.take(split[1][data.weight[split[1]] > 0])
-        truth = np.eye(path.coefs.shape[1])[test.target.astype(int)] if loss.multi else test.target
+        truth = np.eye(path.values.shape[1])[test.target.astype(int)] if loss.multi else test.target
         share = test.weight / test.weight.sum()
-        models = zip(path.coefs, path.intercepts, strict=True)
-        return np.array([2.0 * float(loss.value(test.predictor(*model), truth, share)) for model in models])
+        return np.array([2.0 * float(loss.value(eta, truth, share)) for eta in test.predictors(path)])
 
     def _get_support_mask(self) -> np.ndarray:
         check_is_fitted(self)
@@ -166,10 +177,14 @@ class Samples:
         """Return the samples ``rows``."""
         return Samples(self.X[rows], self.target[rows], self.weight[rows], self.offset[rows])
 
-    def predictor(self, coef: np.ndarray, intercept: Any) -> np.ndarray:
-        """Return the linear predictor, ``(n,)`` or ``(n, K)``."""
-        eta = predictor(self.X, coef, intercept)
-        return eta if eta.ndim > 1 else eta + self.offset
+    def predictors(self, path: Path) -> np.ndarray:
+        """Return the linear predictor of every model of ``path``, ``(A, n)`` or ``(A, n, K)``."""
+        *models, m = path.values.shape
+        columns = self.X[:, path.features]
+        eta = np.asarray(columns @ path.values.reshape(int(np.prod(models)), m).T).T.reshape(*models, columns.shape[0])
+        if len(models) == 1:
+            return eta + path.intercepts[:, None] + self.offset
+        return eta.transpose(0, 2, 1) + path.intercepts[:, None, :]
 
 
 def predictor(X: Any, coef: np.ndarray, intercept: Any) -> np.ndarray:

@@ -125,12 +125,12 @@ class GatedNetwork(SelectorMixin, BaseEstimator):
         path, problem = self.path_, whole.problem
         self.alpha_, self.kkt_ = float(path.alphas[index]), float(path.kkts[index])
         self.n_iter_ = max(int(path.n_iter.sum()), 1)
-        self.network_ = problem.fitted(path.networks[index], path.inputs[index])
+        self.network_ = problem.fitted(path.models[index], path.inputs[index])
         self._shift, self._unit, self._basis = whole.shift, whole.unit, whole.basis
         self._describe(X, problem.design.p)
         if not path.converged:
             warnings.warn(
-                f"the KKT residual is {path.kkts.max():.1e} of alpha at one alpha of the path, above tol={self.tol:g}; "
+                f"the KKT residual is {path.worst:.1e} of alpha at one alpha of the path, above tol={self.tol:g}; "
                 "allow more iterations, or a larger eps or tol",
                 ConvergenceWarning,
                 stacklevel=3,
@@ -165,6 +165,7 @@ class GatedNetwork(SelectorMixin, BaseEstimator):
             tol=self.tol,
             max_iter=self.max_iter,
             seed=self.random_state,
+            refit=self.refit,
         )
 
     def _validated(self, X: ArrayLike, y: ArrayLike, *, y_numeric: bool = False) -> tuple[Any, np.ndarray]:
@@ -196,12 +197,12 @@ class GatedNetwork(SelectorMixin, BaseEstimator):
         """Return the target as the engine gets it, its shift and its unit: as it is, for classes, counts and times."""
         return target, np.zeros(1), np.ones(1)
 
-    def _sizes(self, X: Any, target: np.ndarray, weight: np.ndarray | None, n_alphas: int, eps: float) -> np.ndarray:
-        """Return the norm of each gate along a rough path, ``(A, p)``, alphas falling, for stability selection."""
+    def _wanted(self, X: Any, target: np.ndarray, weight: np.ndarray | None, n_alphas: int, eps: float) -> np.ndarray:
+        """Return the norm of each gate at the end of a rough path, ``(p,)``, for stability selection."""
         whole = self._assemble(X, target, np.ones(len(target)) if weight is None else weight)
         start = "sparse" if self.start == "auto" else self.start
-        options = replace(self._options(start), n_alphas=n_alphas, eps=eps, tol=max(self.tol, ROUGH))
-        return gate_sizes(_path(whole.problem, options, None), X.shape[1])
+        options = replace(self._options(start), n_alphas=n_alphas, eps=eps, tol=max(self.tol, ROUGH), refit=False)
+        return gate_sizes(_path(whole.problem, options, None), X.shape[1])[-1]
 
     def _deviances(
         self, inside: Assembled, target: np.ndarray, weight: np.ndarray, split: Split, etas: Etas
@@ -304,7 +305,7 @@ def _held_out(
     inside = estimator._assemble(X[train], target[train], weight[train])
     options = estimator._options(start)
     path = _path(inside.problem, replace(options, tol=max(options.tol, ROUGH)), alphas)
-    fitted = [inside.problem.fitted(*pair) for pair in zip(path.networks, path.inputs, strict=True)]
+    fitted = [inside.problem.fitted(*pair) for pair in zip(path.models, path.inputs, strict=True)]
     return estimator._deviances(inside, target, weight, split, lambda rows: (each.eta(X[rows]) for each in fitted))
 
 

@@ -1,8 +1,10 @@
 """Stability selection: keep the features that a sparse model selects again and again on halves of the samples.
 
-Complementary pairs: the samples are cut into two halves, B times over, and each half selects the q features that enter
-its path first. A feature stays if the share of the 2B halves that select it reaches a threshold; the threshold is the
-smallest at which the expected number of features of low selection probability that get in (PFER) is bounded.
+Complementary pairs: the samples are cut into two halves, B times over, and each half selects the q features that its
+model wants most. A feature stays if the share of the 2B halves that select it reaches a threshold; the threshold is the
+smallest at which the expected number of features of low selection probability that get in (PFER) is bounded. The bound
+holds whatever a half selects by. Here that is the size of a coefficient at a moderate alpha, and behind the features of
+that model how near each other one is to entering it.
 
 Source: Shah and Samworth, Journal of the Royal Statistical Society B 75 (2013), 55–80; after Meinshausen and Bühlmann,
 the same journal 72 (2010), 417–473.
@@ -29,9 +31,8 @@ from spred.estimators.gating import GatedNetwork
 from spred.estimators.tails import BOUNDS
 from spred.output.tasks import Arrays, Store, run_tasks
 
-LOWEST = 0.55  # no feature that nearly every second half leaves out is called stable, whatever the bound allows
-MOST_OF_HALF = 1.0  # features per sample of a half: an L1 model has no more
-N_ALPHAS, EPS = 40, 0.05
+LOWEST = {"r-concave": 0.5, "worst-case": 0.55}  # no feature that most halves leave out is called stable
+N_ALPHAS, EPS = 15, 0.1  # the moderate alpha, as a share of the smallest without any feature, and the steps to it
 
 
 class StabilitySelection(MetaEstimatorMixin, SelectorMixin, BaseEstimator):
@@ -45,8 +46,8 @@ class StabilitySelection(MetaEstimatorMixin, SelectorMixin, BaseEstimator):
         estimator: a linear or network estimator of spred; its penalty, scaling and class weights are used, its alpha is
             not. Networks go along a path that gates enter; ``start="auto"`` takes the sparse one.
         pfer: expected number of low-probability features to let in, at most.
-        n_selected: q, features that each half selects. By default the most for which a threshold of 0.55 keeps the
-            bound, and no more than a half has samples.
+        n_selected: q, features that each half selects. By default the most for which a threshold of one half keeps the
+            bound.
         n_pairs: B, the number of complementary pairs.
         bound: ``"r-concave"`` or ``"worst-case"``.
         decoys: let a decoy of each feature take part, its column in another order of the samples, to estimate the false
@@ -56,7 +57,7 @@ class StabilitySelection(MetaEstimatorMixin, SelectorMixin, BaseEstimator):
 
     Attributes:
         selection_frequency_: ``(p,)``, share of the halves that select each feature.
-        threshold_: the smallest frequency that is kept, at least 0.55.
+        threshold_: the smallest frequency that is kept, at least 0.5.
         pfer_: the bound at that threshold.
         n_selected_: q.
         fdp_: estimated share of false features at the threshold, decoys / features up to 1; None without decoys.
@@ -86,7 +87,7 @@ class StabilitySelection(MetaEstimatorMixin, SelectorMixin, BaseEstimator):
         *,
         pfer: float = 1.0,
         n_selected: int | None = None,
-        n_pairs: int = 50,
+        n_pairs: int = 150,
         bound: str = "r-concave",
         decoys: bool = False,
         n_jobs: int | None = None,
@@ -131,7 +132,7 @@ class StabilitySelection(MetaEstimatorMixin, SelectorMixin, BaseEstimator):
         if self.decoys:
             base, data, free = with_decoys(base, data, free, self.random_state)
         n_open = int((~free).sum())
-        self.n_selected_ = self._choose_q(n_open, min(len(half) for half in halves))
+        self.n_selected_ = self._choose_q(n_open)
         self.threshold_, self.pfer_ = self._choose_threshold(n_open)
         tasks = [(base, data, target, weight, half, free, self.n_selected_) for half in halves]
         kept = None if store is None else self._stage(store, data, target, weight, halves[0])
@@ -175,20 +176,20 @@ class StabilitySelection(MetaEstimatorMixin, SelectorMixin, BaseEstimator):
             return np.zeros(p, dtype=bool)
         return np.asarray(weights, dtype=np.float64) == 0
 
-    def _choose_q(self, p: int, n_half: int) -> int:
+    def _choose_q(self, p: int) -> int:
         if self.n_selected is not None:
             if not 1 <= self.n_selected <= p:
                 raise InputError(f"n_selected is {self.n_selected}; give a number between 1 and the {p} features")
             return int(self.n_selected)
-        most = max(1, min(int(MOST_OF_HALF * n_half), p - 1))
-        bound = BOUNDS[self.bound]  # it grows with q, so halving finds the last q that keeps it
-        too_many = bisect_left(range(1, most + 1), 1, key=lambda q: p * bound(q / p, LOWEST, self.n_pairs) > self.pfer)
+        bound, lowest = BOUNDS[self.bound], LOWEST[self.bound]
+        # the bound grows with q, so halving finds the last q that keeps it
+        too_many = bisect_left(range(1, p), 1, key=lambda q: p * bound(q / p, lowest, self.n_pairs) > self.pfer)
         return max(too_many, 1)
 
     def _choose_threshold(self, p: int) -> tuple[float, float]:
-        """Return the smallest share of 2B halves, 0.55 or above, that keeps the bound, and the bound there."""
+        """Return the smallest share of 2B halves, a half or above, that keeps the bound, and the bound there."""
         halves = 2 * self.n_pairs
-        for k in range(int(np.ceil(LOWEST * halves - 1e-9)), halves + 1):
+        for k in range(int(np.ceil(LOWEST[self.bound] * halves - 1e-9)), halves + 1):
             expected = p * BOUNDS[self.bound](self.n_selected_ / p, k / halves, self.n_pairs)
             if expected <= self.pfer:
                 return k / halves, float(expected)
@@ -265,14 +266,12 @@ def entering(
     free: np.ndarray,
     q: int,
 ) -> Arrays:
-    """Return as ``entered`` the first q features on the path of a half: by the alpha where they enter, then by size."""
+    """Return as ``entered`` the q features that the model of a half wants most."""
     inside = None if weight is None else weight[half]
-    size = estimator._sizes(X[half], target[half], inside, N_ALPHAS, EPS)
-    size[:, free] = 0.0
-    ever = np.flatnonzero(size.any(axis=0))
-    enters = (size[:, ever] > 0).argmax(axis=0)
-    order = np.lexsort((-size[enters, ever], enters))
-    return {"entered": ever[order[:q]]}
+    wanted = estimator._wanted(X[half], target[half], inside, N_ALPHAS, EPS)
+    wanted[free] = 0.0
+    some = np.flatnonzero(wanted)
+    return {"entered": some[np.argsort(-wanted[some], kind="stable")[:q]]}
 
 
 def with_decoys(estimator: Any, X: Any, free: np.ndarray, random_state: int | None) -> tuple[Any, Any, np.ndarray]:

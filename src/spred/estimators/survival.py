@@ -89,8 +89,7 @@ class Survival(SurvivalTarget, SparseLinear):
 
     def _deviances(self, data: Samples, split: Split, path: Path) -> np.ndarray:
         """Return what the test part adds to the deviance of the training part, ``(A,)``."""
-        risks = np.array([data.predictor(*model) for model in zip(path.coefs, path.intercepts, strict=True)])
-        return self._added(data.target, data.weight, risks, split)
+        return self._added(data.target, data.weight, data.predictors(path), split)
 
 
 class SparseCox(Survival, OneAlpha):

@@ -1,38 +1,62 @@
 """Age, sex, batch: columns of the sample table that the model adjusts for, without selecting or penalising them.
 
-A covariate of many distinct numbers is one column of the model, any other one column a level but the first. Gaps stay
-NaN here: the pipeline fills them with the median of the training samples, as it does for genes.
+A covariate of more than five distinct numbers is one column of the model, any other one column a level but the first;
+``age:number`` and ``batch:levels`` say which it is. Gaps stay NaN here: the pipeline fills them with the median of the
+training samples, as it does for genes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 
 from spred.errors import InputError, did_you_mean
-from spred.genes.expression import MANY_NUMBERS, Covariate, label, some
+from spred.genes.expression import Covariate, label, some
+
+MOST_LEVELS = 10  # a column a level but the first, and none of them is selected or shrunk
+MANY_NUMBERS = 5  # more distinct numbers than this are an age or a dose, not a batch
+Kind = Literal["number", "levels"]
+KINDS: tuple[Kind, ...] = ("number", "levels")
 
 
-def choose_covariates(table: pd.DataFrame, names: Sequence[str]) -> tuple[Covariate, ...]:
-    """Decide how each column is written in numbers.
+def choose_covariates(table: pd.DataFrame, asked: Sequence[str]) -> tuple[Covariate, ...]:
+    """Decide how each column is written in numbers; ``"age:number"`` and ``"batch:levels"`` say it.
 
     Raises:
-        InputError: no such column, or one that holds a single value, so nothing to adjust for.
+        InputError: no such column, one that is not what it is said to be, or that holds a single value.
     """
-    return tuple(choose_covariate(table[find(table, name)]) for name in names)
+    named = [named_kind(text) for text in asked]
+    return tuple(choose_covariate(table[find(table, name)], kind) for name, kind in named)
 
 
-def choose_covariate(cells: pd.Series) -> Covariate:
-    """Decide whether a column is a number or has levels."""
+def named_kind(text: str) -> tuple[str, Kind | None]:
+    """Return the column and what it is said to be, if anything.
+
+    >>> named_kind("age:number"), named_kind("tissue: left")
+    (('age', 'number'), ('tissue: left', None))
+    """
+    for kind in KINDS:
+        if text.endswith(f":{kind}"):
+            return text.removesuffix(f":{kind}"), kind
+    return text, None
+
+
+def choose_covariate(cells: pd.Series, kind: Kind | None = None) -> Covariate:
+    """Decide whether a column is a number or has levels, unless ``kind`` says it."""
     filled = cells.dropna()
     levels = sorted(set(filled.map(label)))
     if len(levels) < 2:
         raise InputError(f"covariate {str(cells.name)!r} holds one value only, so there is nothing to adjust for")
-    if len(levels) > MANY_NUMBERS:
-        if pd.to_numeric(filled, errors="coerce").notna().all():
-            return Covariate(str(cells.name), ())
+    strange = pd.to_numeric(filled, errors="coerce").isna()
+    if kind == "number" and strange.any():
+        sample = strange.idxmax()
+        raise InputError(f"sample {sample!r}: covariate {str(cells.name)!r} is {filled[sample]!r}, no number")
+    if kind == "number" or (kind is None and len(levels) > MANY_NUMBERS and not strange.any()):
+        return Covariate(str(cells.name), ())
+    if len(levels) > MOST_LEVELS:
         raise InputError(
             f"covariate {str(cells.name)!r} has {len(levels)} levels ({some(levels, 3)}), too many to adjust for; "
             "give a column of numbers, or merge levels"
@@ -80,7 +104,25 @@ def find(table: pd.DataFrame, name: str) -> str:
 
 
 def spoken(covariate: Covariate) -> str:
-    """Say how a covariate is used."""
-    return (
-        f"{covariate.name} ({', '.join(covariate.levels[:4])})" if covariate.levels else f"{covariate.name} (a number)"
-    )
+    """Say how a covariate is used.
+
+    >>> spoken(Covariate("age", ())), spoken(Covariate("batch", ("1", "2")))
+    ('age as a number', 'batch as 2 levels (1, 2)')
+    """
+    if not covariate.levels:
+        return f"{covariate.name} as a number"
+    shown = ", ".join(covariate.levels[:4]) + (", …" if len(covariate.levels) > 4 else "")
+    return f"{covariate.name} as {len(covariate.levels)} levels ({shown})"
+
+
+def one_sided(covariates: Sequence[Covariate], table: pd.DataFrame, classes: np.ndarray) -> Iterator[str]:
+    """Tell of levels whose samples are all of one class: no finite coefficient fits them best."""
+    for covariate in covariates:
+        found = table[covariate.name].map(label, na_action="ignore").to_numpy()
+        held = pd.Series(classes).groupby(found).nunique()
+        alone = [level for level in covariate.levels if held[level] == 1]
+        if alone:
+            yield (
+                f"Covariate {covariate.name!r}: all samples of a level ({some(alone)}) are of one class, so that its "
+                "coefficient grows without end and the fit is slow; merge levels, or leave the column out."
+            )

@@ -200,6 +200,6 @@ def column_line(found: Column) -> str:
     n = len(found.levels)
     if n > MOST_LEVELS and max(found.levels.values()) == 1:
         return f"{n} values, all different{gaps}"
-    shown = ", ".join(f"{level} {times}" for level, times in list(found.levels.items())[:MOST_LEVELS])
+    shown = ", ".join(f"{level} ({times})" for level, times in list(found.levels.items())[:MOST_LEVELS])
     more = f" and {n - MOST_LEVELS} more" if n > MOST_LEVELS else ""
     return f"{count(n, 'level')}: {shown}{more}{gaps}"

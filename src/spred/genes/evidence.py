@@ -27,8 +27,8 @@ def stable(study: Study, found: Stability) -> str:
     """Say what stability selection found, and what its bound promises."""
     n = len(found.genes)
     how = (
-        f"{count(found.n_pairs, 'pair')} of complementary halves of the samples, in each of which the "
-        f"{count(found.n_selected, 'gene')} that enter the path first were selected"
+        f"{2 * found.n_pairs} halves of the samples ({count(found.n_pairs, 'complementary pair')}), in each of which "
+        f"the {count(found.n_selected, 'gene')} that the model wants most were selected"
     )
     promise = (
         f"At most {found.pfer:.2g} of the genes that a half selects no more often than chance would are expected in "
@@ -43,8 +43,8 @@ def stable(study: Study, found: Stability) -> str:
     if not n:
         top = float(found.frequency.max())
         return (
-            f"No gene is stable: in {how}, none came back in {found.threshold:.0%} of the halves, the most frequent "
-            f"one in {top:.0%}. The list then depends on which samples were at hand: take it as one of several that "
+            f"No gene is stable: none came back in {found.threshold:.0%} of {how}; the most frequent one did in "
+            f"{top:.0%}. The list then depends on which samples were at hand: take it as one of several that "
             "predict alike. More samples would help most."
         )
     return (

@@ -58,9 +58,9 @@ def added(study: Study) -> str:
     if study.stability is not None:
         found = study.stability
         text += (
-            f"Stability selection used {found.n_pairs} complementary pairs of halves, the first {found.n_selected} "
-            f"genes on the path of each, and a threshold of {found.threshold:.2f} (PFER at most {found.pfer:.2g} by "
-            f"the {found.bound} bound of Shah and Samworth, 2013){decoy_words(found)}. "
+            f"Stability selection used {found.n_pairs} complementary pairs of halves, {found.n_selected} genes of each "
+            f"({find_model(study.settings.model).ranks}), and a threshold of {found.threshold:.2f} (PFER at most "
+            f"{found.pfer:.2g} by the {found.bound} bound of Shah and Samworth, 2013){decoy_words(found)}. "
         )
     if study.permutations is not None:
         text += (

@@ -247,8 +247,9 @@ def places(genes: list[str], table: Table, whose: str) -> list[int]:
     absent = [gene for gene in genes if gene not in position]
     if absent:
         raise InputError(
-            f"{count(len(absent), 'gene')} of the {len(genes)} of {whose} not found: {some(absent)}; "
-            "a prediction needs them all, under the same names"
+            f"{count(len(absent), 'gene')} of the {len(genes)} of {whose} not found: {some(absent, 10)}; a prediction "
+            f"needs them all: rename those that have other names here (the file has {some(table.genes, 3)}), or run "
+            "spred genes again on the genes that both files have"
         )
     return [position[gene] for gene in genes]
 

@@ -41,6 +41,7 @@ class Model:
         choosing: makes the estimator that finds its alpha by cross-validation.
         at_alpha: makes the same model at a given alpha.
         on_path: makes the estimator whose path stability selection follows.
+        ranks: by what stability selection ranks the genes of a half, in words.
         coefficients: reads a fitted estimator, ``(rows, columns of the design)``; a row a class where there are many.
         sizes: how large each column is along its path, standardised, ``(A, columns)``; signed where it has one.
         proof: reads its certificate, what is known first: ``gap`` and ``kkt``, or ``kkt`` alone.
@@ -52,6 +53,7 @@ class Model:
     choosing: Callable[[Expression, Settings], Any]
     at_alpha: Callable[[Expression, Settings, float], Any]
     on_path: Callable[[Expression, Settings], Any]
+    ranks: str
     coefficients: Callable[[Any], np.ndarray]
     sizes: Callable[[Any, np.ndarray], np.ndarray]
     proof: Callable[[Any], dict[str, float]]
@@ -169,6 +171,7 @@ MODELS: dict[str, Model] = {
         choosing=linear_choosing,
         at_alpha=linear_at_alpha,
         on_path=linear_path,
+        ranks="the largest coefficients at a tenth of the smallest penalty without a gene, then the largest gradients",
         coefficients=linear_coefficients,
         sizes=linear_sizes,
         proof=linear_proof,
@@ -185,6 +188,7 @@ MODELS: dict[str, Model] = {
         choosing=network_choosing,
         at_alpha=network_at_alpha,
         on_path=network,
+        ranks="the largest gates at a tenth of the smallest penalty without a gene",
         coefficients=lambda fitted: fitted.mean_slopes_,
         sizes=lambda fitted, values: gate_sizes(fitted.path_, values.shape[1]),
         proof=lambda fitted: {"kkt": fitted.kkt_},

@@ -21,7 +21,7 @@ import pandas as pd
 
 from spred.errors import FileError, InputError, did_you_mean, where
 from spred.genes.annotation import Collapse, annotate, collapse_expression, read_annotation
-from spred.genes.covariates import choose_covariates, encode, spoken
+from spred.genes.covariates import choose_covariates, encode, named_kind, one_sided, spoken
 from spred.genes.expression import Expression, Table, Task, choose, label, some
 from spred.genes.matrices import is_tenx, read_h5ad, read_tenx
 from spred.genes.series import is_series, read_series
@@ -58,7 +58,8 @@ def read(
         task: "classification", "regression", or "auto": a regression if the target has many distinct numbers.
         annotation: the platform's table (``GPL97.annot.gz``), for the symbols of the probes.
         collapse: "mean" or "variance" make one gene of all probes with its symbol (see :func:`collapse_probes`).
-        covariates: columns of the sample table that the model adjusts for, without a penalty.
+        covariates: columns of the sample table that the model adjusts for, without a penalty; ``"age:number"`` and
+            ``"batch:levels"`` say how one is taken.
 
     Returns:
         The :class:`Expression`; its ``notes`` say what was decided.
@@ -77,27 +78,29 @@ def read(
     sheet = read_sheet(labels)
     if target is None and sheet is not None and len(sheet.columns.drop(group or [], errors="ignore")) == 1:
         target = str(sheet.columns.drop(group or [], errors="ignore")[0])
-    request = Request(target=target, event=event, group=group, labels=sheet, covariates=tuple(covariates))
+    named = tuple(named_kind(text)[0] for text in covariates)
+    request = Request(target=target, event=event, group=group, labels=sheet, covariates=named)
     with where(str(path)):
         table = annotated(read_with_sheet(path, request, sheet), annotation)
         found = choose(table, name=title(path), target=target, event=event, group=group, log2=log2, task=task)
         return replace(adjust(collapse_expression(found, collapse), covariates), source=str(path))
 
 
-def adjust(expression: Expression, names: Sequence[str]) -> Expression:
+def adjust(expression: Expression, asked: Sequence[str]) -> Expression:
     """Add the covariates that the model adjusts for."""
-    taken = [name for name in names if name in expression.asked]
+    taken = [name for name, _ in map(named_kind, asked) if name in expression.asked]
     if taken:
         raise InputError(f"column {taken[0]!r} is the target or the group, so it is no covariate; leave it out there")
-    if not names:
+    if not asked:
         return expression
-    chosen = choose_covariates(expression.table, names)
-    note = f"Adjusted for, without a penalty: {', '.join(spoken(covariate) for covariate in chosen)}."
+    chosen = choose_covariates(expression.table, asked)
+    note = f"Adjusted for, without a penalty: {', '.join(map(spoken, chosen))}."
+    told = one_sided(chosen, expression.table, expression.target) if expression.classes else ()
     return replace(
         expression,
         covariates=chosen,
         adjusted_for=encode(chosen, expression.table),
-        notes=(*expression.notes, note),
+        notes=(*expression.notes, note, *told),
     )
 
 

@@ -25,7 +25,7 @@ def add_stability(
     study: Study,
     *,
     pfer: float = 1.0,
-    n_pairs: int = 50,
+    n_pairs: int = 150,
     decoys: bool = True,
     n_jobs: int | None = None,
     store: Store | None = None,

@@ -51,8 +51,8 @@ def path_caption(study: Study) -> str:
 def size(expression: Expression) -> str:
     """Say how much data there is: samples, genes, and how many samples a class has."""
     base = f"{count(len(expression.samples), 'sample')} × {count(len(expression.genes), 'gene')}"
-    classes = [f"{c} {int(np.sum(expression.target == c))}" for c in expression.classes]
-    return f"{base} ({', '.join(classes)})" if classes else base
+    classes = [f"{c} ({int(np.sum(expression.target == c))})" for c in expression.classes]
+    return f"{base}: {', '.join(classes)}" if classes else base
 
 
 def summary(study: Study) -> str:
