@@ -300,3 +300,14 @@ def test_bad_grids_are_refused(change: dict) -> None:
     problem = PROBLEMS["squared-tall"]
     with pytest.raises(InputError):
         spred.path(problem.X, problem.y, **change)
+
+
+def test_free_columns_that_separate_the_classes_end_soon() -> None:
+    rng = np.random.default_rng(0)
+    classes, level = rng.integers(0, 3, 26), rng.integers(0, 7, 26)
+    X = np.hstack([rng.normal(size=(26, 5)), (level[:, None] == np.arange(1, 7)).astype(float)])
+    free = np.r_[np.ones(5), np.zeros(6)]
+    with pytest.warns(ConvergenceWarning, match="stopped by iterations"):
+        path = spred.path(X, classes, loss="multinomial", penalty_weights=free, n_alphas=5)
+    assert len(path.alphas) == 5
+    assert path.kkts.max() < 1e-8  # nothing but the free coefficients, on their way to infinity, is unsettled

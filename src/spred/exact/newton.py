@@ -27,6 +27,10 @@ from spred.exact.solution import Status
 from spred.exact.working_set import WorkingSet
 
 
+CRAWL = 1e-9
+"""Step, as a share of the coefficients, below which the residual must fall for another step to be made."""
+
+
 @dataclass(frozen=True, eq=False)
 class State:
     """A point to start from: coefficients ``(p, K)``, intercept ``(K,)``, linear predictor, gradient, its alpha."""
@@ -201,14 +205,16 @@ def _newton(
 ) -> tuple[np.ndarray, np.ndarray, int]:
     """Newton steps on the working set until every KKT residual is at most ``tol``; return ``x, eta, steps``."""
     loss, y, s = problem.loss, problem.y, problem.s
-    steps = 0
+    steps, before, crawls = 0, np.inf, False
     while steps < max_iter:
         g = work.pull(problem.as_matrix(loss.gradient(eta, y, s))) + work.ridge * x
         residual = work.blocks.residuals(x, g)
         worst = residual.max(initial=0.0)
         if worst <= tol or time.perf_counter() > limits.deadline:
             break
-        steps += 1
+        if crawls and worst > 0.9 * before:
+            break  # the way left is too flat for this arithmetic: free columns that separate the classes
+        steps, before = steps + 1, worst
         active = _active(work, x, residual, tol)
         index = np.flatnonzero(active[work.blocks.group])
         hessian = work.hessian(index, np.empty(0) if loss.quadratic else loss.curvature(eta, y, s))
@@ -216,6 +222,7 @@ def _newton(
         d = _model_step(work, active, index, hessian, x, g, max(0.1 * tol, rough))
         if not d.any():
             break  # the residual left is rounding
+        crawls = bool(np.abs(d).max() <= CRAWL * np.abs(x).max())
         change = problem.as_target(work.push(index, d))
         x, eta, moved = _line_search(problem, work, x, eta, g, index, d, change)
         if not moved:
