@@ -121,6 +121,7 @@ Normalize = Annotated[
 MinVariance = Annotated[
     float, typer.Option(min=0.0, max=0.99, help="Share of the genes, those that vary least, left out in each fold.")
 ]
+L1Ratio = Annotated[float, typer.Option(help="Share of L1 in the penalty; below 1 keeps more genes that go together.")]
 ModelName = Annotated[str, typer.Option(help="linear, or network: an MLP beside it, one gate for each gene.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on where a stopped run with the same --out ended.")]
 Backend = Annotated[
@@ -163,6 +164,7 @@ def genes(
     normalize: Normalize = "none",
     min_variance: MinVariance = 0.0,
     model: ModelName = "linear",
+    l1_ratio: L1Ratio = 1.0,
     rule: Rule = "short",
     refit: Refit = True,
     alphas: Alphas = 50,
@@ -201,6 +203,7 @@ def genes(
             normalize=normalize,
             min_variance=min_variance,
             model=model,
+            l1_ratio=l1_ratio,
         )
         expression = read(
             data,

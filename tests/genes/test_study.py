@@ -10,6 +10,7 @@ import pytest
 
 from spred.errors import InputError
 from spred.genes import Expression, Settings, Study, run_study
+from spred.genes.methods import paragraph
 from spred.output.tasks import Store
 
 QUICK = Settings(n_alphas=8, folds=3)
@@ -172,6 +173,14 @@ def test_finished_folds_are_taken_from_the_store(expression: Expression, tmp_pat
     assert len(list(tmp_path.iterdir())) == 2
 
 
+def test_an_elastic_net_keeps_more_genes_and_is_named(study: Study, expression: Expression) -> None:
+    mixed = run_study(expression, Settings(l1_ratio=0.3))
+    assert len(mixed.genes) > len(study.genes)
+    assert mixed.model[-1].certificate_.gap < 1e-7
+    assert "(elastic net, 30% of it L1)" in paragraph(mixed, {"versions": {}})
+    assert "elastic net" not in paragraph(study, {"versions": {}})
+
+
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
@@ -179,6 +188,8 @@ def test_finished_folds_are_taken_from_the_store(expression: Expression, tmp_pat
         ({"repeats": 0}, "repeats is 0"),
         ({"normalize": "loess"}, "normalize is 'loess'"),
         ({"min_variance": 1.0}, "min_variance is 1"),
+        ({"l1_ratio": 0.0}, "l1_ratio is 0; give a share"),
+        ({"l1_ratio": 0.5, "model": "network"}, "l1_ratio is for the linear model"),
         ({"model": "liner"}, "no model is called 'liner'; did you mean 'linear'"),
     ],
 )

@@ -26,7 +26,6 @@ from spred.exact.quadratic import minimise_l1
 from spred.exact.solution import Status
 from spred.exact.working_set import WorkingSet
 
-
 CRAWL = 1e-9
 """Step, as a share of the coefficients, below which the residual must fall for another step to be made."""
 

@@ -86,7 +86,7 @@ def l1(expression: Expression, settings: Settings, fold: OuterFold, values: Valu
     """Fit the L1 model, converged, at the penalty of the lowest held-out deviance; for many classes row-sparse."""
     train, test = values
     groups = None if expression.group is None else expression.group[fold.train]
-    model = linear_path(expression, replace(settings, rule="min")).fit(
+    model = linear_path(expression, replace(settings, rule="min", l1_ratio=1.0)).fit(
         train, expression.target[fold.train], groups=groups
     )
     return model.predict(test), int(model.get_support()[: len(expression.genes)].sum())
@@ -99,7 +99,7 @@ def one_against_rest(
     from sklearn.multiclass import OneVsRestClassifier
 
     train, test = values
-    model = OneVsRestClassifier(linear_path(expression, replace(settings, rule="min")))
+    model = OneVsRestClassifier(linear_path(expression, replace(settings, rule="min", l1_ratio=1.0)))
     model.fit(train, expression.target[fold.train])  # scikit-learn hands no groups on; the outer folds keep them
     used = np.any([one.get_support() for one in model.estimators_], axis=0)
     return model.predict(test), int(used[: len(expression.genes)].sum())

@@ -29,8 +29,9 @@ def paragraph(study: Study, run: Mapping[str, object]) -> str:
     kind = "stratified " * (expression.strata is not None) + "grouped " * (expression.group is not None)
     unit = f" (all samples of one {expression.group_name!r} in one fold)" if expression.group is not None else ""
     what, how_small = proofs(study)[0]
+    mixed = f" (elastic net, {settings.l1_ratio:.0%} of it L1)" if settings.l1_ratio < 1 else ""
     return (
-        f"Genes were selected with {model}{weighted}, on {scale}, each gene standardised on the training "
+        f"Genes were selected with {model}{mixed}{weighted}, on {scale}, each gene standardised on the training "
         f"samples{adjusted}. {COLLAPSED[expression.collapse]}"
         f"The penalty was chosen on a path of {settings.n_alphas} values by {kind}cross-validation of the deviance, "
         f"{rule_text(settings.rule)}. {refit_text(settings)}"

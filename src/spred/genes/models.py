@@ -71,7 +71,7 @@ def linear_choosing(expression: Expression, settings: Settings) -> Any:
 def linear_at_alpha(expression: Expression, settings: Settings, alpha: float) -> Any:
     """Make the same at one alpha, solved as far as a prediction needs."""
     given = {**penalty(expression), **weighting(expression, settings)}
-    sparse = ONE[expression.task](alpha, tol=1e-5, **given)
+    sparse = ONE[expression.task](alpha, tol=1e-5, l1_ratio=settings.l1_ratio, **given)
     return Refitted(sparse, dense(expression, settings), refit=settings.refit)
 
 
@@ -81,6 +81,7 @@ def linear_path(expression: Expression, settings: Settings) -> Any:
     return ON_A_PATH[expression.task](
         rule=rule,
         n_alphas=settings.n_alphas,
+        l1_ratio=settings.l1_ratio,
         cv=settings.folds,
         random_state=settings.seed,
         **penalty(expression),

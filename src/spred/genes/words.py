@@ -19,7 +19,7 @@ SMALLEST = 1e-15
 PROOFS = {"gap": "relative duality gap", "kkt": "KKT residual over all genes, relative to the penalty,"}
 MOST_NAMED = 5  # genes that a sentence names
 PATH_CAPTION = (
-    "The L1 path on all samples: coefficients per standard deviation of the gene as the penalty falls from left to "
+    "The path on all samples: coefficients per standard deviation of the gene as the penalty falls from left to "
     "right; with several classes, their norm. A gene is in the list if its line has left zero at the dashed line, the "
     "penalty chosen. Colours are for telling the strongest genes apart."
 )
