@@ -13,6 +13,7 @@ import os
 import sys
 import time
 import warnings
+from collections.abc import Callable
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
@@ -55,7 +56,12 @@ def _solve(solver: ModuleType, problem: Problem, tol: float) -> tuple[np.ndarray
     began = time.perf_counter()
     found = solver.SOLVE[problem.work](problem, tol)
     seconds = time.perf_counter() - began
-    return found() if callable(found) else found, seconds
+    return written_out(found), seconds
+
+
+def written_out(found: np.ndarray | Callable[[], np.ndarray]) -> np.ndarray:
+    """Return the coefficients as an array."""
+    return found() if callable(found) else found
 
 
 if __name__ == "__main__":

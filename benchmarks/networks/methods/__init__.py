@@ -5,6 +5,12 @@
 
 from __future__ import annotations
 
-from networks.methods import magnitude, pat, spred_sgd, subgradient
+from networks.methods import magnitude, pat, spred_reweighted, spred_sgd, subgradient
 
-METHODS = {"spred": spred_sgd, "torchao PAT": pat, "magnitude": magnitude, "L1 subgradient": subgradient}
+METHODS = {
+    "spred": spred_sgd,
+    "spred reweighted": spred_reweighted,
+    "torchao PAT": pat,
+    "magnitude": magnitude,
+    "L1 subgradient": subgradient,
+}

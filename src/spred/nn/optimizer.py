@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -23,10 +24,12 @@ from spred.nn.factored import Factored, factorise, follow, imbalance_of
 from spred.nn.groups import L1, targets, zero_groups_
 from spred.nn.metric import Metric, wants_metric, wants_pace
 from spred.nn.reopen import Reopening, open_groups_
+from spred.nn.reweight import renewed
 from spred.nn.sharding import count, equal, whole
 from spred.nn.steer import steering
 
-SAVED = {"param_groups", "state", "base", "factors", "budgets", "scales", "alphas", "n_steps", "errors", "reopening"}
+SAVED = {"param_groups", "state", "base", "n_steps", "errors", "reopening"}
+SAVED |= {"factors", "budgets", "scales", "alphas", "weights"}
 
 
 class SpredOptimizer(torch.optim.Optimizer):
@@ -179,6 +182,30 @@ class SpredOptimizer(torch.optim.Optimizer):
             self._resplit(entry)
 
     @torch.no_grad()
+    def reweight(self, power: float = 0.5) -> None:
+        """Let large weights pay less of alpha, and small ones more, by the sizes that they have now.
+
+        A group pays alpha times ``ω_g``, in proportion to ``(‖v_g‖ + s/10)^{−power}``; the typical size s of the tensor
+        pays alpha itself (:mod:`spred.nn.reweight`). That holds until the next call: call it every epoch, say, from
+        where large weights stand out. What :func:`~spred.nn.inspect.inspect` reports is by the present ω.
+
+        Args:
+            power: 0 is the plain penalty again, 1 the logarithmic one.
+
+        Raises:
+            InputError: a power outside 0 … 1; a penalty of depth 3 or more, which is of this kind already.
+        """
+        if not 0.0 <= power <= 1.0:
+            raise InputError(f"power is {power}; give a number from 0 to 1")
+        deep = [entry for entry in self.factored if len(entry.factors) > 2]
+        if deep:
+            raise InputError(f"{deep[0].name} has depth {len(deep[0].factors)}; reweighting is for depth 2")
+        for entry in self.factored:
+            entry.target = replace(entry.target, weights=renewed(entry, power))
+        if isinstance(self.base, torch.optim.LBFGS):
+            self.base.state.clear()  # its history is that of another function
+
+    @torch.no_grad()
     def close(self, entry: Factored, dead: Tensor) -> None:
         """Set groups of a tensor to zero for good: tensor, factors and the base's moments.
 
@@ -205,6 +232,7 @@ class SpredOptimizer(torch.optim.Optimizer):
             "budgets": [[entry.imbalance, entry.spent] for entry in self.factored],
             "scales": [entry.scale for entry in self.factored],
             "alphas": [penalty.alpha for penalty in self.penalties],
+            "weights": [entry.target.weights for entry in self.factored],
             "n_steps": self.n_steps,
             "errors": [] if self.steering is None else [loop.error for loop in self.steering.loops],
             "reopening": None if self.reopening is None else self.reopening.state_dict(),
@@ -228,8 +256,13 @@ class SpredOptimizer(torch.optim.Optimizer):
         if self.steering is not None:
             for loop, error in zip(self.steering.loops, state_dict["errors"], strict=True):
                 loop.error = error
-        saved = zip(self.factored, *(state_dict[key] for key in ("factors", "budgets", "scales")), strict=True)
-        for entry, factors, (imbalance, spent), scale in saved:
+        keys = ("factors", "budgets", "scales", "weights")
+        for entry, factors, (imbalance, spent), scale, weights in zip(
+            self.factored, *(state_dict[key] for key in keys), strict=True
+        ):
+            if isinstance(weights, Tensor):
+                weights = weights.to(entry.factors[0], copy=True)
+            entry.target = replace(entry.target, weights=weights)
             entry.imbalance, entry.spent, entry.scale, entry.seen = imbalance, spent, scale, None
             for factor, value in zip(entry.factors, factors, strict=True):
                 factor.copy_(value)
