@@ -15,6 +15,7 @@ SUITES = {
     "memory": "memory:main",
     "selection": "selection.suite:main",
     "selection-paths": "selection.paths:main",
+    "selection-batching": "selection.batching:main",
     "compress": "compress:main",
     "deployment": "deployment:main",
     "torch": "training:frontier",

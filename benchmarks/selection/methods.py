@@ -5,11 +5,12 @@ A peer whose path or grid allows several choices returns one for each, so that i
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
+from sklearn.base import BaseEstimator, clone
 from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
@@ -26,26 +27,33 @@ Method = Callable[[Set, np.ndarray, np.ndarray, int], dict[str, Fitted]]
 HIDDEN = 50
 
 
-def network(start: str, n_alphas: int) -> Method:
-    """Return the gated network with a start; alpha by the one-standard-error rule in 5 inner folds."""
+CHOICES = {"1se": {"rule": "1se"}, "min": {"rule": "min"}, "min, refit": {"rule": "min", "refit": True}}
+"""What spred's estimators offer; alpha is chosen in 5 inner folds."""
+
+
+def network(start: str, n_alphas: int, *choices: str) -> Method:
+    """Return the gated network with a start, fitted anew for each choice."""
 
     def fit(data: Set, train: np.ndarray, test: np.ndarray, seed: int) -> dict[str, Fitted]:
         kind = spred.NetworkClassifier if data.classes else spred.NetworkRegressor
         model = kind(hidden=HIDDEN, start=start, n_alphas=n_alphas, random_state=seed)
-        return judged(model.fit(data.X[train], data.y[train]), data.X[test])
+        return judged(model, choices, data, train, test)
 
     return fit
 
 
 def lasso(data: Set, train: np.ndarray, test: np.ndarray, seed: int) -> dict[str, Fitted]:
-    """Fit the exact sparse linear model, the same rule and inner folds."""
+    """Fit the exact sparse linear model in the same inner folds."""
     kind = spred.SparseClassifierCV if data.classes else spred.SparseRegressorCV
-    return judged(kind(random_state=seed).fit(data.X[train], data.y[train]), data.X[test])
+    return judged(kind(random_state=seed), ("1se", "min"), data, train, test)
 
 
-def judged(model: Any, X: np.ndarray) -> dict[str, Fitted]:
-    """Return predictions and inputs of an estimator of spred, by its rule."""
-    return {"1se": (model.predict(X), model.get_support(indices=True))}
+def judged(
+    model: BaseEstimator, choices: Iterable[str], data: Set, train: np.ndarray, test: np.ndarray
+) -> dict[str, Fitted]:
+    """Return predictions and inputs of an estimator of spred by each choice."""
+    fits = {name: clone(model).set_params(**CHOICES[name]).fit(data.X[train], data.y[train]) for name in choices}
+    return {name: (each.predict(data.X[test]), each.get_support(indices=True)) for name, each in fits.items()}
 
 
 def forest(data: Set, train: np.ndarray, test: np.ndarray, seed: int) -> dict[str, Fitted]:
@@ -144,9 +152,9 @@ def stochastic_gates(data: Set, train: np.ndarray, test: np.ndarray, seed: int) 
 
 
 METHODS: dict[str, Method] = {
-    "network, sparse": network("sparse", 50),
-    "network, dense": network("dense", 20),
-    "network, auto": network("auto", 20),
+    "network, sparse": network("sparse", 50, *CHOICES),
+    "network, dense": network("dense", 20, "1se"),
+    "network, auto": network("auto", 20, "1se"),
     "L1 linear": lasso,
     "random forest": forest,
     "LassoNet": lassonet,

@@ -179,6 +179,22 @@ def test_options_out_of_range_are_refused(option: dict, message: str) -> None:
         spred.NetworkRegressor(**(SHORT | option)).fit(problem.X, problem.y)
 
 
+def test_a_second_fit_predicts_and_is_what_the_folds_judge() -> None:
+    problem = PROBLEMS["logistic-wide"]
+    plain, again = (
+        spred.NetworkClassifier(refit=refit, rule=lambda curve: len(curve.alphas) - 1, **SHORT).fit(
+            problem.X, problem.y
+        )
+        for refit in (False, True)
+    )
+    np.testing.assert_array_equal(plain.path_.kkts, again.path_.kkts)
+    assert (again.curve_.folds[1:] != plain.curve_.folds[1:]).all()
+    assert again.network_.network is again.path_.refits[-1]
+    assert again.get_support(indices=True).tolist() == again.path_.inputs[-1].tolist()
+    assert again.path_.refit_residuals.max() <= again.tol
+    assert np.abs(again.decision_function(problem.X)).max() > np.abs(plain.decision_function(problem.X)).max()
+
+
 def test_a_function_of_the_curve_chooses() -> None:
     X, y = three_classes()
     model = spred.NetworkClassifier(rule=lambda curve: len(curve.alphas) - 2, **SHORT).fit(X, y)

@@ -10,7 +10,8 @@ import torch
 from gated_problems import LOSSES, eta_by_torch, problem_of, random_network
 
 from spred.gated.minimise import State, Work, minimise, newton_direction
-from spred.gated.network import pack, tangent
+from spred.gated.network import pack, tangent, unpack
+from spred.gated.penalty import RIDGE
 
 
 @pytest.mark.parametrize("hidden", [(3,), (3, 2)])
@@ -46,6 +47,23 @@ def second_by_torch(work: Work, p: np.ndarray) -> float:
     norms = np.linalg.norm(rows, axis=1)
     across = (np.sum(steps**2, axis=1) - (np.sum(rows * steps, axis=1) / norms) ** 2) / norms
     return float(data + 0.1 * across @ np.ones(len(norms)))
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_with_a_ridge_the_gradient_is_torchs_and_no_gate_closes(name: str) -> None:
+    problem = replace(problem_of(name), penalty=RIDGE)
+    start = State(random_network(problem, 4, (3,), linear=True), np.arange(4))
+    end = minimise(problem, start, 0.05, tol=1e-6, max_iter=200)
+    assert end.residual <= 1e-6
+    network, X = end.state.network, problem.design.columns(end.state.inputs)
+    assert len(network.first) == 4
+    flat = torch.tensor(pack(network))
+    theta = torch.tensor(problem.theta(problem.forward(network, X).eta))
+    _, pull = torch.autograd.functional.vjp(lambda at: eta_by_torch(problem, at, network, X), flat, theta)
+    slope = unpack(pull.numpy(), network)
+    weights = problem.weights[problem.labels[end.state.inputs]]
+    np.testing.assert_allclose(slope.first, -0.05 * weights[:, None] * network.first, atol=1e-7)
+    np.testing.assert_allclose(slope.free, 0.0, atol=1e-7)
 
 
 @pytest.mark.parametrize("name", LOSSES)

@@ -12,13 +12,15 @@ from spred.gated.newton import Metric, Point, kernel, over_parameters, over_samp
 DAMPING = 0.1
 
 
-def metric(name: str, hidden: tuple[int, ...], labels: np.ndarray, *, linear: bool = True) -> Metric:
+def metric(
+    name: str, hidden: tuple[int, ...], labels: np.ndarray, *, linear: bool = True, stretch: float = 0.0
+) -> Metric:
     problem = problem_of(name)
     network = random_network(problem, len(labels), hidden, linear=linear)
     X = problem.design.columns(np.arange(len(labels)))
     at = problem.forward(network, X)
     here = Point(problem, network, X, labels, at, sensitivities(network, at))
-    return Metric(here, 0.3 * np.arange(1, len(here.sizes) + 1) / here.sizes, DAMPING)
+    return Metric(here, 0.3 * np.arange(1, len(here.sizes) + 1) / here.sizes, DAMPING, stretch)
 
 
 @pytest.mark.parametrize("hidden", [(4,), (3, 5)])
@@ -34,9 +36,10 @@ def test_steps_over_samples_and_over_parameters_agree(name: str, labels: list[in
     np.testing.assert_allclose(over_samples(here)(g), expected, atol=1e-8 * np.abs(expected).max())
 
 
+@pytest.mark.parametrize("stretch", [0.0, 0.4])
 @pytest.mark.parametrize("linear", [True, False])
-def test_the_kernel_is_that_of_the_jacobian(linear: bool) -> None:
-    here = metric("multinomial-wide", (3, 4), np.array([1, 0, 1]), linear=linear)
+def test_the_kernel_is_that_of_the_jacobian(linear: bool, stretch: float) -> None:
+    here = metric("multinomial-wide", (3, 4), np.array([1, 0, 1]), linear=linear, stretch=stretch)
     J, M = jacobian_by_torch(here.point.problem, here.point.network, here.point.X), here.matrix()
     np.testing.assert_allclose(kernel(here), J @ np.linalg.solve(M, J.T), atol=1e-9)
     g = np.random.default_rng(0).standard_normal(J.shape[1])

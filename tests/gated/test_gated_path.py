@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from gated_problems import LOSSES, kkt_by_torch, problem_of
+from gated_problems import LOSSES, kkt_by_torch, problem_of, random_network
 from problems import PROBLEMS
 
 import spred
 from spred.errors import InputError
+from spred.estimators.gating import gated
+from spred.exact.problem import make_problem
 from spred.gated import NetworkPath, PathOptions, network_path
-from spred.gated.starts import alpha_max, closed
+from spred.gated.minimise import State
+from spred.gated.starts import alpha_max, closed, used_slopes
 
 SMALL = {"hidden": (6,), "n_alphas": 6, "eps": 0.1}
 
@@ -106,6 +109,45 @@ def test_small_signals_make_the_network_a_lasso() -> None:
     np.testing.assert_array_equal(inputs, exact.support)
     slope = network.first[:, 0] + network.first[:, 1:] @ (network.upper[0][0] / np.cosh(network.biases[0]) ** 2)
     np.testing.assert_allclose(slope, exact.coef[inputs], rtol=0.05)
+
+
+def test_a_second_fit_keeps_the_inputs_and_shrinks_less() -> None:
+    problem = problem_of("logistic-wide")
+    path = network_path(problem, PathOptions(refit=True, **SMALL))
+    plain = network_path(problem, PathOptions(**SMALL))
+    assert path.converged
+    assert path.refit_residuals.shape == path.alphas.shape
+    np.testing.assert_array_equal(path.kkts, plain.kkts)
+    for refit, network, inputs in zip(path.models, path.networks, path.inputs, strict=True):
+        assert refit.first.shape == network.first.shape
+        X = problem.design.columns(inputs)
+        fits = [problem.value(problem.forward(each, X).eta) for each in (refit, network)]
+        assert not len(inputs) or fits[0] < fits[1]
+    assert plain.models == plain.networks
+
+
+@pytest.mark.parametrize("name", ["squared-wide", "multinomial-wide", "cox-tall"])
+@pytest.mark.parametrize("linear", [True, False])
+def test_slopes_are_those_of_small_changes(name: str, linear: bool) -> None:
+    problem = problem_of(name, feature_groups=np.arange(PROBLEMS[name].X.shape[1]) // 2)
+    inputs = np.arange(2, 8)
+    network, step = random_network(problem, len(inputs), (4, 3), linear=linear), 1e-5
+    slopes = used_slopes(problem, State(network, inputs))
+    X, squares = problem.design.columns(inputs), np.zeros(len(problem.weights))
+    for j, group in enumerate(problem.labels[inputs]):
+        moves = (X + way * step * np.eye(len(inputs))[j] for way in (1.0, -1.0))
+        up, down = (problem.forward(network, moved).eta for moved in moves)
+        squares[group] += np.sum(((up - down) / (2.0 * step)) ** 2, axis=1).mean()
+    np.testing.assert_allclose(slopes, np.sqrt(squares), rtol=1e-6, atol=1e-12)
+
+
+def test_a_dense_start_finds_linear_effects_beside_squares_and_products() -> None:
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((400, 30))
+    y = np.sin(2.0 * X[:, 0]) + X[:, 1] ** 2 + X[:, 2] * X[:, 3] + X[:, 4] + 0.3 * rng.standard_normal(400)
+    problem = gated(make_problem(X, (y - y.mean()) / y.std(), loss="squared", standardize=True), "tanh")
+    path = network_path(problem, PathOptions(hidden=(20,), start="dense", n_alphas=10, tol=0.03))
+    assert [0, 1, 2, 3, 4] in [inputs.tolist() for inputs in path.inputs]
 
 
 def test_a_product_is_seen_from_a_dense_start_alone() -> None:

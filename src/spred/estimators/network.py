@@ -39,6 +39,8 @@ class NetworkClassifier(Classification, GatedNetwork):
         eps: its last value over its first.
         rule: ``"1se"``, ``"min"``, an integer: the best alpha with at most that many inputs, or a function of the curve
             that returns the index of an alpha.
+        refit: fit the inputs of every alpha again, with a ridge of the same strength, ``α/2 Σ_j ω_j ‖(θ_j, W_j)‖²``, in
+            the place of the penalty that chose them; these second fits are judged in the folds, and predict.
         cv: number of folds, a splitter (one split is a validation part), or (train, test) pairs.
         standardize: scale inputs to unit variance, inside each fold.
         tol: KKT residual to reach, relative to alpha.
@@ -52,7 +54,7 @@ class NetworkClassifier(Classification, GatedNetwork):
         path_: the path on all samples, a :class:`spred.gated.NetworkPath`.
         curve_, curves_: held-out deviance along the path, and for each start that was tried.
         start_: the start that was kept.
-        network_: the network chosen, a :class:`spred.gated.problem.Fitted`.
+        network_: the network chosen, or its second fit, a :class:`spred.gated.problem.Fitted`.
         feature_importances_: ``(p,)``, ``‖(θ_j, W_j)‖``, the size of each gate; 0 where it is closed.
         entry_alphas_: ``(p,)``, the largest alpha of the path at which each input is open; 0 where it never is.
         mean_slopes_: ``(1, p)``, or ``(K, p)`` for more than two classes: the average over the training samples of the
@@ -85,6 +87,7 @@ class NetworkClassifier(Classification, GatedNetwork):
         n_alphas: int = 50,
         eps: float = 0.02,
         rule: Rule = "1se",
+        refit: bool = False,
         cv: int | BaseCrossValidator | Iterable[Split] = 5,
         standardize: bool = True,
         tol: float = 1e-3,
@@ -103,6 +106,7 @@ class NetworkClassifier(Classification, GatedNetwork):
         self.n_alphas = n_alphas
         self.eps = eps
         self.rule = rule
+        self.refit = refit
         self.cv = cv
         self.standardize = standardize
         self.tol = tol
@@ -132,6 +136,7 @@ class NetworkRegressor(Regression, GatedNetwork):
         n_alphas: length of the automatic grid.
         eps: its last value over its first.
         rule: ``"1se"``, ``"min"`` or an integer.
+        refit: fit the inputs of every alpha again with a ridge.
         cv: folds.
         standardize: scale inputs to unit variance.
         tol: KKT residual to reach, relative to alpha.
@@ -169,6 +174,7 @@ class NetworkRegressor(Regression, GatedNetwork):
         n_alphas: int = 50,
         eps: float = 0.02,
         rule: Rule = "1se",
+        refit: bool = False,
         cv: int | BaseCrossValidator | Iterable[Split] = 5,
         standardize: bool = True,
         tol: float = 1e-3,
@@ -188,6 +194,7 @@ class NetworkRegressor(Regression, GatedNetwork):
         self.n_alphas = n_alphas
         self.eps = eps
         self.rule = rule
+        self.refit = refit
         self.cv = cv
         self.standardize = standardize
         self.tol = tol
@@ -240,6 +247,7 @@ class NetworkCox(SurvivalTarget, GatedNetwork):
         n_alphas: length of the automatic grid.
         eps: its last value over its first.
         rule: ``"1se"``, ``"min"``, an integer or a function of the curve.
+        refit: fit the inputs of every alpha again with a ridge.
         cv: number of folds (events are spread over them), a splitter, or (train, test) pairs.
         standardize: scale inputs to unit variance.
         tol: KKT residual to reach, relative to alpha.
@@ -273,6 +281,7 @@ class NetworkCox(SurvivalTarget, GatedNetwork):
         n_alphas: int = 50,
         eps: float = 0.05,
         rule: Rule = "1se",
+        refit: bool = False,
         cv: int | BaseCrossValidator | Iterable[Split] = 5,
         standardize: bool = True,
         tol: float = 1e-3,
@@ -291,6 +300,7 @@ class NetworkCox(SurvivalTarget, GatedNetwork):
         self.n_alphas = n_alphas
         self.eps = eps
         self.rule = rule
+        self.refit = refit
         self.cv = cv
         self.standardize = standardize
         self.tol = tol

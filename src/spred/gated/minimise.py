@@ -22,10 +22,10 @@ MEMORY = 8
 LEAST_DAMPING, MOST_DAMPING = 1e-6, 1e10
 ROUNDING = 1e-14
 
-NEAR = 1.0
+NEAR = 10.0
 """Residual over alpha below which directions are Newton's; farther off they close gates too soon."""
 
-MANY = 200
+MANY = 80
 """Unknowns of a Gauss-Newton step from which Newton's directions are worth their gradients; below, steps are cheap."""
 
 PAUSE = 5
@@ -111,7 +111,7 @@ def minimise(problem: GatedProblem, state: State, alpha: float, *, tol: float, m
                 break
         else:
             memory = Memory() if closed else memory.added(length * d, work.gradient - g)
-            damping = max(0.4 * damping, LEAST_DAMPING) if length == 1.0 else damping * (2.0 if length < 0.1 else 1.0)
+            damping = max(0.4 * damping, LEAST_DAMPING) if length == 1.0 else 3.0 * damping
     settled = State(work.point.network, work.inputs, min(max(damping, LEAST_DAMPING), 1e-2))
     return Outcome(settled, residual / alpha, n_iter)
 
@@ -169,7 +169,7 @@ class Work:
             network, keep = self._candidate(step, length)
             X = self.X if keep.all() else self.X[:, keep]
             labels = self.labels if keep.all() else self.labels[keep]
-            value = self._objective(network, X, self.groups[labels])
+            value = objective(self.problem, self.alpha, network, X, self.groups[labels])
             if value <= self.value + 1e-4 * length * fall + ROUNDING * abs(self.value):
                 if not keep.all():
                     self._open(self.inputs[keep], X)
@@ -181,8 +181,8 @@ class Work:
     def _candidate(self, step: Network, length: float) -> tuple[Network, np.ndarray]:
         """Return the network after a step, without the groups that it turns round, and which inputs are left."""
         network = moved(self.point.network, step, length)
-        if not self.labels.size:
-            return network, np.ones(0, dtype=bool)
+        if not self.labels.size or not self.problem.penalty.closes:
+            return network, np.ones(len(self.labels), dtype=bool)
         onwards = np.bincount(self.labels, weights=np.sum(network.first * self.point.unit, axis=1))
         keep = (onwards > 0)[self.labels]
         return (network if keep.all() else network.with_first(network.first[keep])), keep
@@ -208,21 +208,20 @@ class Work:
     def _slope(self, point: Point) -> Network:
         """Return the gradient of the objective at ``point``."""
         data = point.pull_back(self.problem.theta(point.at.eta))
-        return data.with_first(data.first + self.strengths[self.labels][:, None] * point.unit)
+        outwards = self.strengths * self.problem.penalty.slope(point.sizes)
+        return data.with_first(data.first + outwards[self.labels][:, None] * point.unit)
 
     def _arrive(self, network: Network) -> None:
         """Evaluate objective and gradient at ``network``."""
         self.point = self._look(network)
-        self.value = self.problem.value(self.point.at.eta) + float(self.strengths @ self.point.sizes)
+        penalty = self.strengths @ self.problem.penalty.value(self.point.sizes)
+        self.value = self.problem.value(self.point.at.eta) + float(penalty)
         self.slope = self._slope(self.point)
         self.gradient = pack(self.slope)
-
-    def _objective(self, network: Network, X: np.ndarray, groups: np.ndarray) -> float:
-        return objective(self.problem, self.alpha, network, X, groups)
 
 
 def objective(problem: GatedProblem, alpha: float, network: Network, X: np.ndarray, groups: np.ndarray) -> float:
     """Return the penalised objective of a network whose inputs ``X`` belong to ``groups``."""
     codes, labels = np.unique(groups, return_inverse=True)
-    penalty = problem.weights[codes] @ group_norms(network.first, labels)
+    penalty = problem.weights[codes] @ problem.penalty.value(group_norms(network.first, labels))
     return problem.value(problem.forward(network, X).eta) + alpha * float(penalty)

@@ -134,6 +134,16 @@ def sensitivities(network: Network, at: Forward) -> tuple[np.ndarray, ...]:
     return tuple(found[::-1])
 
 
+def entrances(network: Network, sensitive: np.ndarray) -> np.ndarray:
+    """Return ∂η/∂(XΘ, XW), ``(n, K, columns of first)``: times row j of ``first`` it is the slope of η in input j.
+
+    ``sensitive`` is that of the first hidden layer.
+    """
+    n, K, _ = sensitive.shape
+    straight = [np.broadcast_to(np.eye(K), (n, K, K))] if network.n_linear else []
+    return np.concatenate([*straight, sensitive], axis=2)
+
+
 def signals(theta: np.ndarray, sensitive: tuple[np.ndarray, ...]) -> tuple[np.ndarray, ...]:
     """Carry ``theta (n, K)``, a gradient in η, back to the inputs of the hidden layers, ``(n, H_l)`` each."""
     return tuple((theta[:, None, :] @ each)[:, 0] for each in sensitive)

@@ -1,9 +1,10 @@
 """Gauss-Newton steps: ``(JᵀΛJ + M)⁻¹ g``, solved over samples or over parameters, whichever are fewer.
 
 J is the Jacobian of η in the parameters, Λ the curvature of the data term in η, M that of the penalty on the open
-groups, ``(αω/‖v‖)(I − v vᵀ/‖v‖²)``, plus damping. By Woodbury's identity the system is one of ``n·K`` unknowns with
-the matrix ``I + ΛJM⁻¹Jᵀ``; and ``JM⁻¹Jᵀ`` is a sum of entrywise products of small Gram matrices, of inputs and of
-sensitivities, so neither J nor anything of the size of the parameters squared is ever formed (docs/math.md, §9).
+groups, ``(αω/‖v‖)(I − v vᵀ/‖v‖²)`` (``αω I`` for a ridge), plus damping. By Woodbury's identity the system is one of
+``n·K`` unknowns with the matrix ``I + ΛJM⁻¹Jᵀ``; and ``JM⁻¹Jᵀ`` is a sum of entrywise products of small Gram matrices,
+of inputs and of sensitivities, so neither J nor anything of the size of the parameters squared is ever formed
+(docs/math.md, §9).
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from functools import cached_property
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve, lu_factor, lu_solve
 
-from spred.gated.network import Forward, Network, pack, pull_back, push_forward, unpack
+from spred.gated.network import Forward, Network, entrances, pack, pull_back, push_forward, unpack
 from spred.gated.problem import GatedProblem, summed
 
 Solver = Callable[[np.ndarray], np.ndarray]
@@ -68,18 +69,21 @@ def group_norms(first: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 def gauss_newton(point: Point, strengths: np.ndarray, damping: float) -> Solver:
     """Return ``g ↦ (JᵀΛJ + M)⁻¹ g`` at ``point``; ``strengths`` are αω of its open groups."""
-    metric = Metric(point, strengths / point.sizes, damping)
+    penalty = point.problem.penalty
+    pull = strengths * penalty.slope(point.sizes) / point.sizes
+    metric = Metric(point, pull, damping, stretch=penalty.bend * strengths)
     n_parameters = sum(part.size for part in point.network.parts)
     return over_parameters(metric) if n_parameters <= point.at.eta.size else over_samples(metric)
 
 
 @dataclass(frozen=True, eq=False)
 class Metric:
-    """M: the curvature ``pull (G,)`` of the penalty across each group, and damping in all directions."""
+    """M: the curvature of the penalty across each group and along it, ``(G,)`` each, and damping in all directions."""
 
     point: Point
     pull: np.ndarray
     damping: float
+    stretch: np.ndarray | float = 0.0
 
     @property
     def rows(self) -> np.ndarray:
@@ -89,7 +93,7 @@ class Metric:
     @property
     def along(self) -> np.ndarray:
         """What the inverse of M has more along each group than across it, ``(G,)``."""
-        return 1.0 / self.damping - 1.0 / (self.pull + self.damping)
+        return 1.0 / (self.stretch + self.damping) - 1.0 / (self.pull + self.damping)
 
     def inverse(self, flat: np.ndarray) -> np.ndarray:
         """Return ``M⁻¹g``."""
@@ -107,17 +111,21 @@ class Metric:
         point = self.point
         start, width = point.network.free.size, point.network.first.shape[1]
         M = np.diag(np.full(sum(part.size for part in point.network.parts), self.damping))
+        stretch = np.broadcast_to(self.stretch, self.pull.shape)
         for group, pull in enumerate(self.pull):
             places = (np.flatnonzero(point.labels == group)[:, None] * width + np.arange(width)).ravel() + start
             direction = point.unit[point.labels == group].ravel()
-            M[np.ix_(places, places)] += pull * (np.eye(len(places)) - np.outer(direction, direction))
+            radial = np.outer(direction, direction)
+            M[np.ix_(places, places)] += pull * (np.eye(len(places)) - radial) + stretch[group] * radial
         return M
 
 
 def over_parameters(metric: Metric) -> Solver:
     """Solve with the matrix of all parameters written out."""
     J = jacobian(metric.point)
-    factor = cho_factor(J.T @ metric.point.problem.bend(metric.point.at.eta)(J) + metric.matrix(), check_finite=False)
+    factor = cho_factor(
+        metric.point.problem.bent_gram(metric.point.at.eta, J) + metric.matrix(), overwrite_a=True, check_finite=False
+    )
     return lambda g: cho_solve(factor, g, check_finite=False)
 
 
@@ -181,8 +189,7 @@ def jacobian(point: Point) -> np.ndarray:
     """Return J, ``(n·K, parameters)`` in the order of :func:`spred.gated.network.pack`."""
     network, (n, K) = point.network, point.at.eta.shape
     eye, X, Z = np.eye(K), point.X, point.problem.free_columns
-    enters = [np.broadcast_to(eye, (n, K, K))] if network.n_linear else []
-    each = np.concatenate([*enters, point.sensitive[0]], axis=2)
+    each = entrances(network, point.sensitive[0])
     blocks = [Z[:, None, :, None] * eye[:, None, :], each[:, :, None, :] * X[:, None, :, None], *point.sensitive]
     for sensitive, h, w in _inner(point):
         free = h[:, None, :] - (h @ w.T)[:, :, None] * w

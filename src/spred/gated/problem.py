@@ -12,7 +12,8 @@ import numpy as np
 
 from spred.core.cox import Coupled
 from spred.core.losses import Loss
-from spred.gated.network import Forward, Network, forward, sensitivities
+from spred.gated.network import Forward, Network, entrances, forward, sensitivities
+from spred.gated.penalty import NORM, Penalty
 
 
 class Design(Protocol):
@@ -57,11 +58,9 @@ class Fitted:
 
     def mean_slopes(self, X: Any) -> np.ndarray:
         """Return the average over samples of ∂η/∂x, ``(K, k + q)``, for ``inputs`` and then ``free_inputs``."""
-        k, q = self.network.n_linear, len(self.free_inputs)
-        through = sensitivities(self.network, self._forward(X))[0].mean(axis=0)
-        gated = through @ self.network.first[:, k:].T
-        if k:
-            gated += self.network.first[:, :k].T
+        q = len(self.free_inputs)
+        enters = entrances(self.network, sensitivities(self.network, self._forward(X))[0])
+        gated = enters.mean(axis=0) @ self.network.first.T
         return np.hstack([gated, self.network.free[len(self.network.free) - q :].T]) / self.scales
 
     def _forward(self, X: Any) -> Forward:
@@ -75,7 +74,7 @@ class Fitted:
 
 @dataclass(frozen=True, eq=False)
 class GatedProblem:
-    """``min L(network) + α Σ_g ω_g ‖(θ, W)_g‖`` but for alpha and the network.
+    """``min L(network) + α Σ_g ω_g φ(‖(θ, W)_g‖)`` but for alpha and the network.
 
     Attributes:
         loss: the data term, a function of η.
@@ -87,6 +86,7 @@ class GatedProblem:
         n_outputs: K.
         intercept: whether the first free column is an intercept.
         activation: a row of :data:`spred.gated.network.ACTIVATIONS`.
+        penalty: φ; the norm, but for a second fit of chosen inputs.
     """
 
     loss: Loss
@@ -98,6 +98,7 @@ class GatedProblem:
     n_outputs: int
     intercept: bool = True
     activation: str = "tanh"
+    penalty: Penalty = NORM
 
     @cached_property
     def free_inputs(self) -> np.ndarray:
@@ -137,6 +138,14 @@ class GatedProblem:
         if curvature.ndim == 1:
             return lambda M: curvature[:, None] * M
         return lambda M: (curvature @ M.reshape(*eta.shape, -1)).reshape(M.shape)
+
+    def bent_gram(self, eta: np.ndarray, J: np.ndarray) -> np.ndarray:
+        """Return ``JᵀΛJ`` for ``J (n·K, m)``; half the work where Λ is diagonal."""
+        curvature = self.loss.curvature(self._as_target(eta), self.y, self.s)
+        if isinstance(curvature, Coupled) or curvature.ndim > 1:
+            return J.T @ self.bend(eta)(J)
+        scaled = np.sqrt(curvature)[:, None] * J
+        return scaled.T @ scaled
 
     def fitted(self, network: Network, inputs: np.ndarray) -> Fitted:
         """Return ``network`` on its open ``inputs``, ready for data in their own units."""

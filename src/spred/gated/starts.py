@@ -3,7 +3,9 @@
 The closed network is a stationary point above ``alpha_max``, and the first-order test there sees linear marginal
 effects alone. A dense start opens all gates at random, trains them at a small alpha for a while, and lets the path
 weigh each group by the inverse of what the trained network makes of it (the adaptive group lasso: H. Wang and C. Leng,
-Computational Statistics & Data Analysis 52, 2008), so that what the dense network hardly uses is closed first.
+Computational Statistics & Data Analysis 52, 2008), so that what the dense network hardly uses is closed first. What it
+makes of an input is the slope of its predictor there, and not the norm of the gate: weights drawn at random that the
+layer above averages out fill a gate and move nothing.
 """
 
 from __future__ import annotations
@@ -14,23 +16,25 @@ import numpy as np
 
 from spred.errors import InputError, did_you_mean
 from spred.gated.minimise import State, minimise
-from spred.gated.network import initial
-from spred.gated.newton import group_norms
-from spred.gated.problem import GatedProblem
+from spred.gated.network import entrances, initial, sensitivities
+from spred.gated.problem import GatedProblem, summed
 from spred.gated.working_set import closed_gradients
 
 STARTS = ("sparse", "dense")
 
-SHARE = 0.1
-"""Penalty of the random dense network, as a share of the null objective: it sets the alpha of the dense start."""
+SHARE = 3e-3
+"""Alpha of the dense start over the null objective; were it much larger, products would close with the noise."""
 
 PILOT_STEPS, PILOT_TOL = 40, 0.1
 
+LOWEST = 0.2
+"""First alpha of a rising path over that of the dense network: with few inputs open, less shrinkage predicts best."""
+
 POWER = 2
-"""Weights grow with this power of the inverse norm: with 1, the alpha that predicts best lets inputs of noise in."""
+"""Weights grow with this power of the inverse slope: with 1, the alpha that predicts best lets inputs of noise in."""
 
 LEAST = 1e-2
-"""Norm of a group over the largest below which its weight grows no more."""
+"""Slope of a group over the largest below which its weight grows no more."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,7 @@ class PathOptions:
         tol: KKT residual over alpha to reach.
         max_iter: Gauss-Newton steps at most, each time that inputs are opened.
         seed: of the initial weights.
+        refit: fit the inputs of each alpha again with a ridge of the same alpha.
     """
 
     hidden: tuple[int, ...] = (50,)
@@ -56,6 +61,7 @@ class PathOptions:
     tol: float = 1e-3
     max_iter: int = 500
     seed: int | None = 0
+    refit: bool = False
 
     def __post_init__(self) -> None:
         if self.start not in STARTS:
@@ -90,21 +96,27 @@ def alpha_max(problem: GatedProblem, state: State) -> float:
 
 
 def dense(problem: GatedProblem, options: PathOptions, null: State) -> tuple[GatedProblem, State, float]:
-    """Return the problem with adaptive weights, the trained dense network, and the alpha that it was trained at."""
+    """Return the problem with adaptive weights, the trained dense network, and the alpha that a path begins with."""
     rng = np.random.default_rng(None if options.seed is None else [options.seed, 1])
     inputs = np.flatnonzero(problem.labels >= 0)
     first = rng.standard_normal((len(inputs), null.network.first.shape[1])) / np.sqrt(len(inputs))
     first[:, : null.network.n_linear] = 0.0
-    labels = problem.labels[inputs]
     objective = problem.value(problem.forward(null.network, np.zeros((problem.design.n, 0))).eta)
-    alpha = SHARE * objective / float(problem.weights @ group_norms(first, labels))
+    alpha = SHARE * objective / float(problem.weights.mean())
     biases = tuple(rng.standard_normal(bias.shape) for bias in null.network.biases)
     start = State(replace(null.network, first=first, biases=biases), inputs)
     state = minimise(problem, start, alpha, tol=PILOT_TOL, max_iter=PILOT_STEPS).state
-    norms = np.zeros(len(problem.weights))
-    if not state.inputs.size:  # nothing to learn from: the weights stay as they are
-        return problem, state, alpha
-    reached = problem.labels[state.inputs]
-    norms[: reached.max() + 1] = group_norms(state.network.first, reached)
-    weights = problem.weights / np.maximum(norms / norms.max(), LEAST) ** POWER
-    return replace(problem, weights=weights), state, alpha
+    slopes = used_slopes(problem, state)
+    if not slopes.any():  # nothing to learn from: the weights stay as they are
+        return problem, state, LOWEST * alpha
+    weights = problem.weights / np.maximum(slopes / slopes.max(), LEAST) ** POWER
+    return replace(problem, weights=weights), state, LOWEST * alpha
+
+
+def used_slopes(problem: GatedProblem, state: State) -> np.ndarray:
+    """Return the root mean square over samples of the slope of η in each group, ``(G,)``; 0 for closed ones."""
+    at = problem.forward(state.network, problem.design.columns(state.inputs))
+    enters = entrances(state.network, sensitivities(state.network, at)[0])
+    moments = np.tensordot(enters, enters, axes=((0, 1), (0, 1))) / len(enters)
+    squares = np.sum(state.network.first @ moments * state.network.first, axis=1)
+    return summed(problem.labels[state.inputs], np.maximum(squares, 0.0), len(problem.weights)) ** 0.5
