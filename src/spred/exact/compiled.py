@@ -102,15 +102,10 @@ class Compiled:
             late, spent = time.perf_counter() > limits.deadline, n_iter >= limits.max_iter
             if not (late or spent):
                 if (violators := excess > kkt_tol * level).any():
-                    pulled = strongest(outside[violators], excess[violators], len(work))
-                    work = np.concatenate([work, self._write_out(pulled)])
-                    self._price(alpha)
+                    work = self._joined(work, outside[violators], excess[violators], alpha)
                     continue
                 if kkt_tol > finest:
-                    near, excess = bounds.above(unsettled, (1.0 - kkt_tol) * level)
-                    pulled = strongest(near, excess, len(work))
-                    work = np.concatenate([work, self._write_out(pulled)])
-                    self._price(alpha)
+                    work = self._joined(work, *bounds.above(unsettled, (1.0 - kkt_tol) * level), alpha)
                     kkt_tol = finest
                     continue
             data, certificate = self._certify(alpha, work, seen[-1], max(worst, excess.max(initial=0.0)))
@@ -129,6 +124,12 @@ class Compiled:
         wanted = (self.x != 0) | (self.omega == 0)
         wanted[self.position[expected]] = True
         return np.flatnonzero(wanted)
+
+    def _joined(self, work: np.ndarray, features: np.ndarray, excess: np.ndarray, alpha: float) -> np.ndarray:
+        """Return ``work`` and the positions of the strongest of ``features``, all of them priced at ``alpha``."""
+        work = np.concatenate([work, self._write_out(strongest(features, excess, len(work)))])
+        self._price(alpha)
+        return work
 
     def _price(self, alpha: float) -> None:
         """Set what the penalty takes at ``alpha`` for each position."""
