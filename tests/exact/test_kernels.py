@@ -30,6 +30,16 @@ def test_losses_are_those_of_core(name: str, size: float) -> None:
     np.testing.assert_allclose(bend, loss.curvature(eta, y, S), rtol=1e-12, atol=1e-17)
 
 
+def test_exp_and_log1p_are_those_of_the_library_to_two_units_in_the_last_place() -> None:
+    x = np.append(np.linspace(-708.0, 709.0, 20_001), [0.0, 1e-300, -1e-9])
+    u = np.append(np.linspace(0.0, 1.0, 20_001)[1:], np.geomspace(1e-300, 1e-2, 1000))
+    np.testing.assert_allclose([kernels.exp(value) for value in x], np.exp(x), rtol=5e-16)
+    np.testing.assert_allclose([kernels.log1p(value) for value in u], np.log1p(u), rtol=5e-16)
+    assert kernels.log1p(0.0) == 0.0
+    assert 0.0 < kernels.exp(-1e4) < 1e-300
+    assert np.isnan(kernels.exp(np.nan))
+
+
 @pytest.mark.parametrize("name", kernels.CODES)
 def test_conjugates_are_those_of_core_with_and_without_an_offset(name: str) -> None:
     code, loss, y = kernels.CODES[name], LOSSES[name], Y[name]
@@ -94,10 +104,10 @@ def test_the_factor_is_that_of_the_hessian_however_it_came_about(intercept: bool
 def test_packed_columns_move_the_predictor_as_written_out_ones_do() -> None:
     columns, given = packed(RNG.standard_normal((12, 40)), True)
     change, eta = np.where(np.arange(12) % 3, RNG.standard_normal(12), 0.0), RNG.standard_normal(40)
-    moved = eta.copy()
-    kernels.push(given, change, moved)
+    work, moved = np.flatnonzero(change), eta.copy()
+    kernels.push(given, work, change, moved)
     np.testing.assert_allclose(moved, eta + change @ columns, atol=1e-12)
-    kernels.push(columns, -change, moved)
+    kernels.push(columns, work, -change, moved)
     np.testing.assert_allclose(moved, eta, atol=1e-12)
 
 
@@ -130,3 +140,32 @@ def test_the_model_is_minimised_over_its_coordinates(seed: int, positive: bool) 
     np.testing.assert_allclose((g + lam * np.sign(v))[stayed], 0.0, atol=1e-7)
     if positive:
         assert (v[lam > 0] >= 0).all()
+
+
+@pytest.mark.parametrize("least", [0.0, 0.3, 2.0])
+def test_a_stop_begins_with_the_support_free_features_and_the_strongest_that_the_level_lets_in(least: float) -> None:
+    rng = np.random.default_rng(4)
+    p, positions = 900, rng.permutation(900)[:300]
+    values, weights, positive = rng.standard_normal(p), rng.uniform(0.5, 2.0, p), rng.random(p) < 0.2
+    position = np.full(p, -1)
+    position[positions] = np.arange(300)
+    x = np.where(rng.random(300) < 0.1, 1.0, 0.0)
+    weights[positions[:3]] = 0.0
+    omega, lam, ridge = weights[positions], np.empty(300), np.empty(300)
+    seen = rng.permutation(p)[:700]
+    work, missing = kernels.expect(values, weights, positive, seen, least, x, position, omega, 0.5, 0.25, lam, ridge)
+    excess = np.where(positive, -values, np.abs(values)) - least * weights
+    pulled = seen[excess[seen] > 0]
+    room = max(kernels.FEW, np.count_nonzero(x))
+    chosen = np.append(missing, np.intersect1d(positions[work], pulled))
+    must = np.flatnonzero((x != 0) | (omega == 0))
+    assert np.isin(must, work).all()
+    assert np.isin(np.setdiff1d(positions[work], positions[must]), pulled).all()
+    assert (position[missing] < 0).all()
+    assert np.isin(missing, pulled).all()
+    joining = np.append(missing, np.setdiff1d(positions[work], positions[must]))
+    assert len(joining) <= room
+    strongest = pulled[np.argsort(-excess[pulled])][: 85 * room // 100]  # room may be left, though little
+    assert np.isin(strongest, np.append(joining, positions[must])).all()
+    np.testing.assert_array_equal(lam, 0.5 * omega)
+    np.testing.assert_array_equal(ridge, 0.25 * omega)

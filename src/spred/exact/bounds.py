@@ -16,7 +16,7 @@ from __future__ import annotations
 import numpy as np
 
 from spred.exact.design import Design
-from spred.exact.kernels import Columns, above, collect, settle
+from spred.exact.kernels import update
 
 SLOTS = 64
 """Dual points kept at most; features last seen at an older one are evaluated anew."""
@@ -34,6 +34,11 @@ class Bounds:
         positive: ``(p,)``, features that only a negative gradient pulls away from zero.
         theta: dual point ``(n,)``.
         grad: ``Xᵀθ``, ``(p,)``.
+
+    Attributes:
+        values: ``(p,)``, the gradient of each feature where it was last evaluated.
+        slot, count, thetas: at which dual point that was, a row of ``thetas``; how many features each row has.
+        now: the row of the last dual point; −1 for none.
     """
 
     def __init__(
@@ -42,11 +47,11 @@ class Bounds:
         self.design, self.weights, self.positive = design, weights, positive
         self.norms = design.norms()
         self.values = grad.copy()
-        self._thetas = np.empty((SLOTS, len(theta)))
-        self._thetas[0] = theta
-        self._slot, self._count = np.zeros(design.p, dtype=np.int64), np.zeros(SLOTS, dtype=np.int64)
-        self._count[0] = design.p
-        self._now = 0
+        self.thetas = np.empty((SLOTS, len(theta)))
+        self.thetas[0] = theta
+        self.slot, self.count = np.zeros(design.p, dtype=np.int64), np.zeros(SLOTS, dtype=np.int64)
+        self.count[0] = design.p
+        self.now = 0
 
     def update(self, theta: np.ndarray, level: float, known: np.ndarray, grad: np.ndarray) -> np.ndarray:
         """Move to ``theta``; return the features that no bound settles, now evaluated: the others stay below.
@@ -57,11 +62,15 @@ class Bounds:
             known: features whose gradient at ``theta`` is known already.
             grad: that gradient.
         """
-        self._now, unsettled = settle(
+        design = self.design
+        self.now, unsettled = update(
+            design.matrix,
+            design.mean,
+            design.scale,
             self.values,
-            self._slot,
-            self._count,
-            self._thetas,
+            self.slot,
+            self.count,
+            self.thetas,
             self.norms,
             self.weights,
             self.positive,
@@ -70,22 +79,8 @@ class Bounds:
             known,
             grad,
         )
-        self.values[unsettled] = self.design.correlate_some(theta, unsettled)
         return unsettled
-
-    def above(self, features: np.ndarray, level: float) -> tuple[np.ndarray, np.ndarray]:
-        """Return those of ``features`` whose pull away from zero is beyond ``level · ω``, and by how much."""
-        return above(self.values, self.weights, self.positive, features, level)
-
-    def gradient(
-        self, columns: Columns, features: np.ndarray, work: np.ndarray, theta: np.ndarray, g: np.ndarray
-    ) -> None:
-        """Write the gradient at ``theta``, the last dual point, of the positions ``work`` into ``g``.
-
-        That of features not evaluated there is computed from ``columns``; ``features`` are those of the positions.
-        """
-        collect(columns, self.values, self._slot, self._now, features, work, theta, g)
 
     def forget(self) -> None:
         """Say that the dual point goes elsewhere than to the last one: no gradient is current any more."""
-        self._now = -1
+        self.now = -1

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import time
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 
 from spred.core.certificate import Certificate, at_rest, free_newton_step
 from spred.core.losses import LOSSES
 from spred.exact import kernels
-from spred.exact.bounds import Bounds
+from spred.exact.bounds import SLACK, Bounds
 from spred.exact.newton import Limits, Model, Outcome, State, strongest
 from spred.exact.problem import Problem
 from spred.exact.solution import Status
@@ -30,11 +31,30 @@ QUICK = 100_000
 TRIFLE = 1e-14
 """Curvature, in mean squares of a column, that every coordinate has at least."""
 
+ROOM = 1 << 24
+"""Entries that the columns written out have room for from the start: memory that is not touched costs nothing."""
+
 RESERVE = 1 << 15
 """Entries of columns that are written out ahead of their time, whenever one is needed."""
 
 STEPS = 10
 """Newton steps between two looks at the clock."""
+
+
+class Round(NamedTuple):
+    """What ``kernels.refine`` returns: see there."""
+
+    moved: float
+    steps: int
+    worst: float
+    now: int
+    seen: np.ndarray
+    outside: np.ndarray
+    excess: np.ndarray
+    beyond: float
+    data: float
+    primal: float
+    dual: float
 
 
 def is_compiled(problem: Problem) -> bool:
@@ -80,11 +100,8 @@ class Compiled:
 
     def advance(self, alpha: float, limits: Limits) -> Outcome:
         """Minimise at ``alpha`` from the last stop; see ``newton.advance``."""
-        problem, bounds = self.problem, self.bounds
-        level = alpha * problem.l1_ratio
-        work = self._expected(alpha)
-        self._price(alpha)
-        ahead = self._ahead(alpha)
+        problem, level = self.problem, alpha * self.problem.l1_ratio
+        work, ahead = self._expected(alpha), self._ahead(alpha)
         if problem.l1_ratio < 1.0:
             self.memory[0] = 0  # the ridge is part of the Hessian
         # Newton is quadratic: a KKT residual this small costs at most one more step, and settles the gap at once.
@@ -93,37 +110,52 @@ class Compiled:
         kkt_tol = finest if quick else max(finest, ROUGH)  # rough until the working set is right
         seen, n_iter = [], 0
         while True:
-            steps, worst = self._newton(work, alpha, ahead, kkt_tol, limits, limits.max_iter - n_iter)
-            ahead, n_iter = 0.0, n_iter + steps
-            inside = self.features[work]
-            unsettled = bounds.update(self.theta, level, inside, self.g[work])
-            seen.append(np.concatenate([inside, unsettled]))
-            outside, excess = bounds.above(unsettled, level)
+            most = min(STEPS, limits.max_iter - n_iter)
+            near = level if kkt_tol <= finest else (1.0 - kkt_tol) * level
+            here = self._refine(work, alpha, ahead, kkt_tol, most, near)
+            ahead, n_iter = 0.0, n_iter + here.steps
+            seen.append(here.seen)
             late, spent = time.perf_counter() > limits.deadline, n_iter >= limits.max_iter
             if not (late or spent):
-                if (violators := excess > kkt_tol * level).any():
-                    work = self._joined(work, outside[violators], excess[violators], alpha)
+                if here.steps == STEPS and here.worst > kkt_tol * alpha:
+                    continue
+                if here.beyond > kkt_tol * level:
+                    violators = here.excess > kkt_tol * level
+                    work = self._joined(work, here.outside[violators], here.excess[violators], alpha)
                     continue
                 if kkt_tol > finest:
-                    work = self._joined(work, *bounds.above(unsettled, (1.0 - kkt_tol) * level), alpha)
+                    work = self._joined(work, here.outside, here.excess, alpha)
                     kkt_tol = finest
                     continue
-            data, certificate = self._certify(alpha, work, seen[-1], max(worst, excess.max(initial=0.0)))
+            certificate = self._certificate(here, alpha, work)
             if certificate.gap <= limits.tol or late or spent or kkt_tol < 1e-14:
                 break
             kkt_tol = finest = 0.01 * kkt_tol
         self.seen = _distinct(seen)
         status = Status.CONVERGED if certificate.gap <= limits.tol else Status.TIME if late else Status.ITERATIONS
-        return Outcome(self._model(), certificate, status, n_iter, data)
+        return Outcome(self._model(), certificate, status, n_iter, here.data)
 
     def _expected(self, alpha: float) -> np.ndarray:
         """Positions to begin with: the support, free features, and those that the sequential strong rule expects."""
-        level = max(2.0 * alpha - self.alphas[-1], 0.0) * self.problem.l1_ratio
-        expected = strongest(*self.bounds.above(self.seen, level), int(np.count_nonzero(self.x)))
-        self._write_out(expected)
-        wanted = (self.x != 0) | (self.omega == 0)
-        wanted[self.position[expected]] = True
-        return np.flatnonzero(wanted)
+        price, bounds = alpha * self.problem.l1_ratio, self.bounds
+        while True:
+            work, missing = kernels.expect(
+                bounds.values,
+                self.weights,
+                self.positive,
+                self.seen,
+                max(2.0 * alpha - self.alphas[-1], 0.0) * self.problem.l1_ratio,
+                self.x,
+                self.position,
+                self.omega,
+                price,
+                alpha - price,
+                self.lam,
+                self.ridge,
+            )
+            if not missing.size:
+                return work
+            self._write_out(missing)
 
     def _joined(self, work: np.ndarray, features: np.ndarray, excess: np.ndarray, alpha: float) -> np.ndarray:
         """Return ``work`` and the positions of the strongest of ``features``, all of them priced at ``alpha``."""
@@ -144,26 +176,23 @@ class Compiled:
         straight = first > last > alpha and first < np.inf
         return 0.0 if self.problem.loss.quadratic or not straight else min((last - alpha) / (first - last), 1.0)
 
-    def _newton(
-        self, work: np.ndarray, alpha: float, ahead: float, kkt_tol: float, limits: Limits, most: int
-    ) -> tuple[int, float]:
-        """Call the kernel until it is done, with a look at the clock in between."""
-        problem, columns = self.problem, self._columns()
+    def _refine(self, work: np.ndarray, alpha: float, ahead: float, kkt_tol: float, most: int, near: float) -> Round:
+        """Newton on the positions ``work``, ``most`` steps at most, and what it means for everything else."""
+        problem, design, bounds, level = self.problem, self.problem.design, self.bounds, alpha * self.problem.l1_ratio
         self._make_room(len(work))
-        self.bounds.gradient(columns, self.features, work, self.theta, self.g)
-        steps = 0
-        while True:
-            moved, taken, worst = kernels.newton(
+        here = Round(
+            *kernels.refine(
                 self.code,
                 problem.fit_intercept,
                 self.bounded,
-                columns,
+                self._columns(),
                 work,
                 self.lam,
                 self.ridge,
                 self.ridge + self.trifle,
                 self.y,
                 problem.s,
+                self.offset,
                 self.x,
                 self.eta,
                 self.theta,
@@ -175,22 +204,39 @@ class Compiled:
                 self.bend,
                 self.memory,
                 kkt_tol * alpha,
-                min(STEPS, most - steps),
+                most,
+                self.features,
+                design.matrix,
+                design.mean,
+                design.scale,
+                bounds.values,
+                bounds.slot,
+                bounds.count,
+                bounds.thetas,
+                bounds.now,
+                bounds.norms,
+                self.weights,
+                self.positive,
+                level,
+                alpha - level,
+                SLACK,
+                near,
             )
-            self.b += moved
-            steps, ahead = steps + taken, 0.0
-            if taken < STEPS or steps >= most or time.perf_counter() > limits.deadline:
-                return steps, worst
+        )
+        self.b += here.moved
+        bounds.now = here.now
+        return here
 
     def _write_out(self, features: np.ndarray) -> np.ndarray:
-        """Make sure that ``features`` have positions; return these."""
+        """Make sure that ``features`` have positions, new ones without a price yet; return these."""
         new = features[self.position[features] < 0]
         if new.size:
             new = np.append(new, self._next(new))
             old, count = len(self.features), len(self.features) + len(new)
             if not self.problem.design.sparse:
                 if count > len(self.written_out):
-                    grown = np.empty((max(count, 2 * old, 64), self.written_out.shape[1]))
+                    n, p = self.problem.design.n, self.problem.design.p
+                    grown = np.empty((max(count, 2 * old, min(p, ROOM // n)), n))
                     grown[:old] = self.written_out[:old]
                     self.written_out = grown
                 self.written_out[old:count] = self.problem.design.columns(new).T
@@ -198,6 +244,7 @@ class Compiled:
             self.features = np.append(self.features, new)
             self.x, self.g = (np.append(array, np.zeros(len(new))) for array in (self.x, self.g))
             self.omega, self.bounded = self.weights[self.features], self.positive[self.features]
+            self.lam, self.ridge = np.empty(count), np.empty(count)
             self.trifle = TRIFLE * self.bounds.norms[self.features] ** 2 / self.problem.design.n
         return self.position[features]
 
@@ -224,12 +271,33 @@ class Compiled:
             L[:kept, :kept], order[:kept] = self.L[:kept, :kept], self.order[:kept]
             self.L, self.order = L, order
 
-    def _certify(self, alpha: float, work: np.ndarray, features: np.ndarray, worst: float) -> tuple[float, Certificate]:
-        """The data term, and the certificate; features that the bounds settled cannot change it."""
-        problem, theta, level = self.problem, self.theta, alpha * self.problem.l1_ratio
+    def _certificate(self, here: Round, alpha: float, work: np.ndarray) -> Certificate:
+        """The certificate of this stop; features that the bounds settled cannot change it."""
+        primal, dual = here.primal, here.dual
         if self._more_free:
-            theta, features = self._projected(level)
-        data, primal, dual = kernels.objectives(
+            dual = self._projected_dual(alpha, work)
+        unit = self.null_objective if self.null_objective > 0 else 1.0
+        return Certificate(max(primal - dual, 0.0) / unit, max(here.worst, here.beyond) / alpha, primal, dual)
+
+    @cached_property
+    def _more_free(self) -> bool:
+        """Whether anything but the intercept is free."""
+        return bool((self.weights == 0).any())
+
+    def _projected_dual(self, alpha: float, work: np.ndarray) -> float:
+        """The dual objective at the dual point at right angles to the free columns."""
+        problem, bounds, level = self.problem, self.bounds, alpha * self.problem.l1_ratio
+        free = problem.design.columns(np.flatnonzero(self.weights == 0))
+        if problem.fit_intercept:
+            free = np.column_stack([free, np.ones(len(free))])
+        shift = free_newton_step(problem.loss, self.theta, self.eta - self.offset, problem.y, problem.s, free)
+        theta = self.theta + shift
+        if not at_rest(theta, free, slack=1e6):  # a flat curvature cannot be stepped along; θ = 0 is always allowed
+            theta = np.zeros_like(theta)
+        support = self.features[self.x != 0]
+        unsettled = bounds.update(theta, level, support, problem.design.correlate_some(theta, support))
+        bounds.forget()
+        return kernels.objectives(
             self.code,
             self.eta,
             theta,
@@ -240,39 +308,16 @@ class Compiled:
             self.lam,
             self.ridge,
             work,
-            self.bounds.values,
+            bounds.values,
             self.weights,
             self.positive,
-            features,
+            np.append(support, unsettled),
             level,
             alpha - level,
-        )
-        unit = self.null_objective if self.null_objective > 0 else 1.0
-        return data, Certificate(max(primal - dual, 0.0) / unit, max(worst, 0.0) / alpha, primal, dual)
-
-    @cached_property
-    def _more_free(self) -> bool:
-        """Whether anything but the intercept is free."""
-        return bool((self.weights == 0).any())
-
-    def _projected(self, level: float) -> tuple[np.ndarray, np.ndarray]:
-        """The dual point at right angles to the free columns, and the features that may lie outside there."""
-        problem = self.problem
-        free = problem.design.columns(np.flatnonzero(self.weights == 0))
-        if problem.fit_intercept:
-            free = np.column_stack([free, np.ones(len(free))])
-        shift = free_newton_step(problem.loss, self.theta, self.eta - self.offset, problem.y, problem.s, free)
-        theta = self.theta + shift
-        if not at_rest(theta, free, slack=1e6):  # a flat curvature cannot be stepped along; θ = 0 is always allowed
-            theta = np.zeros_like(theta)
-        support = self.features[self.x != 0]
-        grad = problem.design.correlate_some(theta, support)
-        unsettled = self.bounds.update(theta, level, support, grad)
-        self.bounds.forget()
-        return theta, np.append(support, unsettled)
+        )[2]
 
     def _model(self) -> Model:
-        support = np.flatnonzero(self.x)
+        support = self.x.nonzero()[0]
         return Model(self.features[support], self.x[support, None], np.array([self.b]))
 
 

@@ -9,13 +9,14 @@ tile, with sums in float64.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from scipy import sparse
 from scipy.linalg.blas import dgemv
 
-from spred.exact.kernels import correlate_some, correlate_some_sparse
+from spred.exact.kernels import Columns, correlate_some
 
 COPIED = 1 << 24
 """Entries up to which a dense matrix is brought into float64 and Fortran order first: 128 MB, and faster after that."""
@@ -66,13 +67,12 @@ class Design:
 
     def correlate_some(self, theta: np.ndarray, features: np.ndarray) -> np.ndarray:
         """Return ``Xᵀθ`` for a few ``features`` and ``theta`` ``(n,)``, without writing their columns out."""
-        X = self.X
-        if self.sparse:
-            return correlate_some_sparse(X.data, X.indices, X.indptr, theta, features, self.mean, self.scale)
-        if X.flags.f_contiguous:
-            return correlate_some(X.T, theta, features, self.mean, self.scale)
-        raw = self._product(theta)[features] if 8 * len(features) > self.p else X[:, features].T @ theta
-        return (raw - self.mean[features] * theta.sum()) / self.scale[features]
+        return correlate_some(self.matrix, theta, features, self.mean, self.scale)
+
+    @cached_property
+    def matrix(self) -> Columns:
+        """The matrix as the kernels take it."""
+        return (self.X.data, self.X.indices, self.X.indptr) if self.sparse else self.X.T
 
     def norms(self) -> np.ndarray:
         """Return the Euclidean norm of every column, centred and scaled, ``(p,)``."""
