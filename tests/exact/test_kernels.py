@@ -157,7 +157,6 @@ def test_a_stop_begins_with_the_support_free_features_and_the_strongest_that_the
     excess = np.where(positive, -values, np.abs(values)) - least * weights
     pulled = seen[excess[seen] > 0]
     room = max(kernels.FEW, np.count_nonzero(x))
-    chosen = np.append(missing, np.intersect1d(positions[work], pulled))
     must = np.flatnonzero((x != 0) | (omega == 0))
     assert np.isin(must, work).all()
     assert np.isin(np.setdiff1d(positions[work], positions[must]), pulled).all()

@@ -55,6 +55,8 @@ BATCH = 16
 
 # ``fastmath`` is said, for a function that leaves it open takes over what the first to call it has.
 _compiled = njit(cache=True, nogil=True, error_model="numpy", fastmath=False)
+# Compiled as a part of its one caller, and not once more by itself.
+_inlined = njit(cache=True, nogil=True, error_model="numpy", fastmath=False, inline="always")
 # Sums may be reordered, which lets them run in vector registers; NaN and infinity keep their meaning.
 _reordered = njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz", "arcp"})
 
@@ -889,7 +891,7 @@ def extrapolate(x, last, ahead):
     return out
 
 
-@_compiled
+@_inlined
 def newton(
     code,
     intercept,
@@ -1053,7 +1055,12 @@ def expect(values, weights, positive, seen, level, x, position, omega, price, pa
         elif excess[a] > least:
             outside[found] = outside[a]
             found += 1
-    return np.flatnonzero(wanted), outside[:found]
+    work, count = np.empty(x.size, np.int64), 0
+    for j in range(x.size):
+        if wanted[j]:
+            work[count] = j
+            count += 1
+    return work[:count], outside[:found]
 
 
 @_compiled
@@ -1130,7 +1137,9 @@ def refine(
         tol,
         max_steps,
     )
-    known = features[work]
+    known, grad = np.empty(work.size, np.int64), np.empty(work.size)
+    for a in range(work.size):
+        known[a], grad[a] = features[work[a]], g[work[a]]
     now, unsettled = update(
         matrix,
         mean,
@@ -1145,9 +1154,11 @@ def refine(
         theta,
         level * (1.0 - slack),
         known,
-        g[work],
+        grad,
     )
-    seen = np.concatenate((known, unsettled))
+    seen = np.empty(known.size + unsettled.size, np.int64)
+    _copy(known, seen[: known.size])
+    _copy(unsettled, seen[known.size :])
     outside, excess = above(values, weights, positive, unsettled, level, near)
     beyond = 0.0
     for a in range(outside.size):

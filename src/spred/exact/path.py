@@ -340,10 +340,11 @@ def _stack(
     explained: Sequence[float],
     seconds: float,
 ) -> Path:
-    features = np.unique(np.concatenate([outcome.model.support for outcome in outcomes]))
-    values = np.zeros((len(outcomes), len(features), len(outcomes[0].model.b)))
-    for rows, outcome in zip(values, outcomes, strict=True):
-        rows[np.searchsorted(features, outcome.model.support)] = outcome.model.v
+    models = [outcome.model for outcome in outcomes]
+    features, column = np.unique(np.concatenate([model.support for model in models]), return_inverse=True)
+    values = np.zeros((len(models), len(features), len(models[0].b)))
+    row = np.repeat(np.arange(len(models)), [len(model.support) for model in models])
+    values[row, column] = np.concatenate([model.v for model in models])
     values, intercepts = _original(problem, work, features, values, np.stack([outcome.model.b for outcome in outcomes]))
     values, single = np.moveaxis(values, -1, 1), not problem.loss.multi
     return Path(
