@@ -65,29 +65,37 @@ def jacobian_by_torch(problem: GatedProblem, network: Network, X: np.ndarray) ->
     return J.reshape(-1, len(flat)).numpy()
 
 
+def gradient_by_torch(problem: GatedProblem, network: Network, X: np.ndarray) -> Network:
+    """The gradient of the data term in the parameters of a network whose inputs are the columns X."""
+    theta = torch.tensor(problem.theta(problem.forward(network, X).eta))
+    _, pull = torch.autograd.functional.vjp(
+        lambda point: eta_by_torch(problem, point, network, X), torch.tensor(pack(network)), theta
+    )
+    return unpack(pull.numpy(), network)
+
+
 def kkt_by_torch(
-    problem: GatedProblem, network: Network, inputs: np.ndarray, alpha: float, weights: np.ndarray
+    problem: GatedProblem,
+    network: Network,
+    inputs: np.ndarray,
+    alpha: float,
+    weights: np.ndarray,
+    l1_ratio: float = 1.0,
 ) -> float:
-    """The largest KKT residual over all inputs and all free parameters, over alpha, every input written out."""
+    """The largest KKT residual over all inputs and all free parameters, over αρ, every input written out."""
     everything = np.flatnonzero(problem.labels >= 0)
     whole = np.zeros((len(everything), network.first.shape[1]))
     whole[np.searchsorted(everything, inputs)] = network.first
     full = network.with_first(whole)
-    X = problem.design.columns(everything)
-    flat = torch.tensor(pack(full))
-    _, pull = torch.autograd.functional.vjp(
-        lambda point: eta_by_torch(problem, point, full, X),
-        flat,
-        torch.tensor(problem.theta(problem.forward(full, X).eta)),
-    )
-    gradient = unpack(pull.numpy(), full)
+    gradient = gradient_by_torch(problem, full, problem.design.columns(everything))
     labels = problem.labels[everything]
     worst = max(np.linalg.norm(part) for part in (gradient.free, *gradient.biases, *gradient.upper))
     for g in np.unique(labels):
         v, slope = whole[labels == g], gradient.first[labels == g]
         size = np.linalg.norm(v)
         if size > 0:
-            worst = max(worst, np.linalg.norm(slope + alpha * weights[g] * v / size))
+            outwards = l1_ratio * v / size + (1.0 - l1_ratio) * v
+            worst = max(worst, np.linalg.norm(slope + alpha * weights[g] * outwards))
         else:
-            worst = max(worst, np.linalg.norm(slope) - alpha * weights[g])
-    return worst / alpha
+            worst = max(worst, np.linalg.norm(slope) - alpha * l1_ratio * weights[g])
+    return worst / (alpha * l1_ratio)

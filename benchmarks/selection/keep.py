@@ -28,10 +28,11 @@ class Kept:
         return any((run["set"], run["method"], run["seed"], run["fold"]) == task for run in self.runs())
 
     def add(self, task: tuple[str, str, int, int], rows: list[dict]) -> None:
-        """Append the runs of one task; the file is replaced whole."""
+        """Put the runs of one task in the place of what is there of it; the file is replaced whole."""
         where = dict(zip(("set", "method", "seed", "fold"), task, strict=True))
         with self._alone():
-            content = {"machine": self._known(), "runs": [*self.runs(), *(where | row for row in rows)]}
+            others = [run for run in self.runs() if not where.items() <= run.items()]
+            content = {"machine": self._known(), "runs": [*others, *(where | row for row in rows)]}
             beside = self.path.with_suffix(".part")
             beside.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
             beside.replace(self.path)

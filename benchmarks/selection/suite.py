@@ -1,13 +1,13 @@
 """Gated networks beside their peers: real sets in the same folds, generated sets by what they find.
 
-    scripts/bench selection [--sets ALLAML xor …] [--methods …] [--seeds 3] [--folds 5] [--rounds 3] [--table]
+    scripts/bench selection [--sets ALLAML xor …] [--methods …] [--seeds 3] [--folds 5] [--rounds 3] [--again] [--table]
 
 Real sets: accuracy on held-out samples and inputs in use. Generated sets: R² or accuracy on as many new samples, the
 inputs found and wrongly kept, and in how many runs all were found with at most 2 others; a seed makes the data. Round
-by round, the first fold of every set comes first; what is done is kept in the results file and not done again, and two
-processes may fill one file. The table has means over the runs that all these methods of a set share, and LassoNet and
-STG where they are installed (``pip install --no-deps lassonet stg``). Seconds are processor time, of all the choices
-that a method offers together.
+by round, the first fold of every set comes first; what is done is kept in the results file and done anew only with
+``--again``, and two processes may fill one file. The table has means over the runs that all these methods of a set
+share, and LassoNet and STG where they are installed (``pip install --no-deps lassonet stg``). Seconds are processor
+time, of all the choices that a method offers together.
 """
 
 from __future__ import annotations
@@ -41,12 +41,13 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--folds", type=int, default=5)
     parser.add_argument("--rounds", type=int, help="folds of real sets, at most, over all seeds")
+    parser.add_argument("--again", action="store_true", help="run what is there again, and replace it")
     parser.add_argument("--table", action="store_true", help="run nothing, print what is there")
     parser.add_argument("--name", default="selection", help="of the file under results/")
     given = parser.parse_args(arguments)
     kept = Kept(given.name, machine(**peers()))
     for task in () if given.table else tasks(given):
-        if not kept.has(task):
+        if given.again or not kept.has(task):
             kept.add(task, runs_of(*task, n_folds=given.folds))
     table([run for run in kept.runs() if run["method"] in given.methods], given.sets)
 
@@ -109,7 +110,7 @@ def generated(name: str, seed: int) -> tuple[Set, Pair]:
 def table(runs: list[dict], sets: list[str]) -> None:
     """Print means over the runs that all methods of a set share, and how often everything was found."""
     heads = f"{'runs':>5} {'score':>7} {'inputs':>7} {'seconds':>8} {'found':>6} {'wrong':>6}"
-    print(f"{'set':12} {'method':28} {heads}  all found, at most 2 others")
+    print(f"{'set':12} {'method':32} {heads}  all found, at most 2 others")
     for name in sets:
         own = [run for run in runs if run["set"] == name]
         methods = sorted({run["method"] for run in own}, key=list(METHODS).index)
@@ -128,10 +129,10 @@ def place(run: dict) -> tuple[int, int]:
 def line(name: str, method: str, runs: list[dict], every: list[dict]) -> str:
     """Return the means of one method on one set over shared runs; the last column counts all its own."""
     if not runs:
-        return f"{name:12} {method:28} {0:5}"
+        return f"{name:12} {method:32} {0:5}"
     average = {key: mean(run[key] for run in runs) for key in runs[0] if key not in ("set", "method", "rule")}
     cells = f"{len(runs):5} {average['score']:7.3f} {average['inputs']:7.1f} {average['seconds']:8.1f}"
     if "found" not in average:
-        return f"{name:12} {method:28} {cells}"
+        return f"{name:12} {method:32} {cells}"
     reached = sum(run["all"] and run["wrong"] <= 2 for run in every)
-    return f"{name:12} {method:28} {cells} {average['found']:6.1f} {average['wrong']:6.1f}  {reached} of {len(every)}"
+    return f"{name:12} {method:32} {cells} {average['found']:6.1f} {average['wrong']:6.1f}  {reached} of {len(every)}"

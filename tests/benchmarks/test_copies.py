@@ -18,6 +18,13 @@ def test_single_weights_take_two_factors_their_moments_and_one_gradient(base, re
 
 @pytest.mark.parametrize("base", BASES)
 @pytest.mark.parametrize("reopen", [False, True])
+def test_three_factors_take_their_moments_and_two_gradients(base, reopen):
+    limit = 3 + 2 * MOMENTS[base] + 2 + reopen
+    assert limit - SLACK < beyond_dense(base, "L1, depth 3", reopen=reopen) < limit + SLACK
+
+
+@pytest.mark.parametrize("base", BASES)
+@pytest.mark.parametrize("reopen", [False, True])
 def test_groups_take_one_copy_and_their_gates(base, reopen):
     limit = 1 + reopen
     assert limit - SLACK < beyond_dense(base, "rows", reopen=reopen) < limit + SLACK

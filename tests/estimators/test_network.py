@@ -171,6 +171,8 @@ def test_an_unfinished_path_warns() -> None:
         ({"rule": "1sd"}, "rule"),
         ({"activation": "tahn"}, "did you mean 'tanh'"),
         ({"hidden": 0}, "width of each hidden layer"),
+        ({"l1_ratio": 0.0}, "l1_ratio is 0.0"),
+        ({"l1_ratio": []}, "l1_ratio is empty"),
     ],
 )
 def test_options_out_of_range_are_refused(option: dict, message: str) -> None:
@@ -200,6 +202,42 @@ def test_a_function_of_the_curve_chooses() -> None:
     model = spred.NetworkClassifier(rule=lambda curve: len(curve.alphas) - 2, **SHORT).fit(X, y)
     assert model.alpha_ == model.path_.alphas[-2]
     assert model.network_.inputs.tolist() == model.path_.inputs[-2].tolist()
+
+
+def test_of_several_ratios_the_one_of_the_lowest_held_out_deviance_is_kept() -> None:
+    """Twelve inputs say the same with noise of their own: an average of all predicts best."""
+    rng = np.random.default_rng(0)
+    signal = rng.normal(size=120)
+    X = np.hstack([signal[:, None] + 2.0 * rng.normal(size=(120, 12)), rng.normal(size=(120, 8))])
+    ratios, done = [1.0, 0.1], []
+    model = spred.NetworkRegressor(l1_ratio=ratios, rule="min", **SHORT)
+    model.fit(X, signal, on_path=lambda *seen: done.append(seen))
+    alone = [spred.NetworkRegressor(l1_ratio=ratio, rule="min", **SHORT).fit(X, signal) for ratio in ratios]
+    lowest = [each.curve_.mean.min() for each in alone]
+    assert lowest[1] < lowest[0]
+    assert (model.l1_ratio_, model.path_.l1_ratio) == (0.1, 0.1)
+    np.testing.assert_array_equal(model.curve_.folds, alone[1].curve_.folds)
+    np.testing.assert_array_equal(model.predict(X), alone[1].predict(X))
+    assert done[-1] == (2 * (SHORT["cv"] + 1),) * 2
+
+
+def test_stability_selection_takes_one_ratio() -> None:
+    problem = PROBLEMS["squared-wide"]
+    base = spred.NetworkRegressor(hidden=5, l1_ratio=[1.0, 0.5])
+    with pytest.raises(InputError, match="give one number here"):
+        spred.StabilitySelection(base, n_pairs=2).fit(problem.X, problem.y)
+
+
+def test_folds_choose_among_ratios_at_one_alpha() -> None:
+    problem = PROBLEMS["squared-wide"]
+    settings = {"hidden": 5, "alphas": [0.2], "cv": 3}
+    model = spred.NetworkRegressor(l1_ratio=[0.2, 1.0], **settings).fit(problem.X, problem.y)
+    means = [
+        float(spred.NetworkRegressor(l1_ratio=[ratio, ratio], **settings).fit(problem.X, problem.y).curve_.mean[0])
+        for ratio in (0.2, 1.0)
+    ]
+    assert model.curve_.mean[0] == min(means) > 0
+    assert model.l1_ratio_ == (0.2, 1.0)[int(np.argmin(means))]
 
 
 def test_one_alpha_needs_no_folds() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from gated_problems import LOSSES, kkt_by_torch, problem_of, random_network
+from gated_problems import LOSSES, gradient_by_torch, kkt_by_torch, problem_of, random_network
 from problems import PROBLEMS
 
 import spred
@@ -20,16 +20,17 @@ SMALL = {"hidden": (6,), "n_alphas": 6, "eps": 0.1}
 
 def worst_kkt(problem: object, path: NetworkPath) -> float:
     return max(
-        kkt_by_torch(problem, network, inputs, alpha, path.weights)
+        kkt_by_torch(problem, network, inputs, alpha, path.weights, path.l1_ratio)
         for network, inputs, alpha in zip(path.networks, path.inputs, path.alphas, strict=True)
     )
 
 
+@pytest.mark.parametrize("l1_ratio", [1.0, 0.2])
 @pytest.mark.parametrize("start", ["sparse", "dense"])
 @pytest.mark.parametrize("name", LOSSES)
-def test_every_alpha_is_stationary_over_all_inputs(name: str, start: str) -> None:
+def test_every_alpha_is_stationary_over_all_inputs(name: str, start: str, l1_ratio: float) -> None:
     problem = problem_of(name)
-    path = network_path(problem, PathOptions(start=start, **SMALL))
+    path = network_path(problem, PathOptions(start=start, l1_ratio=l1_ratio, **SMALL))
     assert path.converged
     assert worst_kkt(problem, path) == pytest.approx(path.kkts.max(), rel=1e-5, abs=1e-9)
     assert (np.diff(path.alphas) < 0).all()
@@ -75,10 +76,11 @@ def test_groups_enter_together_and_free_inputs_stay_linear() -> None:
     assert path.networks[0].free.shape == (4, 1)  # the intercept, and the three inputs of the free group
 
 
-def test_alpha_max_is_where_the_first_gate_opens() -> None:
+@pytest.mark.parametrize("l1_ratio", [1.0, 0.2])
+def test_alpha_max_is_where_the_first_gate_opens(l1_ratio: float) -> None:
     problem = problem_of("multinomial-wide")
-    options = PathOptions(**SMALL)
-    top = alpha_max(problem, closed(problem, options))
+    options = PathOptions(l1_ratio=l1_ratio, **SMALL)
+    top = alpha_max(problem, closed(problem, options)) / l1_ratio
     path = network_path(problem, options, alphas=[1.001 * top, 0.97 * top])
     assert path.n_nonzero.tolist() == [0, path.n_nonzero[1]]
     assert path.n_nonzero[1] > 0
@@ -97,32 +99,36 @@ def test_alpha_max_is_that_of_the_linear_model_times_the_root_of_two(name: str) 
     assert alone == pytest.approx(linear)
 
 
-def test_small_signals_make_the_network_a_lasso() -> None:
-    """Near alpha_max the slope of the network in its inputs is the lasso's, alpha scaled by the same factor."""
+@pytest.mark.parametrize("l1_ratio", [1.0, 0.3])
+def test_small_signals_make_the_network_a_lasso_or_an_elastic_net(l1_ratio: float) -> None:
+    """Near alpha_max a slope s takes weights of norm |s|/√2: the L1 part is divided by √2, the ridge by 2."""
     problem = problem_of("squared-wide")
-    top = alpha_max(problem, closed(problem, PathOptions()))
-    path = network_path(problem, PathOptions(tol=1e-6), alphas=[0.995 * top])
+    alpha = 0.995 * alpha_max(problem, closed(problem, PathOptions())) / l1_ratio
+    path = network_path(problem, PathOptions(tol=1e-6, l1_ratio=l1_ratio), alphas=[alpha])
     X = problem.design.columns(np.arange(120))
-    scale = spred.path(X, problem.y, n_alphas=1).alphas[0] / top
-    exact = spred.solve(X, problem.y, alpha=scale * 0.995 * top)
+    l1, ridge = alpha * l1_ratio / np.sqrt(2.0), alpha * (1.0 - l1_ratio) / 2.0
+    exact = spred.solve(X, problem.y, alpha=l1 + ridge, l1_ratio=l1 / (l1 + ridge))
     (network,), (inputs,) = path.networks, path.inputs
     np.testing.assert_array_equal(inputs, exact.support)
     slope = network.first[:, 0] + network.first[:, 1:] @ (network.upper[0][0] / np.cosh(network.biases[0]) ** 2)
     np.testing.assert_allclose(slope, exact.coef[inputs], rtol=0.05)
 
 
-def test_a_second_fit_keeps_the_inputs_and_shrinks_less() -> None:
+@pytest.mark.parametrize("l1_ratio", [1.0, 0.4])
+def test_a_second_fit_keeps_the_inputs_and_shrinks_less(l1_ratio: float) -> None:
     problem = problem_of("logistic-wide")
-    path = network_path(problem, PathOptions(refit=True, **SMALL))
-    plain = network_path(problem, PathOptions(**SMALL))
+    path = network_path(problem, PathOptions(refit=True, l1_ratio=l1_ratio, **SMALL))
+    plain = network_path(problem, PathOptions(l1_ratio=l1_ratio, **SMALL))
     assert path.converged
     assert path.refit_residuals.shape == path.alphas.shape
     np.testing.assert_array_equal(path.kkts, plain.kkts)
-    for refit, network, inputs in zip(path.models, path.networks, path.inputs, strict=True):
+    for alpha, refit, network, inputs in zip(path.alphas, path.models, path.networks, path.inputs, strict=True):
         assert refit.first.shape == network.first.shape
         X = problem.design.columns(inputs)
         fits = [problem.value(problem.forward(each, X).eta) for each in (refit, network)]
         assert not len(inputs) or fits[0] < fits[1]
+        slope = gradient_by_torch(problem, refit, X).first
+        np.testing.assert_allclose(slope, -alpha * refit.first, atol=2e-3 * alpha)
     assert plain.models == plain.networks
 
 
@@ -179,6 +185,8 @@ def test_paths_repeat_to_the_bit_and_differ_between_seeds() -> None:
         ({"hidden": (0,)}, "width of each hidden layer"),
         ({"n_alphas": 0}, "n_alphas is 0"),
         ({"eps": 1.0}, "eps is 1.0"),
+        ({"l1_ratio": 0.0}, "l1_ratio is 0.0"),
+        ({"l1_ratio": [1.0, 0.5]}, "give one number here"),
         ({"tol": 0.0}, "tol is 0.0"),
     ],
 )

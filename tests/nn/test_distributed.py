@@ -47,14 +47,15 @@ def two():
     return worker()
 
 
-CASES = ["ddp", "ddp, rows", "fsdp", "fsdp, Adam", "fsdp, rows", "fsdp, columns", "fsdp, target", "resumed"]
+CASES = ["ddp", "ddp, rows", "fsdp", "fsdp, Adam", "fsdp, rows", "fsdp, columns", "fsdp, target"]
+RESUMED = ["resumed", "resumed, reweighted"]
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", [*CASES, *RESUMED])
 def test_two_processes_do_what_one_does(case, found, two):
-    assert set(two.CASES) | {"resumed"} == set(CASES)
-    model, opt = two.build("fsdp, rows" if case == "resumed" else case)
-    two.train(model, opt)
+    assert (list(two.CASES), list(two.RESUMED)) == (CASES, RESUMED)
+    model, opt = two.interrupted(case) if case in RESUMED else two.build(case)
+    two.train(model, opt, n_steps=two.N_STEPS // 2 if case in RESUMED else two.N_STEPS)
     expected = two.outcome(model, opt)
     for one, other in zip(found[case]["weights"], expected["weights"], strict=True):
         torch.testing.assert_close(one, other, rtol=0, atol=1e-6)

@@ -36,6 +36,7 @@ def entry_of(kind, depth):
 
 @pytest.mark.parametrize("depth", [2, 3, 4])
 @pytest.mark.parametrize("kind", KINDS)
+@torch.no_grad()
 def test_gradients_are_those_of_core_divided_by_one_positive_number_per_group(kind, depth):
     entry = entry_of(kind, depth)
     penalty = entry.target.penalty

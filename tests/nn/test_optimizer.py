@@ -188,17 +188,20 @@ def test_named_parameters_stay_named():
     assert sorted(names) == sorted(["0.bias", "2.bias", *(f"{k}.weight.factor{f}" for k in (0, 2) for f in (0, 1))])
 
 
+@pytest.mark.parametrize("depth", [2, 3])
 @pytest.mark.parametrize("kind", [L1, GroupL1])
-def test_gradients_of_factors_live_in_the_same_memory_at_every_step(kind):
+def test_gradients_of_factors_live_in_the_same_memory_at_every_step(kind, depth):
     model = net()
-    opt = SpredOptimizer(torch.optim.SGD(model.parameters(), lr=0.1), kind(weights(model), 0.01))
+    opt = SpredOptimizer(torch.optim.SGD(model.parameters(), lr=0.1), kind(weights(model), 0.01, depth=depth))
     seen = []
     opt.base.register_step_pre_hook(
         lambda base, *_: seen.append([f.grad.data_ptr() for entry in opt.factored for f in entry.factors])
     )
     train(model, opt, 3)
     assert seen[0] == seen[1] == seen[2]
-    assert seen[0][1::2] == [entry.place.tensors[0].data_ptr() for entry in opt.factored]  # lent by the tensors
+    assert seen[0][depth - 1 :: depth] == [
+        entry.place.tensors[0].data_ptr() for entry in opt.factored
+    ]  # lent by the tensors
     assert all(entry.factors[-1].grad is None for entry in opt.factored)  # and given back
 
 
@@ -519,6 +522,8 @@ def test_wrong_bases_are_refused_in_a_sentence():
         SpredOptimizer(SpredOptimizer(adam(model), penalty), penalty)
     with pytest.raises(InputError, match=r"\(5, 6\) is not in the optimiser"):
         SpredOptimizer(adam(net()), penalty)
+    with pytest.raises(InputError, match="negate the loss"):
+        SpredOptimizer(torch.optim.SGD(model.parameters(), lr=0.1, maximize=True), penalty)
     used = adam(model)
     train(model, used, 2)
     with pytest.raises(StateError, match="already taken steps"):

@@ -80,11 +80,38 @@ def test_nothing_is_opened_when_the_learning_rate_is_below_half_of_its_peak():
     assert opt.reopening.watched() == []
 
 
-def test_it_can_be_switched_off_and_is_off_for_depth_three_and_lbfgs():
-    weight, opt = closed_by_training(reopen=False)
+@pytest.mark.parametrize("depth", [3, 4])
+@pytest.mark.parametrize("kind", [L1, GroupL1])
+def test_deeper_products_are_opened_where_they_will_grow(kind, depth):
+    weight, opt = closed_by_training(lambda w, alpha: kind(w, alpha, depth=depth))
+    at = OPENED * opt.factored[0].scale
+    slope = torch.tensor(at, dtype=torch.float64).requires_grad_()
+    (slope ** (2 / depth)).backward()  # the penalty of a group of norm ``at``, over alpha
+    lengths = PULL.abs() if kind is L1 else PULL.norm(dim=1, keepdim=True)
+    weakest = float(lengths.flatten().sort().values[-2])  # of two groups, or of four single weights of size 1
+    for alpha, opened in [(1.001, False), (0.999, True)]:
+        weight, opt = closed_by_training(lambda w, alpha: kind(w, alpha, depth=depth))
+        opt.penalties[0].alpha = alpha * weakest * REACHED / float(slope.grad)
+        push(weight, opt, EVERY)
+        wanted = (lengths >= weakest).expand(2, 4)
+        if opened:
+            torch.testing.assert_close(weight.detach()[wanted], (-at * PULL / lengths)[wanted])
+        else:
+            assert weight.detach()[lengths.expand(2, 4) == weakest].abs().max() < 1e-6
+
+
+def test_a_deep_product_that_was_opened_grows_and_one_that_is_not_wanted_stays_closed():
+    weight, opt = closed_by_training(lambda w, alpha: L1(w, alpha, depth=3), lr=1e-2)
+    opt.penalties[0].alpha = 0.4  # 0.74 would hold a weight of the opened size
     push(weight, opt, EVERY)
-    assert weight.abs().max() < 1e-6
-    weight, opt = closed_by_training(lambda w, alpha: L1(w, alpha, depth=3))
+    wanted = PULL.abs() == 1.0
+    push(weight, opt, 100)
+    assert weight.detach()[wanted].abs().min() > 1.1 * OPENED * opt.factored[0].scale
+    assert weight.detach()[~wanted].abs().max() < 1e-6
+
+
+def test_it_can_be_switched_off_and_is_off_for_lbfgs():
+    weight, opt = closed_by_training(reopen=False)
     push(weight, opt, EVERY)
     assert weight.abs().max() < 1e-6
     assert SpredOptimizer(torch.optim.LBFGS([weight]), L1([weight], 0.5)).reopening is None

@@ -66,15 +66,27 @@ def outcome(model, opt):
     return {"weights": whole, "rows": rows, "counts": counts, "alpha": opt.penalties[0].alpha}
 
 
-def resumed(rank: int, folder: Path, part: slice):
+RESUMED = {"resumed": False, "resumed, reweighted": True}
+"""Runs that go on from a checkpoint half way, and whether they reweight there."""
+
+
+def interrupted(case, wrap=lambda model: model, part=slice(None), n_steps=N_STEPS // 2):
+    """The first half of a run."""
+    model, opt = build("fsdp, rows", wrap)
+    train(model, opt, part, n_steps)
+    if RESUMED[case]:
+        opt.reweight()
+    return model, opt
+
+
+def resumed(case, folder: Path, part: slice):
     """Train on from a distributed checkpoint that was written half way."""
-    first, opt = build("fsdp, rows", fully_shard)
-    train(first, opt, part, N_STEPS // 2)
-    dcp.save({"model": first.state_dict(), "opt": opt.state_dict()}, checkpoint_id=folder / "checkpoint")
-    second, opt = build("fsdp, rows", fully_shard)
-    train(second, opt, part, 1)  # makes the moments that are loaded into
+    checkpoint = folder / case
+    first, opt = interrupted(case, fully_shard, part)
+    dcp.save({"model": first.state_dict(), "opt": opt.state_dict()}, checkpoint_id=checkpoint)
+    second, opt = interrupted(case, fully_shard, part, 1)  # makes the moments and weights that are loaded into
     state = {"model": second.state_dict(), "opt": opt.state_dict()}
-    dcp.load(state, checkpoint_id=folder / "checkpoint")
+    dcp.load(state, checkpoint_id=checkpoint)
     second.load_state_dict(state["model"])
     opt.load_state_dict(state["opt"])
     train(second, opt, part, N_STEPS // 2)
@@ -90,7 +102,8 @@ def main(rank: int, folder: Path) -> None:
         model, opt = build(case, DistributedDataParallel if case.startswith("ddp") else fully_shard)
         train(model, opt, part)
         found[case] = outcome(model, opt)
-    found["resumed"] = resumed(rank, folder, part)
+    for case in RESUMED:
+        found[case] = resumed(case, folder, part)
     if rank == 0:
         torch.save(found, folder / "found.pt")
     dist.barrier()

@@ -24,8 +24,8 @@ from spred.nn.channels import CONVOLUTIONS
 from spred.nn.heads import OUTPUTS
 from spred.nn.reading import read
 
-FIRST_ALPHA = 1e-4
-"""Where alpha starts from when it is steered to a density."""
+FIRST_ALPHA = 5e-4
+"""The largest alpha of a model that is steered to a density."""
 
 BLOCKS = ("*.body", "*.attention", "*.mlp")
 """What blocks are called in the built-in models: modules whose output is added to their input."""

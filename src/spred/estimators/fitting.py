@@ -13,9 +13,8 @@ from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
 from spred.core.certificate import Certificate
-from spred.errors import InputError
 from spred.estimators.base import Samples, SparseLinear
-from spred.estimators.selection import Curve, Split, check_rule, make_curve, make_folds
+from spred.estimators.selection import Curve, Split, check_rule, make_curve, make_folds, ratios_of
 from spred.exact.newton import Limits
 from spred.exact.path import path_of, solve_of
 from spred.exact.solution import Path, Status
@@ -94,7 +93,7 @@ class CrossValidated(SparseLinear):
             random_state=self.random_state,
         )
         samples = Samples(data, target, np.ones(len(target)) if weight is None else weight, known)
-        walks = [self._judged(samples, weight, folds, ratio, deadline) for ratio in _ratios(self.l1_ratio)]
+        walks = [self._judged(samples, weight, folds, ratio, deadline) for ratio in ratios_of(self.l1_ratio)]
         best = min(walks, key=lambda walk: walk.curve.mean[walk.curve.index])
         chosen = best.curve.index
         self.path_, self.scale_, self.curve_, self.l1_ratio_ = best.path, best.scale, best.curve, best.l1_ratio
@@ -175,13 +174,6 @@ class _Walk:
     curve: Curve
     scale: np.ndarray
     folds: Sequence[_Ends]
-
-
-def _ratios(given: float | Sequence[float]) -> list[float]:
-    ratios = np.atleast_1d(np.asarray(given, dtype=np.float64))
-    if ratios.ndim != 1 or ratios.size == 0:
-        raise InputError("l1_ratio is empty; give a number above 0 and at most 1, or a list of such")
-    return [float(ratio) for ratio in ratios]
 
 
 def _ends(paths: Iterable[Path | _Ends]) -> tuple[list[Certificate], list[Status]]:

@@ -22,8 +22,8 @@ from threadpoolctl import threadpool_limits
 
 from spred.core.losses import Loss, get_loss
 from spred.errors import InputError, did_you_mean
-from spred.estimators.base import validated
-from spred.estimators.selection import Curve, Rule, Split, check_rule, make_curve, make_folds
+from spred.estimators.base import Samples, validated
+from spred.estimators.selection import Curve, Rule, Split, check_rule, make_curve, make_folds, ratios_of
 from spred.exact.problem import Problem, make_problem
 from spred.gated import GatedProblem, NetworkPath, PathOptions, network_path
 from spred.gated.problem import Fitted
@@ -35,6 +35,14 @@ Etas = Callable[[np.ndarray], Iterable[np.ndarray]]
 
 ROUGH = 0.03
 """KKT residual over alpha in the folds: held-out deviances need no more, and nothing of them is kept."""
+
+
+@dataclass(frozen=True, eq=False)
+class Walk:
+    """A path of all samples, and its curve from the folds."""
+
+    path: NetworkPath
+    curve: Curve
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +66,8 @@ class GatedNetwork(SelectorMixin, BaseEstimator):
 
     path_: NetworkPath
     curve_: Curve
+    start_: str
+    l1_ratio_: float
     network_: Fitted
 
     _classification = False
@@ -74,39 +84,52 @@ class GatedNetwork(SelectorMixin, BaseEstimator):
     ) -> Self:
         """Fit to ``X`` (n, p), dense, sparse or a data frame, and ``y``; samples of one group stay in one fold.
 
-        ``on_path`` is called with (paths done, paths in all): for each start one for all samples and one a fold.
+        ``on_path`` is called with (paths done, paths in all): for each start and ratio one for all samples and one a
+        fold.
         """
         check_rule(self.rule)
-        if self.start not in STARTS:
-            known = "'sparse', 'dense' or 'auto'"
-            raise InputError(f"start is {self.start!r}{did_you_mean(self.start, STARTS)}; use {known}")
+        starts, ratios = self._starts(), ratios_of(self.l1_ratio)
         data, target, weight = self._read(X, y, sample_weight)
         weight = np.ones(len(target)) if weight is None else checked_weights(weight, len(target))
         whole = self._assemble(data, target, weight)
-        folds = self._folds(target, groups)
-        starts = STARTS[:2] if self.start == "auto" else (self.start,)
-        paths, curves = {}, {}
-        count = Counter(on_path, len(starts) * (len(folds) + 1))
+        samples = Samples(data, target, weight, offset=np.zeros(len(target)))
+        settled = self.alphas is not None and len(starts) * len(ratios) * np.size(self.alphas) == 1
+        folds = [] if settled else self._folds(target, groups)
+        count = Counter(on_path, len(starts) * len(ratios) * (len(folds) + 1))
+        walks = {}
         for start in starts:
-            paths[start] = _path(whole.problem, self._options(start), self.alphas)
-            count.one_more()
-            alphas = paths[start].alphas
-            tasks = (delayed(_held_out)(self, data, target, weight, split, start, alphas) for split in folds)
-            deviances = []
-            for each in Parallel(n_jobs=self.n_jobs, return_as="generator")(tasks):
-                deviances.append(each)
-                count.one_more()
-            held_out = np.column_stack(deviances) if folds else np.zeros((len(alphas), 1))
-            curves[start] = make_curve(alphas, held_out, paths[start].n_nonzero, self.rule)
-        best = min(starts, key=lambda start: _lowest(curves[start], self.rule))
-        self.curves_, self.curve_, self.path_, self.start_ = curves, curves[best], paths[best], best
+            tried = (self._walk(whole, samples, folds, self._options(start, ratio), count) for ratio in ratios)
+            walks[start] = min(tried, key=lambda walk: _lowest(walk.curve, self.rule))
+        best = min(walks.values(), key=lambda walk: _lowest(walk.curve, self.rule))
+        self.curves_ = {start: walk.curve for start, walk in walks.items()}
+        self.path_, self.curve_ = best.path, best.curve
+        self.start_, self.l1_ratio_ = best.path.start, best.path.l1_ratio
         self._keep(whole, data, self.curve_.index)
         return self
 
+    def _starts(self) -> tuple[str, ...]:
+        """Return the starts to try, or raise with the nearest name."""
+        if self.start not in STARTS:
+            known = "'sparse', 'dense' or 'auto'"
+            raise InputError(f"start is {self.start!r}{did_you_mean(self.start, STARTS)}; use {known}")
+        return STARTS[:2] if self.start == "auto" else (self.start,)
+
+    def _walk(
+        self, whole: Assembled, samples: Samples, folds: list[Split], options: PathOptions, count: Counter
+    ) -> Walk:
+        """Return the path of all samples with these options, and its curve from the folds."""
+        path = _path(whole.problem, options, self.alphas)
+        count.one_more()
+        tasks = (delayed(_held_out)(self, samples, split, options, path.alphas) for split in folds)
+        deviances = []
+        for each in Parallel(n_jobs=self.n_jobs, return_as="generator")(tasks):
+            deviances.append(each)
+            count.one_more()
+        held_out = np.column_stack(deviances) if folds else np.zeros((len(path.alphas), 1))
+        return Walk(path, make_curve(path.alphas, held_out, path.n_nonzero, self.rule))
+
     def _folds(self, target: np.ndarray, groups: ArrayLike | None) -> list[Split]:
-        """Return the folds that choose alpha; none where one alpha is given."""
-        if self.alphas is not None and np.size(self.alphas) == 1:
-            return []
+        """Return the folds that choose a start, a ratio and an alpha."""
         labels, classes = self._fold_labels(target)
         return make_folds(
             labels,
@@ -130,8 +153,8 @@ class GatedNetwork(SelectorMixin, BaseEstimator):
         self._describe(X, problem.design.p)
         if not path.converged:
             warnings.warn(
-                f"the KKT residual is {path.worst:.1e} of alpha at one alpha of the path, above tol={self.tol:g}; "
-                "allow more iterations, or a larger eps or tol",
+                f"the KKT residual is {path.worst:.1e} of alpha·l1_ratio at one alpha of the path, "
+                f"above tol={self.tol:g}; allow more iterations, or a larger eps or tol",
                 ConvergenceWarning,
                 stacklevel=3,
             )
@@ -154,7 +177,7 @@ class GatedNetwork(SelectorMixin, BaseEstimator):
         self.mean_slopes_ = np.zeros((len(slopes), p))
         self.mean_slopes_[:, used] = self._unit[:, None] * slopes
 
-    def _options(self, start: str) -> PathOptions:
+    def _options(self, start: str, l1_ratio: float) -> PathOptions:
         hidden = (self.hidden,) if isinstance(self.hidden, (int, np.integer)) else tuple(self.hidden)
         return PathOptions(
             hidden=hidden,
@@ -162,6 +185,7 @@ class GatedNetwork(SelectorMixin, BaseEstimator):
             start=start,
             n_alphas=self.n_alphas,
             eps=self.eps,
+            l1_ratio=l1_ratio,
             tol=self.tol,
             max_iter=self.max_iter,
             seed=self.random_state,
@@ -201,7 +225,8 @@ class GatedNetwork(SelectorMixin, BaseEstimator):
         """Return the norm of each gate at the end of a rough path, ``(p,)``, for stability selection."""
         whole = self._assemble(X, target, np.ones(len(target)) if weight is None else weight)
         start = "sparse" if self.start == "auto" else self.start
-        options = replace(self._options(start), n_alphas=n_alphas, eps=eps, tol=max(self.tol, ROUGH), refit=False)
+        options = self._options(start, self.l1_ratio)
+        options = replace(options, n_alphas=n_alphas, eps=eps, tol=max(self.tol, ROUGH), refit=False)
         return gate_sizes(_path(whole.problem, options, None), X.shape[1])[-1]
 
     def _deviances(
@@ -292,21 +317,16 @@ def _path(problem: GatedProblem, options: PathOptions, alphas: ArrayLike | None)
 
 
 def _held_out(
-    estimator: GatedNetwork,
-    X: Any,
-    target: np.ndarray,
-    weight: np.ndarray,
-    split: Split,
-    start: str,
-    alphas: np.ndarray,
+    estimator: GatedNetwork, samples: Samples, split: Split, options: PathOptions, alphas: np.ndarray
 ) -> np.ndarray:
     """Return the mean deviance ``(A,)`` of the test part for networks of the training part; all fitting is inside."""
-    train = split[0]
-    inside = estimator._assemble(X[train], target[train], weight[train])
-    options = estimator._options(start)
+    train = samples.take(split[0])
+    inside = estimator._assemble(train.X, train.target, train.weight)
     path = _path(inside.problem, replace(options, tol=max(options.tol, ROUGH)), alphas)
     fitted = [inside.problem.fitted(*pair) for pair in zip(path.models, path.inputs, strict=True)]
-    return estimator._deviances(inside, target, weight, split, lambda rows: (each.eta(X[rows]) for each in fitted))
+    return estimator._deviances(
+        inside, samples.target, samples.weight, split, lambda rows: (each.eta(samples.X[rows]) for each in fitted)
+    )
 
 
 def gate_sizes(path: NetworkPath, p: int) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -34,6 +34,8 @@ class NetworkClassifier(Classification, GatedNetwork):
         penalty_weights: ω for each input (or group, in sorted order of the labels); inputs of weight 0 stay in the
             linear branch, unpenalised, and out of the MLP.
         class_weight: None, ``"balanced"`` or a dict; it weighs the fit and the held-out deviance.
+        l1_ratio: ρ in (0, 1], or several to choose among, each with its own path, by held-out deviance; below 1 the
+            penalty is ``α Σ_j ω_j (ρ‖(θ_j, W_j)‖ + (1 − ρ)/2·‖(θ_j, W_j)‖²)``, which keeps inputs that say the same.
         alphas: the grid; by default ``n_alphas`` values down to ``eps`` times the first. One alpha needs no folds.
         n_alphas: length of the automatic grid.
         eps: its last value over its first.
@@ -43,17 +45,17 @@ class NetworkClassifier(Classification, GatedNetwork):
             the place of the penalty that chose them; these second fits are judged in the folds, and predict.
         cv: number of folds, a splitter (one split is a validation part), or (train, test) pairs.
         standardize: scale inputs to unit variance, inside each fold.
-        tol: KKT residual to reach, relative to alpha.
+        tol: KKT residual to reach, relative to alpha·l1_ratio.
         max_iter: Gauss-Newton steps at most between two looks at all inputs.
         n_jobs: folds at a time, through joblib.
         random_state: of the initial weights and the folds.
 
     Attributes:
         classes_: class labels, sorted.
-        alpha_, kkt_: the alpha chosen, and the KKT residual there over alpha.
+        alpha_, kkt_: the alpha chosen, and the KKT residual there over alpha·l1_ratio.
         path_: the path on all samples, a :class:`spred.gated.NetworkPath`.
-        curve_, curves_: held-out deviance along the path, and for each start that was tried.
-        start_: the start that was kept.
+        curve_, curves_: held-out deviance along the path, and for each start that was tried, at its best ratio.
+        start_, l1_ratio_: the start and the ratio that were kept.
         network_: the network chosen, or its second fit, a :class:`spred.gated.problem.Fitted`.
         feature_importances_: ``(p,)``, ``‖(θ_j, W_j)‖``, the size of each gate; 0 where it is closed.
         entry_alphas_: ``(p,)``, the largest alpha of the path at which each input is open; 0 where it never is.
@@ -83,6 +85,7 @@ class NetworkClassifier(Classification, GatedNetwork):
         feature_groups: ArrayLike | None = None,
         penalty_weights: ArrayLike | None = None,
         class_weight: dict | str | None = None,
+        l1_ratio: float | Sequence[float] = 1.0,
         alphas: ArrayLike | None = None,
         n_alphas: int = 50,
         eps: float = 0.02,
@@ -102,6 +105,7 @@ class NetworkClassifier(Classification, GatedNetwork):
         self.feature_groups = feature_groups
         self.penalty_weights = penalty_weights
         self.class_weight = class_weight
+        self.l1_ratio = l1_ratio
         self.alphas = alphas
         self.n_alphas = n_alphas
         self.eps = eps
@@ -132,6 +136,7 @@ class NetworkRegressor(Regression, GatedNetwork):
         start: ``"sparse"``, ``"dense"`` or ``"auto"``.
         feature_groups: labels of the inputs.
         penalty_weights: ω.
+        l1_ratio: ρ, or several to choose among.
         alphas: the grid.
         n_alphas: length of the automatic grid.
         eps: its last value over its first.
@@ -139,14 +144,14 @@ class NetworkRegressor(Regression, GatedNetwork):
         refit: fit the inputs of every alpha again with a ridge.
         cv: folds.
         standardize: scale inputs to unit variance.
-        tol: KKT residual to reach, relative to alpha.
+        tol: KKT residual to reach, relative to alpha·l1_ratio.
         max_iter: Gauss-Newton steps at most between two looks at all inputs.
         n_jobs: folds at a time.
         random_state: of the initial weights and the folds.
 
     Attributes:
         delta_: Huber's transition that was used.
-        alpha_, kkt_, path_, curve_, curves_, start_, network_, n_iter_: as in :class:`NetworkClassifier`.
+        alpha_, kkt_, path_, curve_, curves_, start_, l1_ratio_, network_, n_iter_: as in :class:`NetworkClassifier`.
         feature_importances_, entry_alphas_, mean_slopes_: the same.
 
     >>> import numpy as np
@@ -170,6 +175,7 @@ class NetworkRegressor(Regression, GatedNetwork):
         start: str = "sparse",
         feature_groups: ArrayLike | None = None,
         penalty_weights: ArrayLike | None = None,
+        l1_ratio: float | Sequence[float] = 1.0,
         alphas: ArrayLike | None = None,
         n_alphas: int = 50,
         eps: float = 0.02,
@@ -190,6 +196,7 @@ class NetworkRegressor(Regression, GatedNetwork):
         self.start = start
         self.feature_groups = feature_groups
         self.penalty_weights = penalty_weights
+        self.l1_ratio = l1_ratio
         self.alphas = alphas
         self.n_alphas = n_alphas
         self.eps = eps
@@ -243,6 +250,7 @@ class NetworkCox(SurvivalTarget, GatedNetwork):
         start: ``"sparse"``, ``"dense"`` or ``"auto"``.
         feature_groups: labels of the inputs.
         penalty_weights: ω.
+        l1_ratio: ρ, or several to choose among.
         alphas: the grid.
         n_alphas: length of the automatic grid.
         eps: its last value over its first.
@@ -250,13 +258,13 @@ class NetworkCox(SurvivalTarget, GatedNetwork):
         refit: fit the inputs of every alpha again with a ridge.
         cv: number of folds (events are spread over them), a splitter, or (train, test) pairs.
         standardize: scale inputs to unit variance.
-        tol: KKT residual to reach, relative to alpha.
+        tol: KKT residual to reach, relative to alpha·l1_ratio.
         max_iter: Gauss-Newton steps at most between two looks at all inputs.
         n_jobs: folds at a time.
         random_state: of the initial weights and the folds.
 
     Attributes:
-        alpha_, kkt_, path_, curve_, curves_, start_, network_, n_iter_: as in :class:`NetworkClassifier`.
+        alpha_, kkt_, path_, curve_, curves_, start_, l1_ratio_, network_, n_iter_: as in :class:`NetworkClassifier`.
         feature_importances_, entry_alphas_, mean_slopes_: the same.
 
     >>> import numpy as np, spred
@@ -277,6 +285,7 @@ class NetworkCox(SurvivalTarget, GatedNetwork):
         start: str = "sparse",
         feature_groups: ArrayLike | None = None,
         penalty_weights: ArrayLike | None = None,
+        l1_ratio: float | Sequence[float] = 1.0,
         alphas: ArrayLike | None = None,
         n_alphas: int = 50,
         eps: float = 0.05,
@@ -296,6 +305,7 @@ class NetworkCox(SurvivalTarget, GatedNetwork):
         self.start = start
         self.feature_groups = feature_groups
         self.penalty_weights = penalty_weights
+        self.l1_ratio = l1_ratio
         self.alphas = alphas
         self.n_alphas = n_alphas
         self.eps = eps

@@ -91,6 +91,14 @@ def check_rule(rule: Rule) -> None:
         raise InputError(f"rule is {rule!r}; use '1se', 'min' or the largest number of features, at least 1")
 
 
+def ratios_of(l1_ratio: float | Sequence[float]) -> list[float]:
+    """Return the ratios that cross-validation chooses among: one that was given, or several."""
+    ratios = np.atleast_1d(np.asarray(l1_ratio, dtype=np.float64))
+    if ratios.ndim != 1 or ratios.size == 0:
+        raise InputError("l1_ratio is empty; give a number above 0 and at most 1, or a list of such")
+    return [float(ratio) for ratio in ratios]
+
+
 def make_folds(
     y: np.ndarray,
     *,

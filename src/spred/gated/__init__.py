@@ -2,7 +2,7 @@
 
 network      parameters, forward pass, sensitivities, gradient: pure functions
 problem      what a whole path shares: data, target, groups of inputs
-penalty      the norm of a group, or a ridge
+penalty      the norm of a group, a ridge, or both
 newton       Gauss-Newton steps, solved over samples or over parameters, whichever are fewer
 minimise     one alpha on its open inputs
 working_set  one alpha over all inputs, with its certificate

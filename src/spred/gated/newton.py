@@ -1,10 +1,10 @@
 """Gauss-Newton steps: ``(JᵀΛJ + M)⁻¹ g``, solved over samples or over parameters, whichever are fewer.
 
 J is the Jacobian of η in the parameters, Λ the curvature of the data term in η, M that of the penalty on the open
-groups, ``(αω/‖v‖)(I − v vᵀ/‖v‖²)`` (``αω I`` for a ridge), plus damping. By Woodbury's identity the system is one of
-``n·K`` unknowns with the matrix ``I + ΛJM⁻¹Jᵀ``; and ``JM⁻¹Jᵀ`` is a sum of entrywise products of small Gram matrices,
-of inputs and of sensitivities, so neither J nor anything of the size of the parameters squared is ever formed
-(docs/math.md, §9).
+groups, ``(αω/‖v‖)(I − v vᵀ/‖v‖²)`` for the norm and ``αω I`` for a ridge, plus damping. By Woodbury's identity the
+system is one of ``n·K`` unknowns with the matrix ``I + ΛJM⁻¹Jᵀ``; and ``JM⁻¹Jᵀ`` is a sum of entrywise products of
+small Gram matrices, of inputs and of sensitivities, so neither J nor anything of the size of the parameters squared is
+ever formed (docs/math.md, §9).
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def gauss_newton(point: Point, strengths: np.ndarray, damping: float) -> Solver:
     """Return ``g ↦ (JᵀΛJ + M)⁻¹ g`` at ``point``; ``strengths`` are αω of its open groups."""
     penalty = point.problem.penalty
     pull = strengths * penalty.slope(point.sizes) / point.sizes
-    metric = Metric(point, pull, damping, stretch=penalty.bend * strengths)
+    metric = Metric(point, pull, damping, stretch=penalty.ridge * strengths)
     n_parameters = sum(part.size for part in point.network.parts)
     return over_parameters(metric) if n_parameters <= point.at.eta.size else over_samples(metric)
 

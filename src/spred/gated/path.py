@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike
 from spred.errors import InputError
 from spred.gated.minimise import Outcome, State, minimise
 from spred.gated.network import Network, get_activation
-from spred.gated.penalty import RIDGE
+from spred.gated.penalty import RIDGE, elastic
 from spred.gated.problem import GatedProblem
 from spred.gated.starts import PathOptions, alpha_max, closed, dense
 from spred.gated.working_set import Step, solve_at
@@ -40,11 +40,12 @@ class NetworkPath:
         networks: one for each alpha, on its open inputs.
         inputs: the open inputs of each, sorted.
         weights: ``(G,)``, ω of each penalised group; adaptive ones where the start was dense.
-        kkts: ``(A,)``, largest KKT residual over all inputs and all free parameters, over alpha.
+        kkts: ``(A,)``, largest KKT residual over all inputs and all free parameters, over alpha·l1_ratio.
         objectives: ``(A,)``, penalised.
         deviance: ``(A,)``, share of the null objective that the data term explains.
         n_iter: ``(A,)``, Gauss-Newton steps.
         alpha_max: the smallest alpha at which the closed network is stationary, before any adaptive weights.
+        l1_ratio: ρ.
         start: ``"sparse"`` or ``"dense"``.
         tol: the KKT residual that was asked for.
         seconds: wall time.
@@ -61,6 +62,7 @@ class NetworkPath:
     deviance: np.ndarray
     n_iter: np.ndarray
     alpha_max: float
+    l1_ratio: float
     start: str
     tol: float
     seconds: float
@@ -95,7 +97,7 @@ def network_path(
     alphas: ArrayLike | None = None,
     on_alpha: Advance | None = None,
 ) -> NetworkPath:
-    """Follow stationary points of ``L + α Σ_g ω_g ‖(θ, W)_g‖`` along a grid of alphas.
+    """Follow stationary points of ``L + α Σ_g ω_g (ρ‖(θ, W)_g‖ + (1 − ρ)/2·‖(θ, W)_g‖²)`` along a grid of alphas.
 
     Args:
         problem: data, loss, groups.
@@ -111,15 +113,16 @@ def network_path(
     """
     began = time.perf_counter()
     get_activation(problem.activation)
+    problem, ratio = replace(problem, penalty=elastic(options.l1_ratio)), options.l1_ratio
     null = closed(problem, options)
     top = alpha_max(problem, null)
     null_value = problem.value(problem.forward(null.network, np.zeros((problem.design.n, 0))).eta)
-    given = None if alphas is None else _checked(alphas)
+    given = None if alphas is None else ratio * _checked(alphas)
     route = Route(options, given, top, null, null_value, on_alpha)
     weighted, steps = route.upwards(problem) if options.start == "dense" else (problem, route.downwards(problem))
     again = [refit(problem, step, options) for step in steps] if options.refit else []
     return NetworkPath(
-        alphas=np.array([step.alpha for step in steps]),
+        alphas=np.array([step.alpha for step in steps]) / ratio,
         networks=tuple(step.state.network for step in steps),
         inputs=tuple(step.state.inputs for step in steps),
         weights=weighted.weights,
@@ -127,7 +130,8 @@ def network_path(
         objectives=np.array([step.objective for step in steps]),
         deviance=np.array([1.0 - step.data_term / null_value if null_value > 0 else 0.0 for step in steps]),
         n_iter=np.array([step.n_iter for step in steps]),
-        alpha_max=top,
+        alpha_max=top / ratio,
+        l1_ratio=ratio,
         start=options.start,
         tol=options.tol,
         seconds=time.perf_counter() - began,
@@ -142,12 +146,15 @@ def refit(problem: GatedProblem, step: Step, options: PathOptions) -> Outcome:
     The norm chooses inputs and shrinks them; the ridge chooses nothing, and weighs them without adaptive weights.
     """
     ridge = replace(problem, penalty=RIDGE)
-    return minimise(ridge, step.state, step.alpha, tol=options.tol, max_iter=options.max_iter)
+    return minimise(ridge, step.state, step.alpha / options.l1_ratio, tol=options.tol, max_iter=options.max_iter)
 
 
 @dataclass(frozen=True, eq=False)
 class Route:
-    """The grid and how it is followed: options, alphas if they were given, the closed network and its values."""
+    """The grid and how it is followed: options, alphas if they were given, the closed network and its values.
+
+    Its alphas are strengths of the norm, αρ: the engine's unit, whatever the share of a ridge.
+    """
 
     options: PathOptions
     alphas: np.ndarray | None

@@ -1,8 +1,7 @@
-"""What a group pays for its norm: the norm itself, which closes gates, or half its square, which only shrinks."""
+"""What a group pays for its norm: the norm and a share of half its square, or the half square alone."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,20 +9,37 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Penalty:
-    """A penalty ``φ(‖v‖)`` on each group; α and ω stand before it.
+    """``φ(r) = lasso·r + ridge·r²/2`` on the norm r of each group; α and ω stand before it.
 
     Attributes:
-        value: φ.
-        slope: φ′.
-        bend: φ″, a number.
-        closes: whether zero is a minimum that groups stay at.
+        lasso: what the norm weighs, 1, or 0 where nothing is to close.
+        ridge: what half its square weighs; φ″.
     """
 
-    value: Callable[[np.ndarray], np.ndarray]
-    slope: Callable[[np.ndarray], np.ndarray]
-    bend: float
-    closes: bool
+    lasso: float = 1.0
+    ridge: float = 0.0
+
+    def value(self, norm: np.ndarray) -> np.ndarray:
+        """Return φ."""
+        return (self.lasso + 0.5 * self.ridge * norm) * norm
+
+    def slope(self, norm: np.ndarray) -> np.ndarray:
+        """Return φ′."""
+        return self.lasso + self.ridge * norm
+
+    @property
+    def closes(self) -> bool:
+        """Whether zero is a minimum that groups stay at."""
+        return self.lasso > 0
 
 
-NORM = Penalty(lambda norm: norm, np.ones_like, 0.0, closes=True)
-RIDGE = Penalty(lambda norm: 0.5 * norm * norm, lambda norm: norm, 1.0, closes=False)
+NORM = Penalty()
+RIDGE = Penalty(lasso=0.0, ridge=1.0)
+
+
+def elastic(l1_ratio: float) -> Penalty:
+    """Return ``r + (1 − ρ)/(2ρ)·r²``: times αρ it is the elastic net ``α(ρr + (1 − ρ)/2·r²)``.
+
+    So the engine's alpha is the strength of the norm, αρ, for every ρ: where gates open, and what residuals are over.
+    """
+    return Penalty(ridge=(1.0 - l1_ratio) / l1_ratio)

@@ -86,7 +86,7 @@ class GatedProblem:
         n_outputs: K.
         intercept: whether the first free column is an intercept.
         activation: a row of :data:`spred.gated.network.ACTIVATIONS`.
-        penalty: φ; the norm, but for a second fit of chosen inputs.
+        penalty: φ; the norm, with a ridge beside it in an elastic net, a ridge alone in a second fit of chosen inputs.
     """
 
     loss: Loss

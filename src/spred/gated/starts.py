@@ -47,7 +47,8 @@ class PathOptions:
         start: ``"sparse"`` or ``"dense"``.
         n_alphas: length of the automatic grid.
         eps: its last value over its first.
-        tol: KKT residual over alpha to reach.
+        l1_ratio: ρ of the group elastic net.
+        tol: KKT residual over alpha·l1_ratio to reach.
         max_iter: Gauss-Newton steps at most, each time that inputs are opened.
         seed: of the initial weights.
         refit: fit the inputs of each alpha again with a ridge of the same alpha.
@@ -58,6 +59,7 @@ class PathOptions:
     start: str = "sparse"
     n_alphas: int = 50
     eps: float = 0.02
+    l1_ratio: float = 1.0
     tol: float = 1e-3
     max_iter: int = 500
     seed: int | None = 0
@@ -72,6 +74,10 @@ class PathOptions:
             raise InputError(f"n_alphas is {self.n_alphas}; give at least 1")
         if not 0 < self.eps < 1:
             raise InputError(f"eps is {self.eps}; give a number between 0 and 1")
+        if np.ndim(self.l1_ratio):
+            raise InputError(f"l1_ratio is {self.l1_ratio}; give one number here, cross-validation alone chooses")
+        if not 0 < self.l1_ratio <= 1:
+            raise InputError(f"l1_ratio is {self.l1_ratio}; give a number above 0 and at most 1")
         if not self.tol > 0:
             raise InputError(f"tol is {self.tol}; give a positive number, such as 1e-3")
 
@@ -91,7 +97,7 @@ def closed(problem: GatedProblem, options: PathOptions) -> State:
 
 
 def alpha_max(problem: GatedProblem, state: State) -> float:
-    """Return ``max_g ‖(∂L/∂θ, ∂L/∂W)_g‖/ω_g`` at the closed network: the smallest alpha at which it is stationary."""
+    """Return ``max_g ‖(∂L/∂θ, ∂L/∂W)_g‖/ω_g`` at the closed network: the smallest αρ at which it is stationary."""
     return float((closed_gradients(problem, state)[0] / problem.weights).max(initial=0.0))
 
 

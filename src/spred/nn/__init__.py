@@ -5,9 +5,10 @@ modules    parametrize, penalty, fold: the identity by autograd, the road to rea
 factored   one penalised tensor and its factors; gradients: theirs, in place
 metric     why the dense model's learning rate works
 reopen     weights that noise has closed get another chance
-steer      alpha follows from a target density
+steer      a target density is reached along a curve
 watch      divergence and collapse, by name
 optimizer  SpredOptimizer: the same steps inside any torch optimiser (base), the model untouched
+compiled   a step as one program; checkpoint: what is saved
 inspect    what a model in training has reached: sparsity, balance, decay budget, residual
 finalize   exact zeros, by the rule in zeros
 frontier   a warm path of alphas from one run

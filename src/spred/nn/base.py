@@ -46,6 +46,12 @@ def check_members(base: torch.optim.Optimizer, listed: list[Target]) -> None:
             )
 
 
+def check_direction(base: torch.optim.Optimizer) -> None:
+    """Refuse a base that climbs: it would climb the penalty, too."""
+    if any(group.get("maximize") for group in base.param_groups):
+        raise InputError("the base maximises, and a penalty is for a loss that falls; negate the loss, maximize=False")
+
+
 def check_shapes(base: torch.optim.Optimizer, factored: list[Factored]) -> None:
     """Refuse factors that the base cannot step on: Muon takes matrices only."""
     if type(base).__name__ != "Muon":  # torch has it since 2.9

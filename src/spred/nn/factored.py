@@ -21,8 +21,8 @@ from spred.nn.metric import saturation
 from spred.nn.places import Place
 from spred.nn.sharding import number, typical_norm, whole
 
-PROBED = 500
-"""Values of a tensor that are compared at each step to notice writes that torch does not count."""
+PROBED, RUN = 512, 16
+"""Values of a tensor that are compared at each step to notice writes that torch does not count; so many in a row."""
 
 
 @dataclass(eq=False)
@@ -51,6 +51,7 @@ class Factored:
     probe: list[Tensor] | None = None
     dead: bool = False
     _memory: list[Tensor] = field(default_factory=list, init=False, repr=False)
+    _divisor: Tensor | None = field(default=None, init=False, repr=False)
     _samples: list[Tensor] = field(default_factory=list, init=False, repr=False)
 
     @property
@@ -90,58 +91,84 @@ class Factored:
         return not all(torch.equal(old, new) for old, new in pairs)
 
     def _probed(self) -> list[Tensor]:
-        """Return views of at most ``2·PROBED`` values of each tensor; none where that would wait for others."""
+        """Return views of some values of each tensor; none where that would wait for others."""
         if self.factors[0].device.type != "cpu" or self.place.sharded:
             return []
         return [sample for tensor in self.place.tensors for sample in sampled(tensor.detach())]
 
-    @torch.no_grad()
     def write(self) -> None:
         """Put the product of the factors into the tensor."""
         gate, full = self.factors[0], self.factors[-1]
-        if len(self.factors) == 2 and self._is_plain():
+        if len(self.factors) == 2 and self.lends:
             torch.mul(self.partition.spread(gate, full), full, out=self.place.tensors[0])
-            full.grad = None  # it may have been in the tensor's own memory
         else:
             self.place.write_(self.product())
+        self.settle()
+
+    def settle(self) -> None:
+        """Remember the tensor, which is the product of the factors again; it does not hold a gradient any more."""
+        if self.lends:
+            self.factors[-1].grad = None
         self.agree()
 
-    def _is_plain(self) -> bool:
-        """Return whether the tensor is one, of the factors' dtype."""
-        return self.place.dtype == self.factors[-1].dtype and not self.place.joined
+    @property
+    def lends(self) -> bool:
+        """Whether the full factor's gradient lies in the tensor itself until the product is written.
 
-    def _buffers(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Return memory for the gradients of gate and full factor and for the metric.
-
-        From here to :meth:`write` nobody needs the tensor, and so the full factor's gradient lies in it.
+        Nobody needs the tensor in that time. It must be one, whole, and of the factors' dtype.
         """
-        gate, full = self.factors
-        lent = self._is_plain() and not self.place.sharded
-        if not self._memory:
-            self._memory = [torch.empty_like(gate), scratch(gate, self.partition, whole=self.place.sharded)]
-            self._memory += [] if lent else [torch.empty_like(full)]
-        of_gate, divisor, *own = self._memory
-        return of_gate, self.place.tensors[0].detach() if lent else own[0], divisor
+        place = self.place
+        return place.dtype == self.factors[-1].dtype and not place.joined and not place.sharded
 
-    @torch.no_grad()
+    def lend(self, present: bool) -> list[Tensor]:
+        """Give the factors memory for their gradients, the same at every step, or none if there are no gradients."""
+        if not present:
+            for factor in self.factors:
+                factor.grad = None
+            return []
+        lent = [self.place.tensors[0].detach()] if self.lends else []
+        if not self._memory:
+            self._memory = [torch.empty_like(factor) for factor in self.factors[: len(self.factors) - len(lent)]]
+        memory = [*self._memory, *lent]
+        for factor, part in zip(self.factors, memory, strict=True):
+            factor.grad = part
+        return memory
+
     def take_gradient(self, *, metric: bool) -> None:
         """Give each factor its gradient: the loss's, pulled back, plus the penalty's, both divided by the metric."""
+        grad = self.grad()
+        memory = self.lend(grad is not None)
+        if grad is None or len(memory) > 2:
+            self.fill_gradients(metric=metric)
+            return
+        of_gate, of_full = memory
+        if self._divisor is None:
+            self._divisor = scratch(self.factors[0], self.partition, whole=self.place.sharded)
+        rate = self.target.penalty.alpha * self.target.weights
+        constant = saturation(self.scale, 2) if metric else None
+        pair_gradients(grad, self.factors, self.partition, rate, constant, (of_gate, of_full, self._divisor))
+
+    def fill_gradients(self, *, metric: bool) -> None:
+        """Write the same, at any depth, to memory that the factors have for it."""
+        grad, depth, target = self.grad(), len(self.factors), self.target
+        if grad is None:
+            return
+        constant = saturation(self.scale, depth) if metric else None
+        grads = deep_gradients(grad, self.factors, self.partition, target.penalty.alpha, target.weights, constant)
+        for factor, value in zip(self.factors, grads, strict=True):
+            if factor.grad is not None:
+                factor.grad.copy_(value)
+
+    def grad(self) -> Tensor | None:
+        """Return the gradient of the loss in the value, in the factors' dtype; None if there is none.
+
+        Raises:
+            InputError: it is sparse.
+        """
         if any(tensor.grad is not None and tensor.grad.layout != torch.strided for tensor in self.place.tensors):
             raise InputError(f"the gradient of {self.name} is sparse; make its module with sparse=False")
         grad = self.place.grad()
-        if grad is None:
-            for factor in self.factors:
-                factor.grad = None
-            return
-        grad = grad.to(self.factors[0].dtype)
-        depth, alpha, weights = len(self.factors), self.target.penalty.alpha, self.target.weights
-        constant = saturation(self.scale, depth) if metric else None
-        if depth == 2:
-            grads = pair_gradients(grad, self.factors, self.partition, alpha * weights, constant, self._buffers())
-        else:
-            grads = deep_gradients(grad, self.factors, self.partition, alpha, weights, constant)
-        for factor, value in zip(self.factors, grads, strict=True):
-            factor.grad = value
+        return None if grad is None else grad.to(self.factors[0].dtype)
 
     def budget(self) -> float:
         """Return the decay budget B spent so far; see :meth:`SpredOptimizer.decay_budget`."""
@@ -153,10 +180,13 @@ class Factored:
 
 
 def sampled(tensor: Tensor) -> list[Tensor]:
-    """Return a view of some values of a tensor, evenly spaced, in the order in which they lie in memory."""
+    """Return a view of some values of a tensor: evenly spaced runs, because neighbours come from memory together."""
     flat = tensor.permute(sorted(range(tensor.ndim), key=tensor.stride, reverse=True)).flatten()
-    shares = flat.data_ptr() == tensor.data_ptr()  # not where there are gaps, and flatten had to copy
-    return [flat[:: max(1, flat.numel() // PROBED)]] if shares else []
+    if flat.data_ptr() != tensor.data_ptr():  # there are gaps, and flatten had to copy
+        return []
+    n_runs = PROBED // RUN
+    length = flat.numel() // n_runs
+    return [flat if length <= RUN else flat[: n_runs * length].view(n_runs, length)[:, :RUN]]
 
 
 def factorise(target: Target, balanced: bool, name: str = "a penalised tensor") -> Factored:

@@ -137,7 +137,8 @@ def finalize(
         StateError: nothing is penalised.
 
     Warns:
-        SpredWarning: the decay budget of a tensor is below 1, so its weights are not yet those of the penalised loss.
+        SpredWarning: the decay budget of a tensor without a target density is below 1, so its weights are not yet those
+            of the penalised loss.
     """
     if threshold is not None and not (isfinite(threshold) and threshold >= 0):
         raise InputError(f"threshold is {threshold}; give a finite number that is not negative")
@@ -146,7 +147,8 @@ def finalize(
     found = [view for view in views(model, opt) if view.penalty is not None]
     if not found:
         raise StateError("nothing is penalised; give the SpredOptimizer, or a model under spred.parametrize")
-    early = [view.name for view in found if too_short(view)]
+    steered = [] if opt is None or opt.steering is None else opt.steering.entries()
+    early = [view.name for view in found if view.entry not in steered and too_short(view)]
     if early:
         warnings.warn(
             f"the decay budget of {', '.join(early)} is below {SHORT:g}, so the penalty has not had its time; train "

@@ -1,9 +1,8 @@
-"""The gradients of the factors, as :mod:`spred.core.factors` defines them, without new memory at each step.
+"""The gradients of the factors, as :mod:`spred.core.factors` defines them.
 
-Single weights are taken in blocks of rows, so that the metric needs memory for one block only.
-
-Depth 2 is what runs at every step of most users, so it is written in place; deeper products use the words of ``core``.
-The tests hold both to the same formulas.
+Depth 2 is what runs at every step of most users, so it is written in place, without new memory. Single weights are
+taken in blocks of rows, so that the metric needs memory for one block only. Deeper products and compiled steps use the
+words of ``core``. The tests hold both to the same formulas.
 """
 
 from __future__ import annotations
@@ -97,8 +96,7 @@ def _single_gradients(grad: Tensor, gate: Tensor, full: Tensor, rate: float, con
     ``(g·w + r·u)/S = (u + g·w/r)/(S/r)``: the rate goes into the divisor, and each numerator is one operation.
     """
     of_gate, of_full, divisor = out
-    start = torch.tensor(constant / rate, dtype=full.dtype)
-    torch.addcmul(start.to(full.device), full, full, value=1.0 / rate, out=divisor)
+    torch.addcmul(full.new_full((), constant / rate), full, full, value=1.0 / rate, out=divisor)
     divisor.addcmul_(gate, gate, value=1.0 / rate)
     torch.addcmul(gate, grad, full, value=1.0 / rate, out=of_gate).div_(divisor)
     torch.addcmul(full, grad, gate, value=1.0 / rate, out=of_full).div_(divisor)

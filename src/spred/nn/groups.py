@@ -48,8 +48,8 @@ class L1:
         alpha: strength, ≥ 0, on the scale of a loss that is a mean over samples. It may be changed between
             steps.
         depth: number of factors D. 2 is L1; 3 and 4 give ``alpha · Σ |v_i|^{2/D}``, sparser and not convex.
-        target_density: share of the weights to keep, between 0 and 1. ``alpha`` is then only where
-            :class:`~spred.nn.optimizer.SpredOptimizer` starts from; it needs ``total_steps``.
+        target_density: share of the weights to keep, between 0 and 1. ``alpha`` is then the strongest
+            that :class:`~spred.nn.optimizer.SpredOptimizer` uses; it needs ``total_steps``.
 
     Raises:
         InputError: no tensor, a tensor that cannot be trained as it is, a negative alpha, a depth below 2.

@@ -17,19 +17,27 @@ import torch
 from torch import Tensor
 
 from spred.core.factors import quadratic_penalty
-from spred.errors import InputError, StateError
+from spred.errors import InputError
 from spred.nn import watch
-from spred.nn.base import Route, adopt_state, check_members, check_shapes, clear_moments, install, names
+from spred.nn.base import (
+    Route,
+    adopt_state,
+    check_direction,
+    check_members,
+    check_shapes,
+    clear_moments,
+    install,
+    names,
+)
+from spred.nn.checkpoint import check_state
+from spred.nn.compiled import CompiledStep
 from spred.nn.factored import Factored, factorise, follow, imbalance_of
 from spred.nn.groups import L1, targets, zero_groups_
 from spred.nn.metric import Metric, wants_metric, wants_pace
-from spred.nn.reopen import Reopening, open_groups_
+from spred.nn.reopen import Reopening, open_groups_, put_away_
 from spred.nn.reweight import renewed
 from spred.nn.sharding import count, equal, whole
 from spred.nn.steer import steering
-
-SAVED = {"param_groups", "state", "base", "n_steps", "errors", "reopening"}
-SAVED |= {"factors", "budgets", "scales", "alphas", "weights"}
 
 
 class SpredOptimizer(torch.optim.Optimizer):
@@ -53,12 +61,14 @@ class SpredOptimizer(torch.optim.Optimizer):
             factors' gradients by the saturating metric; for Adam and its kin it gives each tensor's factors a learning
             rate in the pace of the dense weights. Other optimisers take the metric with True.
         reopen: while the learning rate is at least half of the largest so far, weights at zero whose mean gradient
-            exceeds alpha are opened again (:mod:`spred.nn.reopen`). It takes one more copy of each tensor in that
-            time. Never for LBFGS, which sees no noise.
-        target_density: share of all penalised weights to keep, between 0 and 1. Every alpha is then steered by one
-            common factor (:mod:`spred.nn.steer`), from where it stands; ``penalties[k].alpha`` is what is used. A
-            penalty can have a target of its own instead.
+            exceeds alpha (or their price, at depth 3 and more) are opened again (:mod:`spred.nn.reopen`). It takes one
+            more copy of each tensor in that time. Never for LBFGS, which sees no noise.
+        target_density: share of all penalised weights to keep, between 0 and 1. The smallest then go along a curve
+            (:mod:`spred.nn.steer`), and every alpha falls, by one common factor, where it would close more;
+            ``penalties[k].alpha`` is what is used. A penalty can have a target of its own instead.
         total_steps: steps of the whole run; needed with a target.
+        compile: fuse the step, the base's own part too, into one program (:mod:`spred.nn.compiled`). The first steps
+            take seconds. Hooks of the base are not called. Not for LBFGS, nor after ``fully_shard``.
 
     Attributes:
         base: the wrapped optimiser, with factors in its groups.
@@ -87,6 +97,7 @@ class SpredOptimizer(torch.optim.Optimizer):
         reopen: bool = True,
         target_density: float | None = None,
         total_steps: int | None = None,
+        compile: bool = False,
     ) -> None:
         if not isinstance(base, torch.optim.Optimizer) or isinstance(base, SpredOptimizer):
             raise InputError(
@@ -95,6 +106,7 @@ class SpredOptimizer(torch.optim.Optimizer):
             )
         listed = targets(penalties)
         check_members(base, listed)
+        check_direction(base)
         self._routes: list[Route] = []  # empty while Optimizer.__init__ adds the public groups
         super().__init__([dict(group) for group in base.param_groups], dict(base.defaults))
         self.base = base
@@ -104,16 +116,14 @@ class SpredOptimizer(torch.optim.Optimizer):
         called = names(base, listed)
         self.factored = [factorise(target, balanced, name) for target, name in zip(listed, called, strict=True)]
         self.steering = steering(self.factored, self.penalties, target_density, total_steps)
-        self.reopening = None
-        if reopen and not isinstance(base, torch.optim.LBFGS):
-            self.reopening = (
-                Reopening(self.factored) if self.steering is None else self.steering.reopening(self.factored)
-            )
+        watching = Reopening if self.steering is None else self.steering.reopening
+        self.reopening = watching(self.factored) if reopen and not isinstance(base, torch.optim.LBFGS) else None
         self.n_steps = 0
         check_shapes(base, self.factored)
         for entry in self.factored:
             adopt_state(base, entry)
         self._routes = install(base, self.factored, paced=wants_pace(base, metric))
+        self._program = CompiledStep(base, self.factored, self.reopening, metric=self.metric) if compile else None
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
@@ -127,10 +137,9 @@ class SpredOptimizer(torch.optim.Optimizer):
         """
         self._send_options()
         self._take_writes()
-        try:
-            loss = self._step_base(closure)
-        finally:
-            self._write_products()  # till here the tensors may hold gradients of factors
+        if self.reopening is not None:
+            self.reopening.begin(max(float(group["lr"]) for group in self.param_groups))
+        loss = self._step_base(closure) if self._program is None else self._step_compiled(self._program, closure)
         self._reopen()
         self._fetch_options()
         self.n_steps += 1
@@ -143,7 +152,8 @@ class SpredOptimizer(torch.optim.Optimizer):
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Clear the gradients of the model's tensors and of the factors."""
         super().zero_grad(set_to_none)
-        self.base.zero_grad(set_to_none)
+        for entry in self.factored:
+            entry.lend(False)
 
     @torch.no_grad()
     def penalty(self) -> Tensor:
@@ -245,7 +255,7 @@ class SpredOptimizer(torch.optim.Optimizer):
         Raises:
             StateError: the state is not of a SpredOptimizer with the same tensors and penalties.
         """
-        _check_state(state_dict, self)
+        check_state(state_dict, self.factored, self.penalties, self.steering)
         super().load_state_dict({key: state_dict[key] for key in ("state", "param_groups")})
         self.base.load_state_dict(state_dict["base"])
         for penalty, alpha in zip(self.penalties, state_dict["alphas"], strict=True):
@@ -272,15 +282,29 @@ class SpredOptimizer(torch.optim.Optimizer):
         return f"{type(self).__name__} of {type(self.base).__name__} with {penalties}\n{super().__repr__()}"
 
     def _step_base(self, closure: Callable[[], Any] | None) -> Any:
-        """Let the base step on the factors' gradients."""
-        if closure is not None:
-            return self.base.step(self._penalised(closure))
-        self._pull_gradients()
-        return self.base.step()
+        """Let the base step on the factors' gradients, and write the products."""
+        try:
+            if closure is None:
+                self._pull_gradients()
+            loss: Any = self.base.step(None if closure is None else self._penalised(closure))
+        finally:
+            self._write_products()  # till here the tensors may hold gradients of factors
+        if self.reopening is not None:
+            self.reopening.take_in()
+        return loss
+
+    def _step_compiled(self, program: CompiledStep, closure: Callable[[], Any] | None) -> Any:
+        """Take the same step as one program."""
+        loss: Any = None if closure is None else torch.enable_grad()(closure)()
+        if loss is not None:
+            loss = loss + self.penalty()
+        program()
+        return loss
 
     def _penalised(self, closure: Callable[[], Any]) -> Callable[[], Any]:
         """Wrap a user's closure for the base: factors in, penalised loss out."""
 
+        @torch.no_grad()  # LBFGS calls it with gradients on
         def penalised() -> Any:
             self._write_products()
             with torch.enable_grad():
@@ -294,7 +318,7 @@ class SpredOptimizer(torch.optim.Optimizer):
         """Open what noise has closed."""
         if self.reopening is None:
             return
-        openings = self.reopening.observe(max(float(group["lr"]) for group in self.param_groups))
+        openings = self.reopening.openings()
         if openings and self.steering is not None:
             openings = self.steering.admit(openings, self.n_steps)
         for opening in openings:
@@ -307,11 +331,19 @@ class SpredOptimizer(torch.optim.Optimizer):
                 open_groups_(entry, groups, mean)
             entry.write()
 
+    def _put_away(self, entry: Factored, groups: Tensor) -> None:
+        """Bring groups to zero, from where they can come back; the base forgets its moments there."""
+        if count(groups):
+            with self._rewriting(entry, groups):
+                put_away_(entry, groups)
+            entry.write()
+
     def _steer(self) -> None:
         """Let alpha follow the target density, and settle what it has left over."""
         if self.steering is None:
             return
-        self.steering.observe(self.n_steps, self.reopening)
+        for entry, groups in self.steering.observe(self.n_steps):
+            self._put_away(entry, groups)
         closings, openings = self.steering.settle(self.n_steps, self.reopening)
         for entry, groups in closings:
             self.close(entry, groups)
@@ -332,13 +364,10 @@ class SpredOptimizer(torch.optim.Optimizer):
                     factor.copy_(value)
         entry.agree()
 
-    @torch.no_grad()
     def _pull_gradients(self) -> None:
-        """Give each factor its gradient: the loss's, pulled back, plus the penalty's."""
         for entry in self.factored:
             entry.take_gradient(metric=self.metric)
 
-    @torch.no_grad()
     def _write_products(self) -> None:
         for entry in self.factored:
             entry.write()
@@ -370,19 +399,3 @@ class SpredOptimizer(torch.optim.Optimizer):
         """Bring back what a base optimiser changes in its own groups."""
         for route, group in zip(self._routes, self.base.param_groups, strict=True):
             route.fetch(group, self.param_groups)
-
-
-def _check_state(state_dict: dict[str, Any], opt: SpredOptimizer) -> None:
-    missing = SAVED - set(state_dict)
-    if missing:
-        raise StateError(f"the loaded state lacks {sorted(missing)}; load one that SpredOptimizer.state_dict returned")
-    saved = [[tuple(factor.shape) for factor in factors] for factors in state_dict["factors"]]
-    here = [[tuple(factor.shape) for factor in entry.factors] for entry in opt.factored]
-    n_loops = 0 if opt.steering is None else len(opt.steering.loops)
-    if len(state_dict["errors"]) != n_loops:
-        raise StateError("the loaded state steers other penalties; give the same target_density as when it was saved")
-    if saved != here or len(state_dict["alphas"]) != len(opt.penalties):
-        raise StateError(
-            f"the loaded state has factors of shapes {saved} and this optimiser {here}; "
-            "load the state of the same model with the same penalties"
-        )

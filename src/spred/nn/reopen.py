@@ -1,13 +1,15 @@
 """Reopening: weights that noise has closed, and that the loss wants back, get another chance.
 
 At zero, a pair of factors is a saddle if the gradient exceeds its penalty, ``‖g‖ > α·ω``, and a minimum if not
-(docs/math.md, §3). Minibatch noise can close a weight whose *mean* gradient exceeds it, and near zero factors hardly
-move, so it would not come back in time. While the learning rate is at least half of the largest so far, a running mean
-of the gradients is kept, and every 200 steps the closed groups that it would open are opened along the way down. After
-that, the weights that are left settle, and the mean is dropped.
+(docs/math.md, §3). Deeper products have a minimum there whatever the gradient: they are opened if they will grow from
+the small norm that an opened group gets, where the slope of the penalty is ``(2α/D)·ω·‖v‖^{2/D−1}``.
 
-Zeros that were written from outside, or by ``finalize``, have both factors exactly zero. They are never reopened.
-Depth 2 only: deeper products have a minimum at zero, whatever the gradient.
+Minibatch noise can close a weight whose *mean* gradient exceeds that, and near zero factors hardly move, so it would
+not come back in time. While the learning rate is at least half of the largest so far, a running mean of the gradients
+is kept, and every 200 steps the closed groups that it would open are opened along the way down. After that, the weights
+that are left settle, and the mean is dropped.
+
+Zeros that were written from outside, or by ``finalize``, have all factors exactly zero. They are never reopened.
 """
 
 from __future__ import annotations
@@ -33,6 +35,8 @@ CLOSED = 0.01
 OPENED = 0.1
 """Norm that a reopened group gets, as a part of the typical norm."""
 
+PUT_AWAY = 1e-3
+"""What the factors of a group that is put away are multiplied by."""
 
 Opening = tuple[Factored, Tensor, Tensor]
 """A tensor, groups of it to open (bool, gate shape), and its mean gradient."""
@@ -42,7 +46,7 @@ class Reopening:
     """The running mean gradients of the penalised tensors, and what they open.
 
     Args:
-        factored: the penalised tensors; those of depth 2 are looked after.
+        factored: the penalised tensors.
         every: steps between two looks.
         until: part of the largest learning rate below which nothing is reopened.
         patient: tensors that are looked after at any rate, until :meth:`stop`.
@@ -60,7 +64,7 @@ class Reopening:
         until: float = UNTIL,
         patient: Sequence[Factored] = (),
     ) -> None:
-        self.entries = [entry for entry in factored if len(entry.factors) == 2]
+        self.entries = list(factored)
         self.every = every
         self.until = until
         self.patient = list(patient)
@@ -68,19 +72,24 @@ class Reopening:
         self.peak = 0.0
         self.means: list[Tensor | None] = []
 
-    @torch.no_grad()
-    def observe(self, lr: float) -> list[Opening]:
-        """Take in the gradients of one step; return what to open."""
+    def begin(self, lr: float) -> None:
+        """Count a step that is about to be taken at this learning rate."""
         if not self.means:
-            self.means = [torch.zeros_like(entry.factors[-1]) for entry in self.entries]
+            self.means = [torch.zeros_like(entry.factors[-1], requires_grad=False) for entry in self.entries]
         self.n_steps += 1
         self.peak = max(self.peak, lr)
         if lr < self.until * self.peak:
             self.stop([entry for entry in self.entries if entry not in self.patient])
+
+    def take_in(self) -> None:
+        """Take the gradients of this step into the means."""
         for entry, mean in self.watched():
             grad = entry.place.grad()
             if grad is not None:
                 mean.lerp_(grad.to(mean.dtype), 1.0 / self.every)
+
+    def openings(self) -> list[Opening]:
+        """Return what to open after this step."""
         if self.n_steps % self.every:
             return []
         return [(entry, openable(entry, mean), mean) for entry, mean in self.watched()]
@@ -105,20 +114,38 @@ class Reopening:
         self.means = [None if mean is None else mean.to(entry.factors[-1], copy=True) for mean, entry in pairs]
 
 
+def slope(entry: Factored) -> float:
+    """Return the slope of the penalty over ``α·ω`` at the norm that an opened group gets; 1 at depth 2."""
+    share = 2.0 / len(entry.factors)
+    return share * (OPENED * entry.scale) ** (share - 1.0)
+
+
 def openable(entry: Factored, mean: Tensor) -> Tensor:
     """Return the groups that training has closed and their mean gradient opens (bool, gate shape)."""
-    gate, full = entry.factors
-    size = 0.5 * (gate * gate + entry.partition.gather(full * full))
+    *gates, full = entry.factors
+    squares = entry.partition.gather(full * full) + sum(gate * gate for gate in gates)
+    size = (squares / len(entry.factors)) ** (len(entry.factors) / 2.0)
     closed = (size > 0) & (size <= CLOSED * entry.scale)
-    return closed & (norms(mean, entry.partition) > entry.target.penalty.alpha * entry.target.weights)
+    price = entry.target.penalty.alpha * slope(entry)
+    return closed & (norms(mean, entry.partition) > price * entry.target.weights)
+
+
+@torch.no_grad()
+def put_away_(entry: Factored, groups: Tensor) -> None:
+    """Make the factors of ``groups`` tiny, in place: the product is at zero, and may come back."""
+    *gates, full = entry.factors
+    for gate in gates:
+        gate.copy_(torch.where(groups, PUT_AWAY * gate, gate))
+    full.copy_(torch.where(entry.partition.spread(groups, full), PUT_AWAY * full, full))
 
 
 @torch.no_grad()
 def open_groups_(entry: Factored, groups: Tensor, mean: Tensor) -> None:
     """Give ``groups`` balanced factors along the way down, ``v_g = −ε·g/‖g‖``, in place."""
-    gate, full = entry.factors
-    root = (OPENED * entry.scale) ** 0.5
+    *gates, full = entry.factors
+    root = (OPENED * entry.scale) ** (1.0 / len(entry.factors))
     length = norms(mean, entry.partition)
     down = -mean / entry.partition.spread(torch.where(groups, length, 1.0), mean)
-    gate.masked_fill_(groups, root)
+    for gate in gates:
+        gate.masked_fill_(groups, root)
     full.copy_(torch.where(entry.partition.spread(groups, full), root * down, full))

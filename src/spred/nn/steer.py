@@ -1,21 +1,26 @@
-"""Steering: the user names the density, and alpha follows.
+"""Steering: the user names the density, and how strong the penalty may be; the support shrinks along a curve.
 
-The density is counted 200 times in a run, as ``finalize`` would count it, and compared with a reference that falls from
-1 to the target over the first seven tenths of the steps, gently at its end, because closing is easier than reopening.
-Alpha is multiplied by ``exp(P·(e − e′) + I·e)``, where e is the logarithm of density over reference and e′ the one
-before: a proportional-integral controller on a logarithmic scale, so one setting serves all densities and losses. It
-never rises far above the largest mean gradient, where everything closes that can.
+A hundred times in a run the density is compared with a reference that falls from 1 to the target over the first seven
+tenths of the steps, gently at its end. What is above it is put away: the smallest groups, over all tensors that share
+the target. Alpha stays where the user has set it, unless it closes more than the reference asks for: then it falls,
+multiplied by ``exp(P·(e − e′) + I·e)``, where e is the logarithm of density over reference and e′ the one before (a
+proportional-integral controller on a logarithmic scale), and rises again as far as it was.
 
-Weights that closed too early come back by :mod:`spred.nn.reopen`, as many as the reference has room for, those with
-the largest mean gradients first: the order in which they would enter if alpha fell. In the last tenth alpha rests, so
-that the result is one at the alpha that is reported. What the controller has left over is settled before that: the
-smallest groups are closed for good, or those with the largest mean gradients opened.
+Both parts are needed. Closing by the penalty alone takes time, and in a short run an alpha so strong that all but the
+target closes in time spoils what is left. Cutting without a penalty takes weights that matter: L1 has to move what they
+do to others first, and does so best while there are many.
+
+What was put away has tiny factors. It comes back by :mod:`spred.nn.reopen` while the density is below the reference,
+the groups with the largest mean gradients first: the order in which they would enter if alpha fell. In the last tenth
+alpha rests and the support is held: what is left over is settled before that, and what is outside is zero for good. So
+the end of a run is one of the loss plus the penalty at the alpha that is reported, over the weights of the support.
+Outside, gradients may exceed alpha: it is the target that keeps these weights at zero.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import exp, inf, log
 
 import torch
@@ -25,79 +30,76 @@ from spred.core.partition import norms, sizes
 from spred.errors import InputError
 from spred.nn.factored import Factored
 from spred.nn.groups import L1, factor_dtype
-from spred.nn.reopen import EVERY, Opening, Reopening
+from spred.nn.reopen import EVERY, Opening, Reopening, slope
 from spred.nn.sharding import count, number, typical_norm, whole
 from spred.nn.zeros import SMALL, at_zero
 
-COUNTS = 200
+COUNTS = 100
 """How often in a run the density is counted."""
 
 ARRIVAL, POWER, REST = 0.7, 3.0, 0.9
 """Parts of the run: when the reference has reached the target, and when alpha is left alone."""
 
-AIM = 1.02
-"""The reference ends this much above the target: a few weights go on closing while alpha rests."""
-
 REOPENINGS = 75
 """How often at least a run looks at its closed weights."""
-
-EXCHANGE = 0.1
-"""Part of the weights that may be opened at one look though there is no room for them: they displace others."""
 
 PROPORTIONAL, INTEGRAL, LARGEST = 2.0, 0.1, 3.0
 """Gains of the controller, and the largest error that it takes seriously."""
 
-CEILING = 2.0
-"""Alpha stays below this many times the largest mean gradient."""
-
 Closing = tuple[Factored, Tensor]
 """A tensor, and groups of it to close (bool, gate shape)."""
+
+Watched = tuple[Factored, Tensor]
+"""A tensor and its running mean gradient."""
 
 
 @dataclass(eq=False)
 class Loop:
-    """Penalties that share a target density, the tensors under them, and the last error."""
+    """Penalties that share a target density, the largest alpha of each, the tensors under them, and the last error."""
 
     target: float
     penalties: list[L1]
     entries: list[Factored]
     error: float = 0.0
+    limits: list[float] = field(init=False)
 
-    def turn(self, progress: float, ceiling: float) -> None:
-        """Set alpha, ``progress`` (0 … 1) of the run being over; never above ``ceiling``."""
+    def __post_init__(self) -> None:
+        self.limits = [penalty.alpha for penalty in self.penalties]
+
+    def turn(self, progress: float) -> None:
+        """Set alpha, ``progress`` (0 … 1) of the run being over; never above where it began."""
         error = log(max(density(self.entries), 1e-9) / self.reference(progress))
         error = max(-LARGEST, min(error, LARGEST))
         factor = exp(PROPORTIONAL * (error - self.error) + INTEGRAL * error)
         self.error = error
-        for penalty in self.penalties:
-            penalty.alpha = min(penalty.alpha * factor, ceiling)
+        for penalty, limit in zip(self.penalties, self.limits, strict=True):
+            penalty.alpha = min(penalty.alpha * factor, limit)
 
     def reference(self, progress: float) -> float:
         """Return the density to have by then."""
-        last = min(AIM * self.target, 1.0)
-        return last + (1.0 - last) * (1.0 - min(progress / ARRIVAL, 1.0)) ** POWER
+        return self.target + (1.0 - self.target) * (1.0 - min(progress / ARRIVAL, 1.0)) ** POWER
+
+    def mine(self, means: list[Watched]) -> list[Watched]:
+        """Return the tensors of this loop with their mean gradients."""
+        return [(entry, mean) for entry, mean in means if entry in self.entries]
 
     def admit(self, openings: list[Opening], progress: float) -> list[Opening]:
         """Return as many of ``openings`` as there is room for, the largest gradients first."""
-        if not openings:
-            return []
-        reference = self.reference(progress)
-        room = max(reference - density(self.entries), EXCHANGE * reference)
-        return strongest(openings, room * n_weights(self.entries))
+        return strongest(openings, (self.reference(progress) - density(self.entries)) * n_weights(self.entries))
 
-    def missing(self, watched: list[tuple[Factored, Tensor]]) -> list[Opening]:
+    def missing(self, means: list[Watched]) -> list[Opening]:
         """Return what to open so that the target is met."""
-        room = (self.target - density(self.entries)) * n_weights(self.entries)
-        closed = [(entry, dead_groups(entry) & ~masked_groups(entry), mean) for entry, mean in watched]
-        return strongest(closed, room) if room > 0 else []
+        closed = [(entry, dead_groups(entry) & ~masked_groups(entry), mean) for entry, mean in self.mine(means)]
+        return strongest(closed, (self.target - density(self.entries)) * n_weights(self.entries))
 
-    def surplus(self) -> list[Closing]:
-        """Return the smallest groups, which have to close so that the target is met."""
-        if density(self.entries) <= self.target:
+    def surplus(self, share: float) -> list[Closing]:
+        """Return the smallest groups, which have to go so that no more than ``share`` of the weights is left."""
+        if density(self.entries) <= share:
             return []
-        scores = [relative_norms(entry) for entry in self.entries]
-        cut = cut_of(scores, [group_sizes(entry) for entry in self.entries], self.target * n_weights(self.entries))
-        return [(entry, score < cut) for entry, score in zip(self.entries, scores, strict=True)]
+        scores = [weighed_norms(entry) for entry in self.entries]
+        cut = cut_of(scores, [group_sizes(entry) for entry in self.entries], share * n_weights(self.entries))
+        cut = min(cut, max(number(score.max()) for score in scores))  # where nothing fits, the largest group stays
+        return [(e, (score < cut) & ~dead_groups(e)) for e, score in zip(self.entries, scores, strict=True)]
 
 
 class Steering:
@@ -107,21 +109,27 @@ class Steering:
         self.loops = loops
         self.total_steps = total_steps
 
+    def entries(self) -> list[Factored]:
+        """Return all steered tensors."""
+        return [entry for loop in self.loops for entry in loop.entries]
+
     def reopening(self, factored: Sequence[Factored]) -> Reopening:
         """Return reopening at the pace of this run; steered tensors are looked after until the rest begins."""
         every = max(min(EVERY, self.total_steps // REOPENINGS), 1)
-        return Reopening(factored, every, patient=[entry for loop in self.loops for entry in loop.entries])
+        return Reopening(factored, every, patient=self.entries())
 
-    def observe(self, n_steps: int, reopening: Reopening | None) -> None:
-        """Count and steer, if it is time, after ``n_steps`` steps."""
+    def observe(self, n_steps: int) -> list[Closing]:
+        """Count and steer, if it is time, after ``n_steps`` steps; return what to put away."""
         progress = n_steps / self.total_steps
-        if progress <= REST and n_steps % max(self.total_steps // COUNTS, 1) == 0:
-            for loop in self.loops:
-                loop.turn(progress, inf if reopening is None else largest_alpha(loop, reopening))
+        if progress > REST or n_steps % max(self.total_steps // COUNTS, 1):
+            return []
+        for loop in self.loops:
+            loop.turn(progress)
+        return [closing for loop in self.loops for closing in loop.surplus(loop.reference(progress))]
 
     def admit(self, openings: list[Opening], n_steps: int) -> list[Opening]:
         """Return which of ``openings`` to carry out: of the steered tensors as many as there is room for."""
-        steered = [entry for loop in self.loops for entry in loop.entries]
+        steered = self.entries()
         free = [opening for opening in openings if opening[0] not in steered]
         for loop in self.loops:
             mine = [opening for opening in openings if opening[0] in loop.entries]
@@ -129,15 +137,16 @@ class Steering:
         return free
 
     def settle(self, n_steps: int, reopening: Reopening | None) -> tuple[list[Closing], list[Opening]]:
-        """Return what to close for good and what to open: both as the rest begins, and closings again at the end."""
+        """Return what to close for good and then to open: both as the rest begins, and closings again at the end."""
         begins = n_steps == int(REST * self.total_steps)
         if not begins and n_steps != self.total_steps:
             return [], []
-        closings = [closing for loop in self.loops for closing in loop.surplus()]
+        closings = [closing for loop in self.loops for closing in loop.surplus(loop.target)]
+        closings += [(entry, dead_groups(entry)) for entry in self.entries()]
         openings: list[Opening] = []
         if begins and reopening is not None:
             for loop in self.loops:
-                openings += loop.missing([pair for pair in reopening.watched() if pair[0] in loop.entries])
+                openings += loop.missing(reopening.watched())
                 reopening.stop(loop.entries)
         return closings, openings
 
@@ -197,10 +206,9 @@ def masked_groups(entry: Factored) -> Tensor:
     return entry.partition.gather(full * full) == 0
 
 
-def relative_norms(entry: Factored) -> Tensor:
-    """Return group norms over what is typical of the tensor and over the groups' weights, in the gate shape."""
-    value = entry.place.value().to(factor_dtype(entry.place.dtype))
-    return norms(value, entry.partition) / typical_norm(value, entry.partition) / entry.target.weights
+def weighed_norms(entry: Factored) -> Tensor:
+    """Return group norms over the groups' weights, in the gate shape: sizes in the penalty's own measure."""
+    return norms(entry.place.value().to(factor_dtype(entry.place.dtype)), entry.partition) / entry.target.weights
 
 
 def group_sizes(entry: Factored) -> Tensor:
@@ -209,19 +217,14 @@ def group_sizes(entry: Factored) -> Tensor:
 
 
 def pull(entry: Factored, mean: Tensor) -> Tensor:
-    """Return the alpha below which each group would open, ``‖g‖/ω``, in the gate shape."""
-    return norms(mean, entry.partition) / entry.target.weights
-
-
-def largest_alpha(loop: Loop, reopening: Reopening) -> float:
-    """Return the alpha beyond which a stronger penalty would close nothing more."""
-    pulls = [number(pull(entry, mean).max()) for entry, mean in reopening.watched() if entry in loop.entries]
-    seen = 1.0 - (1.0 - 1.0 / reopening.every) ** reopening.n_steps  # the running means started at zero
-    return CEILING * max(pulls) / seen if pulls and max(pulls) > 0 else inf
+    """Return the alpha below which each group would open, ``‖g‖/ω`` at depth 2, in the gate shape."""
+    return norms(mean, entry.partition) / (slope(entry) * entry.target.weights)
 
 
 def strongest(openings: list[Opening], room: float) -> list[Opening]:
     """Return the groups of ``openings`` with the largest mean gradients, at most ``room`` weights together."""
+    if room <= 0.0:
+        return []
     scores = [pull(entry, mean).masked_fill(~groups, 0.0) for entry, groups, mean in openings]
     cut = cut_of(scores, [group_sizes(entry) for entry, _, _ in openings], room)
     pairs = zip(openings, scores, strict=True)
