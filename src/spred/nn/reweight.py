@@ -8,7 +8,7 @@ so that a weight of the tensor's size s pays alpha, a larger one less, and one a
 With ω held, this is weighted L1, and the stationary points are those of ``L(v) + α Σ ω_g‖v_g‖``. Renewed until it
 agrees with the weights, it is at a stationary point of the concave penalty whose slope at size t is the α·ω of t; each
 weighted L1 is an upper bound of that penalty, up to a constant, and touches it where it was renewed. The slope at zero
-is finite, so what noise has closed can be opened again, as for L1 and unlike for depth 3 and 4.
+is finite, so what noise has closed is opened again wherever its gradient exceeds it, as for L1.
 
 Source: Candès, Wakin and Boyd, "Enhancing Sparsity by Reweighted ℓ₁ Minimization", J. Fourier Anal. Appl. 14 (2008),
 with q = 1; the exponent is from Foucart and Lai, Appl. Comput. Harmon. Anal. 26 (2009).
