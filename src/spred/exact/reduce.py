@@ -67,7 +67,9 @@ def _fewer_rows(problem: Problem, intercept: np.ndarray) -> Reduced:
     sizes, floor = np.sqrt(np.diagonal(gram)), 1e-13 * np.abs(problem.design.mean / problem.design.scale)
     sizes[sizes <= floor] = 0.0  # what is left of a constant column is rounding
     unit = np.where(sizes > 0, 1.0 / np.maximum(sizes, 1e-300), 0.0)
-    R, target = _root(unit[:, None] * gram * unit, unit * cross)
+    gram *= unit[:, None]
+    gram *= unit
+    R, target = _root(gram, unit * cross)
     R *= sizes
     weight = np.full(len(R), 1.0 / len(R))
     grown = np.sqrt(len(R))
@@ -81,16 +83,20 @@ def _fewer_rows(problem: Problem, intercept: np.ndarray) -> Reduced:
 
 
 def _gram(design: Design, s: np.ndarray) -> np.ndarray:
-    """Return ``XᵀSX`` of the centred and scaled columns.
+    """Return the upper half of ``XᵀSX`` of the centred and scaled columns.
 
     Samples of equal weight need no copy of X: the means are taken out of the products, where that cancels no digits.
     Otherwise blocks of rows are centred first.
     """
     X, outer = design.X, np.outer(design.mean, design.mean)
     if np.ptp(s) == 0 and X.dtype == np.float64:
-        raw = _squared(X) / design.n
-        if (np.diagonal(raw) >= SAFE * np.diagonal(outer)).all():
-            return (raw - outer) / np.outer(design.scale, design.scale)
+        gram = _squared(X)
+        gram /= design.n
+        if (np.diagonal(gram) >= SAFE * np.diagonal(outer)).all():
+            gram -= outer
+            gram /= design.scale
+            gram /= design.scale[:, None]
+            return gram
     gram = np.zeros((design.p, design.p))
     for start in range(0, design.n, BLOCK):
         part = slice(start, start + BLOCK)
@@ -100,18 +106,18 @@ def _gram(design: Design, s: np.ndarray) -> np.ndarray:
 
 
 def _squared(X: np.ndarray) -> np.ndarray:
-    """Return ``XᵀX``, by SciPy's BLAS: threads of NumPy's would still spin while SciPy's factorise it."""
-    half = dsyrk(1.0, X, trans=1) if X.flags.f_contiguous else dsyrk(1.0, X.T)
-    return half + np.triu(half, 1).T
+    """Return the upper half of ``XᵀX``, by SciPy's BLAS: NumPy's threads would spin on while SciPy's factorise it."""
+    half: np.ndarray = dsyrk(1.0, X, trans=1) if X.flags.f_contiguous else dsyrk(1.0, X.T)
+    return half
 
 
 def _root(gram: np.ndarray, cross: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return ``R`` with ``RᵀR = gram`` and ``t`` with ``Rᵀt = cross``."""
+    """Return ``R`` with ``RᵀR = gram``, of which the upper half is read, and ``t`` with ``Rᵀt = cross``."""
     R, info = dpotrf(gram, lower=0, clean=1)
     pivots = np.diagonal(R)
     if info == 0 and pivots.min() > 1e-6 * pivots.max():
         return R, solve_triangular(R, cross, trans="T")
-    values, vectors = np.linalg.eigh(gram)
+    values, vectors = np.linalg.eigh(gram, UPLO="U")
     kept = values > 1e-14 * max(float(values[-1]), 1e-300)
     root = np.sqrt(values[kept])
     return root[:, None] * vectors[:, kept].T, (vectors[:, kept].T @ cross) / root
