@@ -21,9 +21,6 @@ from spred.exact.kernels import update
 SLOTS = 64
 """Dual points kept at most; features last seen at an older one are evaluated anew."""
 
-SLACK = 1e-9
-"""Relative room for rounding: a bound this close to the level counts as above it."""
-
 
 class Bounds:
     """Features with the gradient that each had when it was last evaluated.
@@ -75,7 +72,7 @@ class Bounds:
             self.weights,
             self.positive,
             theta,
-            level * (1.0 - SLACK),
+            level,
             known,
             grad,
         )

@@ -17,7 +17,7 @@ import numpy as np
 from spred.core.certificate import Certificate, at_rest, free_newton_step
 from spred.core.losses import LOSSES
 from spred.exact import kernels
-from spred.exact.bounds import SLACK, Bounds
+from spred.exact.bounds import Bounds
 from spred.exact.newton import Limits, Model, Outcome, State, strongest
 from spred.exact.problem import Problem
 from spred.exact.solution import Status
@@ -52,9 +52,6 @@ class Round(NamedTuple):
     outside: np.ndarray
     excess: np.ndarray
     beyond: float
-    data: float
-    primal: float
-    dual: float
 
 
 def is_compiled(problem: Problem) -> bool:
@@ -127,13 +124,13 @@ class Compiled:
                     work = self._joined(work, here.outside, here.excess, alpha)
                     kkt_tol = finest
                     continue
-            certificate = self._certificate(here, alpha, work)
+            data, certificate = self._certify(here, alpha, work)
             if certificate.gap <= limits.tol or late or spent or kkt_tol < 1e-14:
                 break
             kkt_tol = finest = 0.01 * kkt_tol
         self.seen = _distinct(seen)
         status = Status.CONVERGED if certificate.gap <= limits.tol else Status.TIME if late else Status.ITERATIONS
-        return Outcome(self._model(), certificate, status, n_iter, here.data)
+        return Outcome(self._model(), certificate, status, n_iter, data)
 
     def _expected(self, alpha: float) -> np.ndarray:
         """Positions to begin with: the support, free features, and those that the sequential strong rule expects."""
@@ -192,7 +189,6 @@ class Compiled:
                 self.ridge + self.trifle,
                 self.y,
                 problem.s,
-                self.offset,
                 self.x,
                 self.eta,
                 self.theta,
@@ -218,8 +214,6 @@ class Compiled:
                 self.weights,
                 self.positive,
                 level,
-                alpha - level,
-                SLACK,
                 near,
             )
         )
@@ -271,33 +265,11 @@ class Compiled:
             L[:kept, :kept], order[:kept] = self.L[:kept, :kept], self.order[:kept]
             self.L, self.order = L, order
 
-    def _certificate(self, here: Round, alpha: float, work: np.ndarray) -> Certificate:
-        """The certificate of this stop; features that the bounds settled cannot change it."""
-        primal, dual = here.primal, here.dual
-        if self._more_free:
-            dual = self._projected_dual(alpha, work)
-        unit = self.null_objective if self.null_objective > 0 else 1.0
-        return Certificate(max(primal - dual, 0.0) / unit, max(here.worst, here.beyond) / alpha, primal, dual)
-
-    @cached_property
-    def _more_free(self) -> bool:
-        """Whether anything but the intercept is free."""
-        return bool((self.weights == 0).any())
-
-    def _projected_dual(self, alpha: float, work: np.ndarray) -> float:
-        """The dual objective at the dual point at right angles to the free columns."""
-        problem, bounds, level = self.problem, self.bounds, alpha * self.problem.l1_ratio
-        free = problem.design.columns(np.flatnonzero(self.weights == 0))
-        if problem.fit_intercept:
-            free = np.column_stack([free, np.ones(len(free))])
-        shift = free_newton_step(problem.loss, self.theta, self.eta - self.offset, problem.y, problem.s, free)
-        theta = self.theta + shift
-        if not at_rest(theta, free, slack=1e6):  # a flat curvature cannot be stepped along; θ = 0 is always allowed
-            theta = np.zeros_like(theta)
-        support = self.features[self.x != 0]
-        unsettled = bounds.update(theta, level, support, problem.design.correlate_some(theta, support))
-        bounds.forget()
-        return kernels.objectives(
+    def _certify(self, here: Round, alpha: float, work: np.ndarray) -> tuple[float, Certificate]:
+        """The data term, and the certificate; features that the bounds settled cannot change it."""
+        problem, level = self.problem, alpha * self.problem.l1_ratio
+        theta, features = self._projected(level) if self._more_free else (self.theta, here.seen)
+        data, primal, dual = kernels.objectives(
             self.code,
             self.eta,
             theta,
@@ -308,13 +280,35 @@ class Compiled:
             self.lam,
             self.ridge,
             work,
-            bounds.values,
+            self.bounds.values,
             self.weights,
             self.positive,
-            np.append(support, unsettled),
+            features,
             level,
             alpha - level,
-        )[2]
+        )
+        unit = self.null_objective if self.null_objective > 0 else 1.0
+        return data, Certificate(max(primal - dual, 0.0) / unit, max(here.worst, here.beyond) / alpha, primal, dual)
+
+    @cached_property
+    def _more_free(self) -> bool:
+        """Whether anything but the intercept is free."""
+        return bool((self.weights == 0).any())
+
+    def _projected(self, level: float) -> tuple[np.ndarray, np.ndarray]:
+        """The dual point at right angles to the free columns, and the features that may lie outside there."""
+        problem, bounds = self.problem, self.bounds
+        free = problem.design.columns(np.flatnonzero(self.weights == 0))
+        if problem.fit_intercept:
+            free = np.column_stack([free, np.ones(len(free))])
+        shift = free_newton_step(problem.loss, self.theta, self.eta - self.offset, problem.y, problem.s, free)
+        theta = self.theta + shift
+        if not at_rest(theta, free, slack=1e6):  # a flat curvature cannot be stepped along; θ = 0 is always allowed
+            theta = np.zeros_like(theta)
+        support = self.features[self.x != 0]
+        unsettled = bounds.update(theta, level, support, problem.design.correlate_some(theta, support))
+        bounds.forget()
+        return theta, np.append(support, unsettled)
 
     def _model(self) -> Model:
         support = self.x.nonzero()[0]

@@ -50,6 +50,9 @@ STRIPE = 96
 FEW = 100
 """Features that may join a working set at once, if its support is not larger."""
 
+SLACK = 1e-9
+"""Relative room for rounding: a bound this close to the level counts as above it."""
+
 BATCH = 16
 """Features added to the factor in one sweep over it: the larger, the fewer sweeps; their columns should stay cached."""
 
@@ -357,7 +360,7 @@ def settle(values, slot, count, thetas, norms, weights, positive, theta, level, 
         at = slot[j]
         if at < 0:
             continue
-        if not pull(share[at] * values[j], positive[j]) + norms[j] * rest[at] < level * weights[j]:
+        if not pull(share[at] * values[j], positive[j]) + norms[j] * rest[at] < (1.0 - SLACK) * level * weights[j]:
             out[found] = j
             found += 1
     for a in range(found):
@@ -1016,11 +1019,18 @@ def objectives(code, eta, theta, y, s, offset, x, lam, ridge, work, values, weig
 
 
 @_compiled
+def _largest(excess):
+    """Return the largest of ``excess``, and 0 if none is above."""
+    out = 0.0
+    for a in range(excess.size):
+        out = max(out, excess[a])
+    return out
+
+
+@_compiled
 def _level_of(excess, most):
     """Return a number that at most ``most`` of ``excess`` are above, and hardly fewer."""
-    low, high = 0.0, 0.0
-    for a in range(excess.size):
-        high = max(high, excess[a])
+    low, high = 0.0, _largest(excess)
     for _ in range(40 if excess.size > most else 0):
         middle, count = 0.5 * (low + high), 0
         for a in range(excess.size):
@@ -1075,7 +1085,6 @@ def refine(
     stiffness,
     y,
     s,
-    offset,
     x,
     eta,
     theta,
@@ -1101,16 +1110,13 @@ def refine(
     weights,
     positive,
     level,
-    paid,
-    slack,
     near,
 ):
     """Newton on the positions ``work``, and what it means for everything else: a round of a stop, in one call.
 
-    The arguments are those of ``collect``, ``newton``, ``update``, ``above`` and ``objectives``, which it calls one
-    after another, the last two only when Newton has come to rest. ``slack`` is the room for rounding in a bound.
+    The arguments are those of ``collect``, ``newton``, ``update`` and ``above``, which it calls one after another.
     Returns the change of the intercept, the steps, the largest residual, the new slot, all features that were
-    evaluated, those beyond ``near`` with their excess over ``level``, the largest of these, and the three objectives.
+    evaluated, those beyond ``near`` with their excess over ``level``, and the largest of these.
     """
     collect(columns, values, slot, now, features, work, theta, g)
     moved, steps, worst = newton(
@@ -1152,7 +1158,7 @@ def refine(
         weights,
         positive,
         theta,
-        level * (1.0 - slack),
+        level,
         known,
         grad,
     )
@@ -1160,10 +1166,4 @@ def refine(
     _copy(known, seen[: known.size])
     _copy(unsettled, seen[known.size :])
     outside, excess = above(values, weights, positive, unsettled, level, near)
-    beyond = 0.0
-    for a in range(outside.size):
-        beyond = max(beyond, excess[a])
-    data, primal, dual = objectives(
-        code, eta, theta, y, s, offset, x, lam, ridge, work, values, weights, positive, seen, level, paid
-    )
-    return moved, steps, worst, now, seen, outside, excess, beyond, data, primal, dual
+    return moved, steps, worst, now, seen, outside, excess, _largest(excess)

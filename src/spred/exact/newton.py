@@ -21,6 +21,7 @@ import numpy as np
 from spred.core.certificate import Certificate, certify
 from spred.errors import InputError
 from spred.exact.grouped import minimise_groups
+from spred.exact.kernels import FEW
 from spred.exact.problem import Problem
 from spred.exact.quadratic import minimise_l1
 from spred.exact.solution import Status
@@ -183,13 +184,13 @@ def _screen(problem: Problem, alpha: float, start: State) -> np.ndarray:
 
 
 def _join(chosen: np.ndarray, candidates: np.ndarray, excess: np.ndarray) -> np.ndarray:
-    """Add the strongest candidates, at most as many as there are already (but a hundred at least)."""
+    """Add the strongest candidates, at most as many as there are already (but ``FEW`` at least)."""
     return np.sort(np.concatenate([chosen, strongest(candidates, excess[candidates], len(chosen))]))
 
 
 def strongest(candidates: np.ndarray, excess: np.ndarray, count: int) -> np.ndarray:
-    """Return the ``count`` candidates (but a hundred at least) with the largest excess, or all where they are fewer."""
-    room = max(100, count)
+    """Return the ``count`` candidates (but ``FEW`` at least) with the largest excess, or all where they are fewer."""
+    room = max(FEW, count)
     return candidates[np.argpartition(-excess, room)[:room]] if candidates.size > room else candidates
 
 
