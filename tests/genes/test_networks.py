@@ -49,7 +49,7 @@ def test_the_genes_that_matter_are_found_with_a_certificate_of_their_own(gated: 
     assert metrics["certificate"]["kkt"] <= 1e-3
     page = (folder / "report.html").read_text()
     assert "behind one gate for each gene" in page
-    assert "ridge" not in methods.paragraph(gated, {"versions": {}})
+    assert "elastic net" not in methods.paragraph(gated, {"versions": {}})
 
 
 def test_slopes_stand_where_coefficients_do(gated: Study, expression: Expression) -> None:
@@ -135,3 +135,15 @@ def test_stability_and_permutations_follow_the_network(gated: Study) -> None:
     assert {"G0", "G1"} <= set(stable.stability.genes["gene"])
     permuted = add_permutations(gated, 3)
     assert max(permuted.permutations.scores) < permuted.permutations.observed
+
+
+def test_an_elastic_net_of_gates_keeps_more_genes_and_a_second_fit_is_named(
+    gated: Study, expression: Expression
+) -> None:
+    again = "fitted again with a ridge"
+    assert again in methods.paragraph(gated, {"versions": {}})
+    mixed = run_study(expression, replace(QUICK, l1_ratio=0.2, refit=False))
+    assert [gated.model[-1].refit, mixed.model[-1].refit] == [True, False]
+    assert len(mixed.genes) > len(gated.genes)
+    assert "(elastic net, 20% of it L1)" in methods.paragraph(mixed, {"versions": {}})
+    assert again not in methods.paragraph(mixed, {"versions": {}})

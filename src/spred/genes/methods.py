@@ -87,8 +87,7 @@ def interval_text(study: Study) -> str:
 
 def refit_text(settings: Settings) -> str:
     """Say how the chosen genes were fitted again, in the methods."""
-    again = settings.refit and find_model(settings.model).refits
-    return "The genes chosen were fitted again with a ridge penalty of the same strength. " if again else ""
+    return "The genes chosen were fitted again with a ridge penalty of the same strength. " if settings.refit else ""
 
 
 def decoy_words(found: Stability) -> str:

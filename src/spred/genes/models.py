@@ -45,7 +45,6 @@ class Model:
         coefficients: reads a fitted estimator, ``(rows, columns of the design)``; a row a class where there are many.
         sizes: how large each column is along its path, standardised, ``(A, columns)``; signed where it has one.
         proof: reads its certificate, what is known first: ``gap`` and ``kkt``, or ``kkt`` alone.
-        refits: whether the chosen genes may be fitted again with a ridge.
         counts_free: whether the numbers of features along the path count the covariates.
     """
 
@@ -57,7 +56,6 @@ class Model:
     coefficients: Callable[[Any], np.ndarray]
     sizes: Callable[[Any, np.ndarray], np.ndarray]
     proof: Callable[[Any], dict[str, float]]
-    refits: bool
     counts_free: bool
 
 
@@ -135,6 +133,8 @@ def network(expression: Expression, settings: Settings, **given: Any) -> Any:
     """Make the network of the task, with a path from closed gates."""
     return NETWORKS[expression.task](
         n_alphas=settings.n_alphas,
+        l1_ratio=settings.l1_ratio,
+        refit=settings.refit,
         cv=settings.folds,
         random_state=settings.seed,
         **penalty(expression),
@@ -176,7 +176,6 @@ MODELS: dict[str, Model] = {
         coefficients=linear_coefficients,
         sizes=linear_sizes,
         proof=linear_proof,
-        refits=True,
         counts_free=True,
     ),
     "network": Model(
@@ -193,7 +192,6 @@ MODELS: dict[str, Model] = {
         coefficients=lambda fitted: fitted.mean_slopes_,
         sizes=lambda fitted, values: gate_sizes(fitted.path_, values.shape[1]),
         proof=lambda fitted: {"kkt": fitted.kkt_},
-        refits=False,
         counts_free=False,
     ),
 }

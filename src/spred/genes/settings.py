@@ -25,8 +25,8 @@ class Settings:
         normalize: "quantile" brings every sample to the distribution of the training samples, "none" does not.
         min_variance: share of the genes, those of least variance over the training samples, that are left out.
         model: which kind of model, a name of ``spred.genes.models.MODELS``.
-        l1_ratio: share of L1 in the penalty of the linear model; below 1 is an elastic net, which keeps more of the
-            genes that go together.
+        l1_ratio: share of L1 (of the group penalty, for a network) in the penalty; below 1 is an elastic net, which
+            keeps more of the genes that go together.
 
     Raises:
         InputError: a choice is out of range; the sentence says which.
@@ -58,5 +58,3 @@ class Settings:
             raise InputError(f"min_variance is {self.min_variance:g}; give a share of the genes, from 0 to below 1")
         if not 0 < self.l1_ratio <= 1:
             raise InputError(f"l1_ratio is {self.l1_ratio:g}; give a share of L1 in the penalty, above 0 and at most 1")
-        if self.l1_ratio < 1 and self.model != "linear":
-            raise InputError(f"l1_ratio is for the linear model, and model is {self.model!r}; leave one of them out")
