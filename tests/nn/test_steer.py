@@ -55,6 +55,18 @@ def test_an_alpha_that_is_too_strong_falls_and_one_that_is_not_stays():
         assert (opt.penalties[0].alpha < 0.5 * alpha) == falls
 
 
+def test_alpha_comes_from_below_and_is_not_lowered_for_what_the_curve_takes():
+    model = net()
+    opt = SpredOptimizer(sgd(model), L1(weights(model), 1e-5), target_density=0.1, total_steps=N_STEPS)
+    assert opt.penalties[0].alpha == pytest.approx(0.1 * 1e-5)
+    train(model, opt, N_STEPS // 4)
+    assert opt.penalties[0].alpha == 1e-5
+    train(model, opt, N_STEPS // 4)
+    loop = opt.steering.loops[0]
+    assert density(opt.factored) < 1.02 * loop.ceiling(0.5)  # far too weak to close so many
+    assert opt.penalties[0].alpha == 1e-5
+
+
 def test_zeros_are_exact_and_held_in_the_last_tenth():
     model = net()
     opt = SpredOptimizer(sgd(model), L1(weights(model), 1e-3), target_density=0.2, total_steps=N_STEPS)

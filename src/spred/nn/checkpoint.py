@@ -10,7 +10,7 @@ from spred.nn.factored import Factored
 from spred.nn.groups import L1
 from spred.nn.steer import Steering
 
-SAVED = {"param_groups", "state", "base", "n_steps", "errors", "reopening"}
+SAVED = {"param_groups", "state", "base", "n_steps", "loops", "reopening"}
 SAVED |= {"factors", "budgets", "scales", "alphas", "weights"}
 
 
@@ -28,7 +28,7 @@ def check_state(
     saved = [[tuple(factor.shape) for factor in factors] for factors in state_dict["factors"]]
     here = [[tuple(factor.shape) for factor in entry.factors] for entry in factored]
     n_loops = 0 if steering is None else len(steering.loops)
-    if len(state_dict["errors"]) != n_loops:
+    if len(state_dict["loops"]) != n_loops:
         raise StateError("the loaded state steers other penalties; give the same target_density as when it was saved")
     if saved != here or len(state_dict["alphas"]) != len(penalties):
         raise StateError(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -31,7 +32,7 @@ class Place:
     dims: tuple[int, ...] = ()
     heads: int | None = None
 
-    @property
+    @cached_property  # this and the next are asked several times a step
     def joined(self) -> bool:
         """Whether the value is a matrix with a row for each group."""
         return bool(self.dims)
@@ -41,7 +42,7 @@ class Place:
         """Whether any of the tensors is trained."""
         return any(tensor.requires_grad for tensor in self.tensors)
 
-    @property
+    @cached_property
     def sharded(self) -> bool:
         """Whether several processes hold parts of it (a DTensor, as ``fully_shard`` makes)."""
         return any(is_sharded(tensor) for tensor in self.tensors)

@@ -1,20 +1,23 @@
-"""Steering: the user names the density, and how strong the penalty may be; the support shrinks along a curve.
+"""Steering: the user names the density, and how strong the penalty may be; L1 does most of it, a curve the rest.
 
-A hundred times in a run the density is compared with a reference that falls from 1 to the target over the first seven
-tenths of the steps, gently at its end. What is above it is put away: the smallest groups, over all tensors that share
-the target. Alpha stays where the user has set it, unless it closes more than the reference asks for: then it falls,
-multiplied by ``exp(P·(e − e′) + I·e)``, where e is the logarithm of density over reference and e′ the one before (a
-proportional-integral controller on a logarithmic scale), and rises again as far as it was.
+A hundred times in a run the density is counted, and two things follow from it.
 
-Both parts are needed. Closing by the penalty alone takes time, and in a short run an alpha so strong that all but the
-target closes in time spoils what is left. Cutting without a penalty takes weights that matter: L1 has to move what they
-do to others first, and does so best while there are many.
+*Alpha* starts at a tenth of what the user has set and rises to it, unless it leaves too little. In the first half its
+goal is a density well above the target, the power 0.65 of it: noise keeps several times as many weights open then as
+will stay, and they are where the support is found. An alpha that leaves less spoils what is left for good, so it comes
+from below, and it is multiplied by ``exp(G·e)``, e being 1 − log(density)/log(goal). After that it is held, and falls
+only if less than the target would be left.
 
-What was put away has tiny factors. It comes back by :mod:`spred.nn.reopen` while the density is below the reference,
-the groups with the largest mean gradients first: the order in which they would enter if alpha fell. In the last tenth
-alpha rests and the support is held: what is left over is settled before that, and what is outside is zero for good. So
-the end of a run is one of the loss plus the penalty at the alpha that is reported, over the weights of the support.
-Outside, gradients may exceed alpha: it is the target that keeps these weights at zero.
+*The curve* is a ceiling that falls from 1 to the target over three quarters of the steps, gently at its end. What is
+above it is put away: the smallest groups, over all tensors that share the target. In a long run L1 is far below it for
+the first half, and all it takes is the last third, small weights that cost nothing; in a short run, in which L1 has no
+time to close what it would, it does the most.
+
+What was put away has tiny factors. It comes back by :mod:`spred.nn.reopen` while the density is below the ceiling, the
+groups with the largest mean gradients first: the order in which they would enter if alpha fell. In the last tenth alpha
+rests and the support is held: what is left over is settled before that, and what is outside is zero for good. So the
+end of a run is one of the loss plus the penalty at the alpha that is reported, over the weights of the support. There
+alone: outside, gradients may exceed alpha, and it is the target that keeps these weights at zero.
 """
 
 from __future__ import annotations
@@ -37,14 +40,23 @@ from spred.nn.zeros import SMALL, at_zero
 COUNTS = 100
 """How often in a run the density is counted."""
 
-ARRIVAL, POWER, REST = 0.7, 3.0, 0.9
-"""Parts of the run: when the reference has reached the target, and when alpha is left alone."""
+SEARCH, ARRIVAL, REST = 0.5, 0.75, 0.9
+"""Parts of the run: when alpha is found, when the curve has reached the target, when alpha and the support rest."""
+
+POWER = 3.0
+"""How gently the curve ends (Zhu and Gupta, 2017)."""
+
+LOOSE = 0.65
+"""The power of the target that is alpha's goal at first: 5 % for a target of 1 %, 22 % for one of 10 %."""
+
+SLACK = 0.9
+"""Part of the curve above which alpha need not leave weights: what the curve takes is not alpha's doing."""
+
+FIRST, GAIN = 0.1, 0.35
+"""Share of alpha to begin with, and gain of the controller."""
 
 REOPENINGS = 75
 """How often at least a run looks at its closed weights."""
-
-PROPORTIONAL, INTEGRAL, LARGEST = 2.0, 0.1, 3.0
-"""Gains of the controller, and the largest error that it takes seriously."""
 
 Closing = tuple[Factored, Tensor]
 """A tensor, and groups of it to close (bool, gate shape)."""
@@ -55,12 +67,16 @@ Watched = tuple[Factored, Tensor]
 
 @dataclass(eq=False)
 class Loop:
-    """Penalties that share a target density, the largest alpha of each, the tensors under them, and the last error."""
+    """Penalties that share a target density, the largest alpha of each, and the tensors under them.
+
+    Attributes:
+        share: alpha over the largest.
+    """
 
     target: float
     penalties: list[L1]
     entries: list[Factored]
-    error: float = 0.0
+    share: float = FIRST
     limits: list[float] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -68,15 +84,20 @@ class Loop:
 
     def turn(self, progress: float) -> None:
         """Set alpha, ``progress`` (0 … 1) of the run being over; never above where it began."""
-        error = log(max(density(self.entries), 1e-9) / self.reference(progress))
-        error = max(-LARGEST, min(error, LARGEST))
-        factor = exp(PROPORTIONAL * (error - self.error) + INTEGRAL * error)
-        self.error = error
-        for penalty, limit in zip(self.penalties, self.limits, strict=True):
-            penalty.alpha = min(penalty.alpha * factor, limit)
+        searching = progress < SEARCH
+        goal = min(self.target**LOOSE, SLACK * self.ceiling(progress)) if searching else self.target
+        error = 1.0 - log(max(density(self.entries), 1e-9)) / log(goal)
+        self.share *= exp(GAIN * max(-1.0, min(error, 1.0 if searching else 0.0)))
+        self.share = min(self.share, 1.0)
+        self.apply()
 
-    def reference(self, progress: float) -> float:
-        """Return the density to have by then."""
+    def apply(self) -> None:
+        """Let the penalties have their share."""
+        for penalty, limit in zip(self.penalties, self.limits, strict=True):
+            penalty.alpha = limit * self.share
+
+    def ceiling(self, progress: float) -> float:
+        """Return the largest density to have when ``progress`` of the run is over."""
         return self.target + (1.0 - self.target) * (1.0 - min(progress / ARRIVAL, 1.0)) ** POWER
 
     def mine(self, means: list[Watched]) -> list[Watched]:
@@ -85,7 +106,7 @@ class Loop:
 
     def admit(self, openings: list[Opening], progress: float) -> list[Opening]:
         """Return as many of ``openings`` as there is room for, the largest gradients first."""
-        return strongest(openings, (self.reference(progress) - density(self.entries)) * n_weights(self.entries))
+        return strongest(openings, (self.ceiling(progress) - density(self.entries)) * n_weights(self.entries))
 
     def missing(self, means: list[Watched]) -> list[Opening]:
         """Return what to open so that the target is met."""
@@ -108,6 +129,8 @@ class Steering:
     def __init__(self, loops: list[Loop], total_steps: int) -> None:
         self.loops = loops
         self.total_steps = total_steps
+        for loop in loops:
+            loop.apply()
 
     def entries(self) -> list[Factored]:
         """Return all steered tensors."""
@@ -125,7 +148,7 @@ class Steering:
             return []
         for loop in self.loops:
             loop.turn(progress)
-        return [closing for loop in self.loops for closing in loop.surplus(loop.reference(progress))]
+        return [closing for loop in self.loops for closing in loop.surplus(loop.ceiling(progress))]
 
     def admit(self, openings: list[Opening], n_steps: int) -> list[Opening]:
         """Return which of ``openings`` to carry out: of the steered tensors as many as there is room for."""
