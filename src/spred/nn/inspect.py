@@ -20,9 +20,9 @@ from spred.core.penalties import Penalty
 from spred.nn.groups import WEIGHTED, factor_dtype
 from spred.nn.modules import Product
 from spred.nn.optimizer import SpredOptimizer
-from spred.nn.sharding import count, number, typical_norm
+from spred.nn.sharding import count, number
 from spred.nn.views import LossFn, View, mean_gradients, views
-from spred.nn.zeros import SMALL, at_zero
+from spred.nn.zeros import at_zero, smallness
 
 STATIONARY = 0.1
 """A group whose residual is below this part of alpha is stationary."""
@@ -173,7 +173,7 @@ def _row(view: View, grad: Tensor | None, budgets: dict[Tensor, float], normalis
     residual = undecided = None
     precise = value.to(factor_dtype(value.dtype))
     if grad is not None and penalty.alpha > 0:
-        threshold = SMALL * typical_norm(precise, penalty.partition)
+        threshold = smallness(precise, penalty.partition)
         distance = residuals(precise, grad.to(precise.dtype), penalty, threshold)
         moving = (distance > STATIONARY) & ~at_zero(precise, grad, penalty, threshold)
         residual, undecided = number(distance.max()), count(moving)

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from spred.core.partition import norms
 from spred.nn.factored import Factored
-from spred.nn.sharding import number
+from spred.nn.sharding import size_in_use
 
 FLOOR = 0.1
 """φ: the part of the tensor's size that is added to each, so that the slope at zero is finite."""
@@ -36,8 +36,7 @@ def renewed(entry: Factored, power: float) -> Tensor | float:
     penalty, place = entry.target.penalty, entry.place
     own = penalty.group_weights(place, entry.partition)
     lengths = norms(entry.factors[-1], entry.partition) * entry.factors[0].abs()
-    total = number(lengths.sum())
-    if power == 0.0 or total == 0.0:
+    size = size_in_use(lengths)
+    if power == 0.0 or size == 0.0:
         return own
-    size = number(lengths.square().sum()) / total
     return own * ((1.0 + FLOOR) * size / (lengths + FLOOR * size)) ** power

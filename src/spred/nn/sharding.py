@@ -38,6 +38,15 @@ def typical_norm(value: Tensor, partition: Partition) -> float:
     return natural_scale(whole(value), partition)
 
 
+def size_in_use(lengths: Tensor) -> float:
+    """Return the mean of group norms, each counted by its own length: ``Σ‖v_g‖²/Σ‖v_g‖``; 0 if all are zero.
+
+    Groups at zero add nothing to it, however many they are.
+    """
+    total = number(lengths.sum())
+    return number(lengths.square().sum()) / total if total else 0.0
+
+
 def equal(left: Tensor, right: Tensor) -> bool:
     """Return whether two tensors are equal, everywhere."""
     return count(left != right) == 0 if is_sharded(left) else torch.equal(left, right)

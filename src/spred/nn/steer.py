@@ -34,8 +34,8 @@ from spred.errors import InputError
 from spred.nn.factored import Factored
 from spred.nn.groups import L1, factor_dtype
 from spred.nn.reopen import EVERY, Opening, Reopening, slope
-from spred.nn.sharding import count, number, typical_norm, whole
-from spred.nn.zeros import SMALL, at_zero
+from spred.nn.sharding import count, number, whole
+from spred.nn.zeros import at_zero, smallness
 
 COUNTS = 100
 """How often in a run the density is counted."""
@@ -220,7 +220,7 @@ def n_weights(entries: Sequence[Factored]) -> int:
 def dead_groups(entry: Factored) -> Tensor:
     """Return the groups that ``finalize`` without a loader would set to zero (bool, gate shape)."""
     value = entry.place.value().to(factor_dtype(entry.place.dtype))
-    return at_zero(value, None, entry.target.core(), SMALL * typical_norm(value, entry.partition))
+    return at_zero(value, None, entry.target.core(), smallness(value, entry.partition))
 
 
 def masked_groups(entry: Factored) -> Tensor:
