@@ -244,7 +244,7 @@ class SpredOptimizer(torch.optim.Optimizer):
             "alphas": [penalty.alpha for penalty in self.penalties],
             "weights": [entry.target.weights for entry in self.factored],
             "n_steps": self.n_steps,
-            "loops": [] if self.steering is None else [loop.share for loop in self.steering.loops],
+            "loops": [] if self.steering is None else [[loop.share, loop.error] for loop in self.steering.loops],
             "reopening": None if self.reopening is None else self.reopening.state_dict(),
         }
 
@@ -264,8 +264,8 @@ class SpredOptimizer(torch.optim.Optimizer):
         if self.reopening is not None and state_dict["reopening"] is not None:
             self.reopening.load_state_dict(state_dict["reopening"])
         if self.steering is not None:
-            for loop, share in zip(self.steering.loops, state_dict["loops"], strict=True):
-                loop.share = share
+            for loop, state in zip(self.steering.loops, state_dict["loops"], strict=True):
+                loop.share, loop.error = state
         keys = ("factors", "budgets", "scales", "weights")
         for entry, factors, (imbalance, spent), scale, weights in zip(
             self.factored, *(state_dict[key] for key in keys), strict=True

@@ -2,11 +2,11 @@
 
 A hundred times in a run the density is counted, and two things follow from it.
 
-*Alpha* starts at a tenth of what the user has set and rises to it, unless it leaves too little. In the first half its
-goal is a density well above the target, the power 0.65 of it: noise keeps several times as many weights open then as
-will stay, and they are where the support is found. An alpha that leaves less spoils what is left for good, so it comes
-from below, and it is multiplied by ``exp(G·e)``, e being 1 − log(density)/log(goal). After that it is held, and falls
-only if less than the target would be left.
+*Alpha* starts at a tenth of what the user has set and rises to it, unless that leaves too little. In the first half its
+goal is a density well above the target, a power of it: noise keeps several times as many weights open then as will stay,
+and they are where the support is found. An alpha that leaves less spoils what is left for good, so it must not go too
+far and come back: it rises while the density that is to be expected some counts ahead is above the goal, and falls
+where the density is below it. After that it is held, and falls only if less than the target would be left.
 
 *The curve* is a ceiling that falls from 1 to the target over three quarters of the steps, gently at its end. What is
 above it is put away: the smallest groups, over all tensors that share the target. In a long run L1 is far below it for
@@ -46,14 +46,14 @@ SEARCH, ARRIVAL, REST = 0.5, 0.75, 0.9
 POWER = 3.0
 """How gently the curve ends (Zhu and Gupta, 2017)."""
 
-LOOSE = 0.65
-"""The power of the target that is alpha's goal at first: 5 % for a target of 1 %, 22 % for one of 10 %."""
+LOOSE = 0.75
+"""The power of the target that is alpha's goal at first: 3 % for a target of 1 %, 18 % for one of 10 %."""
 
 SLACK = 0.9
 """Part of the curve above which alpha need not leave weights: what the curve takes is not alpha's doing."""
 
-FIRST, GAIN = 0.1, 0.35
-"""Share of alpha to begin with, and gain of the controller."""
+FIRST, GAIN, LEAD = 0.1, 0.2, 5.0
+"""Share of alpha to begin with, gain of the controller, and by how many counts it looks ahead."""
 
 REOPENINGS = 75
 """How often at least a run looks at its closed weights."""
@@ -71,12 +71,14 @@ class Loop:
 
     Attributes:
         share: alpha over the largest.
+        error: how far the density is above its goal, on a scale on which 1 is where it began.
     """
 
     target: float
     penalties: list[L1]
     entries: list[Factored]
     share: float = FIRST
+    error: float = 1.0
     limits: list[float] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -87,8 +89,12 @@ class Loop:
         searching = progress < SEARCH
         goal = min(self.target**LOOSE, SLACK * self.ceiling(progress)) if searching else self.target
         error = 1.0 - log(max(density(self.entries), 1e-9)) / log(goal)
-        self.share *= exp(GAIN * max(-1.0, min(error, 1.0 if searching else 0.0)))
-        self.share = min(self.share, 1.0)
+        ahead = error + LEAD * (error - self.error)  # where it is going, because closing takes its time
+        self.error = error
+        if searching and ahead > 0.0:
+            self.share = min(self.share * exp(GAIN * min(ahead, 1.0)), 1.0)
+        elif error < 0.0:
+            self.share *= exp(GAIN * max(error, -1.0))
         self.apply()
 
     def apply(self) -> None:
