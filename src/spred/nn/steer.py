@@ -3,9 +3,9 @@
 A hundred times in a run the density is counted, and two things follow from it.
 
 *Alpha* starts at a tenth of what the user has set and rises to it, unless that leaves too little. In the first half its
-goal is a density well above the target, a power of it: noise keeps several times as many weights open then as will stay,
-and they are where the support is found. An alpha that leaves less spoils what is left for good, so it must not go too
-far and come back: it rises while the density that is to be expected some counts ahead is above the goal, and falls
+goal is a density well above the target, a power of it: noise keeps several times as many weights open then as will
+stay, and they are where the support is found. An alpha that leaves less spoils what is left for good, so it must not go
+too far and come back: it rises while the density that is to be expected some counts ahead is above the goal, and falls
 where the density is below it. After that it is held, and falls only if less than the target would be left.
 
 *The curve* is a ceiling that falls from 1 to the target over three quarters of the steps, gently at its end. What is
