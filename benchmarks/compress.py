@@ -1,10 +1,12 @@
 """``scripts/bench compress``: accuracy against compression of spred and its peers in one run, at equal epochs.
 
 Every method starts from the same dense model and gets the same epochs, optimiser and refit (``spred.compress``).
-One-shot and gradual pruning run at the densities that spred reached, plain L1 and PAT at its alphas. Settings are tuned
-on validation images; the table has the test accuracies of all. A run that was stopped goes on.
+spred, one-shot and gradual pruning are asked for densities; plain L1 and PAT have a grid of alphas that spans them. All
+settings are tuned on validation images; the rows have the test accuracies of all models, and the table compares them at
+equal compression.
 
-``--quick`` has fewer images and epochs, for a ranking in minutes.
+Each model's row is written when it is finished, and takes the place of its own former one alone. A run that was stopped
+goes on. ``--quick`` has fewer images and epochs, for a ranking in minutes; ``--table`` prints what is there.
 """
 
 from __future__ import annotations
@@ -13,19 +15,25 @@ import argparse
 import os
 import shutil
 import time
+from collections.abc import Iterator, Sequence
 from copy import deepcopy
 from dataclasses import replace
+from itertools import zip_longest
 from pathlib import Path
+from statistics import mean, stdev
 from typing import Any
 
+import numpy as np
 import torch
-from record import RESULTS, machine, write
+from record import RESULTS, machine, read, write
 
-from spred.compress import Point, read_recipe, with_peers
+from spred.compress import Point, read_recipe
 from spred.compress.data import augment, shuffled
+from spred.compress.methods import METHODS, Strength, available
 from spred.compress.recipe import Recipe
 from spred.compress.runner import prepare
 from spred.compress.study import Work
+from spred.errors import StateError
 
 FOLDER = Path(os.environ.get("SPRED_DATA", Path(__file__).resolve().parents[2] / "shared" / "data")) / "images"
 
@@ -38,8 +46,8 @@ WORKS: dict[str, dict[str, Any]] = {
     "lenet-5": {"data": MNIST, "penalty": {"densities": [0.02, 0.01, 0.005]}, "train": LONG | {"lr": 0.03}},
     "resnet-20": {
         "data": CIFAR,
-        "penalty": {"densities": [0.1, 0.05, 0.02]},
-        "train": {"epochs": 12, "sparse_epochs": 9, "refit_epochs": 3, "weight_decay": 5e-4},
+        "penalty": {"densities": [0.1, 0.05, 0.02], "largest_alpha": 1e-4},
+        "train": {"epochs": 12, "sparse_epochs": 9, "refit_epochs": 3, "weight_decay": 5e-4, "precision": "bfloat16"},
     },
 }
 """Recipes by the name of their model."""
@@ -51,65 +59,110 @@ QUICK = {
 }
 """What ``--quick`` changes: data, training."""
 
-HEADER = (
+ALPHAS: dict[str, dict[str, tuple[float, ...]]] = {
+    "lenet-300-100": {"pat": (4e-5, 1e-4, 2e-4, 4e-4), "subgradient": (5e-5, 2e-4, 6e-4, 1.5e-3)},
+    "lenet-5": {"pat": (4e-5, 1e-4, 2e-4, 4e-4), "subgradient": (5e-5, 2e-4, 6e-4, 1.5e-3)},
+    "resnet-20": {"pat": (6e-5, 1.2e-4, 2.4e-4, 4.8e-4), "subgradient": (3e-5, 1e-4, 3e-4)},
+}
+"""The strengths of the peers that have an alpha, by model."""
+
+QUICK_ALPHAS: dict[str, dict[str, tuple[float, ...]]] = {
+    "lenet-300-100": {"pat": (1e-4, 3e-4, 6e-4, 1e-3), "subgradient": (3e-4, 1e-3, 3e-3)},
+    "lenet-5": {"pat": (1e-4, 3e-4, 6e-4, 1e-3), "subgradient": (3e-4, 1e-3, 3e-3)},
+    "resnet-20": {"pat": (3e-4, 1e-3, 3e-3), "subgradient": (3e-4, 1e-3, 3e-3)},
+}
+"""The same for ``--quick``, whose runs have fewer steps."""
+
+COLUMNS = (
     f"{'method':12} seed {'alpha':>8} {'density':>8} {'compression':>12} {'validation':>11} {'test':>7} {'seconds':>8}"
 )
+
+NEAR = 0.02
+"""A compression that is this near to one that was reached, on a logarithmic scale, is that one."""
+
+Rows = list[dict[str, Any]]
 
 
 def main(arguments: list[str]) -> None:
     """Run what the command line asks for, and write ``results/compress.json`` (``compress-quick.json``)."""
+    installed = [name for name in METHODS if available(name)]
     parser = argparse.ArgumentParser("scripts/bench compress")
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--models", nargs="*", choices=list(WORKS))
     parser.add_argument("--seeds", type=int, default=1)
-    parser.add_argument("--methods", nargs="*", help="peers to run; all that are installed if left out")
+    parser.add_argument("--methods", nargs="*", choices=installed, default=installed, help="all that are installed")
+    parser.add_argument("--keep-states", action="store_true", help="for a later run of other methods on the same code")
+    parser.add_argument("--table", action="store_true", help="run nothing, print what is there")
     given = parser.parse_args(arguments)
+    file = "compress-quick" if given.quick else "compress"
     models = given.models or (["lenet-300-100", "lenet-5"] if given.quick else list(WORKS))
-    name = "compress-quick" if given.quick else "compress"
-    work = RESULTS / f"{name}-part.states"
-    rows = []
-    for model in models:
-        for seed in range(given.seeds):
-            rows += one(model, seed, work, quick=given.quick, peers=given.methods)
-    write(name, {"machine": machine(), "rows": rows})
-    shutil.rmtree(work)
+    if not given.table:
+        states = RESULTS / f"{file}-part.states"
+        for model in models:
+            for seed in range(given.seeds):
+                run(file, recipe(model, seed, quick=given.quick), given.methods, states)
+        if not given.keep_states:
+            shutil.rmtree(states)
+    for model in given.models or WORKS:
+        table(model, [row for row in known(file)["rows"] if row["model"] == model])
 
 
-def one(model: str, seed: int, folder: Path, *, quick: bool, peers: list[str] | None) -> list[dict[str, Any]]:
-    """Run one model with one seed; print and return its rows."""
-    asked = recipe(model, seed, quick=quick, peers=peers)
-    epochs = asked.train
-    print(
-        f"\n{model}: dense {epochs.epochs} epochs, then {epochs.sparse_epochs} + {epochs.refit_epochs} for each model"
-    )
-    work = prepare(asked, folder)
-    times = loading(work)
-    print(f"a batch takes {times['batch_ms']:.2f} ms to make, and {times['step_ms']:.2f} ms to learn from\n{HEADER}")
-    points = work.study().outcome.points
-    rows = [about(work.tested(point)) | {"model": model, "quick": quick} for point in points]
-    for row in rows:
-        print(
-            f"{row['method']:12} {row['seed']:4} {row['alpha']:8.2g} {row['density']:8.4f} {row['compression']:11.1f}× "
-            f"{100 * row['validation']:11.2f} {100 * row['test']:7.2f} {row['seconds']:8.0f}",
-            flush=True,
-        )
-    return [*rows, times | {"model": model, "quick": quick}]
+def run(file: str, asked: Recipe, methods: Sequence[str], states: Path) -> None:
+    """Train what is asked for, a model at a time; print and keep the row of each."""
+    work = prepare(replace(asked, compare=tuple(name for name in methods if name != "spred")), states)
+    common = {"model": asked.model.name, "seed": asked.seed, "settings": settings(asked)}
+    forget(file, common, [*methods, "dense"])
+    print(f"\n{common['model']}: {common['settings']}\n{COLUMNS}", flush=True)
+    keep(file, common | loading(work))
+    dense, point = work.dense()
+    keep(file, common | figures(work, point, 1.0))
+    for name, strength in strengths(asked, methods):
+        try:
+            point = work.one(name, strength, dense)
+        except StateError as err:
+            print(f"{name}, {strength}: {err}", flush=True)
+        else:
+            keep(file, common | figures(work, point, strength.density or strength.alpha or 0.0))
 
 
-def recipe(model: str, seed: int, *, quick: bool, peers: list[str] | None) -> Recipe:
+def strengths(asked: Recipe, methods: Sequence[str]) -> Iterator[tuple[str, Strength]]:
+    """Give the models to train: the first strength of each method, then the second, and so on."""
+    limits = {"spred": asked.penalty.largest_alpha}
+    grids = [
+        [Strength(alpha) for alpha in asked.peers.alphas(name)]
+        or [Strength(limits.get(name), density) for density in asked.penalty.densities]
+        for name in methods
+    ]
+    for ranked in zip_longest(*grids):
+        yield from ((name, one) for name, one in zip(methods, ranked, strict=True) if one is not None)
+
+
+def recipe(model: str, seed: int, *, quick: bool) -> Recipe:
     """Return the recipe of a run."""
-    table = deepcopy(WORKS[model]) | {"model": {"name": model}, "seed": seed}
+    peers = (QUICK_ALPHAS if quick else ALPHAS)[model]
+    sections = deepcopy(WORKS[model]) | {"model": {"name": model}, "peers": peers, "seed": seed}
     if quick:
         data, train = QUICK[model]
-        table |= {"data": table["data"] | data, "train": table["train"] | train}
-    asked = replace(read_recipe(table), folder=str(FOLDER))
-    return with_peers(asked) if peers is None else replace(asked, compare=tuple(peers))
+        sections |= {"data": sections["data"] | data, "train": sections["train"] | train}
+    return replace(read_recipe(sections), folder=str(FOLDER))
 
 
-def about(point: Point) -> dict[str, Any]:
-    """Return the figures of a model."""
-    names = ("method", "seed", "alpha", "density", "compression", "validation", "test", "seconds")
-    return {"measure": "frontier"} | {name: getattr(point, name) for name in names}
+def settings(asked: Recipe) -> dict[str, Any]:
+    """Return what a reader has to know of a recipe."""
+    names = ("epochs", "sparse_epochs", "refit_epochs", "batch_size", "lr", "weight_decay", "precision")
+    return {name: getattr(asked.train, name) for name in names} | {"limit": asked.data.limit}
+
+
+def figures(work: Work, point: Point, asked: float) -> dict[str, Any]:
+    """Print and return the figures of a model; ``asked`` is its density or alpha, as it was asked for."""
+    point = work.tested(point)
+    print(
+        f"{point.method:12} {point.seed:4} {point.alpha:8.2g} {point.density:8.4f} {point.compression:11.1f}× "
+        f"{100 * point.validation:11.2f} {100 * (point.test or 0.0):7.2f} {point.seconds:8.0f}",
+        flush=True,
+    )
+    names = ("method", "alpha", "density", "compression", "validation", "test", "seconds")
+    return {"measure": "frontier", "asked": asked} | {name: getattr(point, name) for name in names}
 
 
 def loading(work: Work, n_batches: int = 20) -> dict[str, Any]:
@@ -123,7 +176,73 @@ def loading(work: Work, n_batches: int = 20) -> dict[str, Any]:
         part = images.train.rows(index)
         inputs = images.scale(augment(part.images, asked.data, generator))
         made = time.process_time()
-        torch.nn.functional.cross_entropy(model(inputs), part.labels).backward()
+        work.trainer.loss(model, inputs, part.labels).backward()
         seconds = [seconds[0] + made - began, seconds[1] + time.process_time() - made]
     batch_ms, step_ms = (1000 * one / len(batches) for one in seconds)
-    return {"measure": "loading", "batch_ms": batch_ms, "step_ms": step_ms}
+    print(f"a batch takes {batch_ms:.2f} ms to make, and {step_ms:.2f} ms to learn from", flush=True)
+    return {"measure": "loading", "method": "dense", "asked": 1.0, "batch_ms": batch_ms, "step_ms": step_ms}
+
+
+def known(file: str) -> dict[str, Any]:
+    """Return what the results file holds: the machine that each model was run on, and the rows."""
+    there = (RESULTS / f"{file}.json").exists()
+    return read(file) if there else {"machines": {}, "rows": []}
+
+
+def forget(file: str, common: dict[str, Any], methods: Sequence[str]) -> None:
+    """Take out the rows of these methods that were made with other settings, and name the machine anew."""
+    content = known(file)
+    content["rows"] = [row for row in content["rows"] if row["method"] not in methods or not _outdated(row, common)]
+    content["machines"][common["model"]] = machine()
+    write(file, content)
+
+
+def keep(file: str, row: dict[str, Any]) -> None:
+    """Write a row in the place of its former one."""
+    content = known(file)
+    rows = [other for other in content["rows"] if _identity(other) != _identity(row)]
+    write(file, content | {"rows": [*rows, row]})
+
+
+def _identity(row: dict[str, Any]) -> tuple[Any, ...]:
+    return tuple(row[name] for name in ("measure", "model", "method", "seed", "asked"))
+
+
+def _outdated(row: dict[str, Any], common: dict[str, Any]) -> bool:
+    same = (row["model"], row["seed"]) == (common["model"], common["seed"])
+    return same and row["settings"] != common["settings"]
+
+
+def table(model: str, rows: Rows) -> None:
+    """Print the test accuracy of each method at the densities compared, mean over seeds and standard error."""
+    densities = WORKS[model]["penalty"]["densities"]
+    runs = [row for row in rows if row["measure"] == "frontier" and row["density"] > 0]
+    if not runs:
+        return
+    print(f"\n{model + ', test at':20}" + "".join(f"{1 / density:>14g}×" for density in densities))
+    for name in ("dense", *METHODS):
+        seeds = sorted({row["seed"] for row in runs if row["method"] == name})
+        mine = [[row for row in runs if (row["method"], row["seed"]) == (name, seed)] for seed in seeds]
+        if mine:
+            columns = zip(*(frontier(one, densities) for one in mine), strict=True)
+            print(f"{name:20}" + "".join(f"{_cell(column):>15}" for column in columns))
+
+
+def frontier(runs: Rows, densities: Sequence[float]) -> list[float]:
+    """Return the test accuracy of one method and seed at each density, NaN outside of what it spans.
+
+    Between two models it is interpolated in the logarithm of the compression. A dense model has one accuracy.
+    """
+    if len(runs) == 1 and runs[0]["density"] == 1.0:
+        return [runs[0]["test"]] * len(densities)
+    sizes, accuracies = zip(*sorted((-np.log(row["density"]), row["test"]) for row in runs), strict=True)
+    asked = -np.log(densities)
+    inside = (asked > sizes[0] - NEAR) & (asked < sizes[-1] + NEAR)
+    return np.where(inside, np.interp(asked, sizes, accuracies), np.nan).tolist()
+
+
+def _cell(accuracies: Sequence[float]) -> str:
+    if np.isnan(accuracies).any():
+        return "–"
+    spread = f" ± {100 * stdev(accuracies) / len(accuracies) ** 0.5:.2f}" if len(accuracies) > 1 else ""
+    return f"{100 * mean(accuracies):.2f}{spread}"

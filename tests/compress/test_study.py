@@ -10,6 +10,7 @@ from compress_images import recipe
 from safetensors.torch import load_file
 
 from spred.compress.methods import available
+from spred.compress.penalised import FIRST_ALPHA
 from spred.compress.recipe import read_recipe
 from spred.compress.record import Point
 from spred.compress.runner import prepare
@@ -77,6 +78,33 @@ def test_densities_are_hit_and_peers_run_at_them(tmp_path: Path):
     assert told[-1].done == told[-1].total == 2 + 2 * 9 * 4
 
 
+def test_peers_have_strengths_of_their_own_and_what_was_trained_serves_other_strengths(tmp_path: Path):
+    asked = {"penalty": {"alphas": [], "densities": [0.5]}, "compare": ["subgradient", "one-shot"]}
+    given = work(tmp_path, **asked, peers={"subgradient": [1e-3, 1e-2]})
+    found = given.study()
+    check(found, ["spred", "subgradient", "one-shot"])
+    assert [point.alpha for point in found.outcome.points if point.method == "subgradient"] == [1e-3, 1e-2]
+    assert given.trainer.done == given.trainer.total == 2 + 4 * 4
+
+    epochs = []
+    asked["penalty"]["densities"] = [0.5, 0.25]
+    more = work(tmp_path, epochs.append, **asked, peers={"subgradient": [1e-2]}).study()
+    # A stage that had ended is told of once, with its last epoch; a refit has one epoch only.
+    fresh = [epoch.stage for epoch in epochs if epoch.number == 1 and "refit" not in epoch.stage]
+    assert fresh == ["spred, density 0.25", "one-shot, density 0.25"]
+    assert [p.alpha for p in more.outcome.points if p.method == "subgradient"] == [1e-2]
+
+
+def test_the_way_to_a_density_has_a_largest_alpha(tmp_path: Path):
+    densities = {"alphas": [], "densities": [0.3]}
+    plain = work(tmp_path, penalty=densities).study().outcome
+    weak = work(tmp_path, penalty=densities | {"largest_alpha": 1e-5}).study().outcome  # the dense model is not anew
+    assert plain.dense == weak.dense
+    assert 1e-5 < plain.chosen.alpha <= FIRST_ALPHA
+    assert weak.chosen.alpha <= 1e-5
+    assert weak.curves[1].stage == "spred, density 0.3, alpha up to 1e-05"
+
+
 def test_whole_neurons_become_zero(tmp_path: Path):
     found = work(tmp_path, penalty={"kind": "neurons", "alphas": [], "densities": [0.4]}).study()
     check(found, ["spred"])
@@ -140,12 +168,22 @@ class StopError(Exception):
     """A run that is killed."""
 
 
+FAST = {
+    "model": {"name": "compress_images:convolutional", "arguments": {}},
+    "train": {"precision": "bfloat16", "sparse_epochs": 2},
+}
+"""Convolutions in channels-last order, and products in bfloat16."""
+
+
 @pytest.mark.parametrize(
     "sections",
     [
         {},
         {"penalty": {"alphas": [], "densities": [0.3]}, "compare": ["gradual"], "train": {"distill": 0.5}},
         pytest.param({"penalty": {"alphas": [1e-2]}, "compare": ["pat"]}, marks=NEEDS_TORCHAO),
+        FAST | {"penalty": {"alphas": [], "densities": [0.3]}, "compare": ["one-shot", "gradual", "subgradient"]},
+        FAST | {"penalty": {"kind": "filters", "alphas": [3e-3]}},
+        pytest.param(FAST | {"penalty": {"alphas": [1e-2]}, "compare": ["pat"]}, marks=NEEDS_TORCHAO),
     ],
 )
 def test_a_run_killed_after_each_epoch_ends_with_the_same_models(sections: dict, tmp_path: Path):

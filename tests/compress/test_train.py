@@ -70,8 +70,8 @@ def test_distillation_is_the_mixed_loss(tmp_path: Path):
     soft = (teacher(x) / 2).softmax(1)
     distance = (soft * (soft.log() - (model(x) / 2).softmax(1).log())).sum(1).mean()
     expected = 0.75 * nn.functional.cross_entropy(model(x), y) + 0.25 * 4 * distance
-    torch.testing.assert_close(trained._loss(model, x, y, teacher), expected)
-    torch.testing.assert_close(trained._loss(model, x, y, None), nn.functional.cross_entropy(model(x), y))
+    torch.testing.assert_close(trained.loss(model, x, y, teacher), expected)
+    torch.testing.assert_close(trained.loss(model, x, y, None), nn.functional.cross_entropy(model(x), y))
 
 
 class StopError(Exception):

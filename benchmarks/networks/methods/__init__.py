@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
-from networks.methods import magnitude, pat, spred_reweighted, spred_sgd, subgradient
+from networks.methods import magnitude, pat, spred_density, spred_reweighted, spred_sgd, subgradient
 
 METHODS = {
     "spred": spred_sgd,
+    "spred, density given": spred_density,
     "spred reweighted": spred_reweighted,
     "torchao PAT": pat,
     "magnitude": magnitude,

@@ -9,7 +9,7 @@ from torch import nn
 
 from networks.objective import sgd, weights_of
 
-GRID = (5e-4, 2e-3, 3e-3, 5e-3)
+GRID = (1.5e-4, 5e-4, 1e-3, 2e-3, 3e-3, 5e-3)
 """Its strength is ten times the alpha of the others: it does not count the momentum."""
 
 

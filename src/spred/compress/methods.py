@@ -29,7 +29,10 @@ MakeOptimizer = Callable[[nn.Module, Mapping[int, dict[str, Any]]], torch.optim.
 
 @dataclass(frozen=True)
 class Strength:
-    """How sparse a model shall be: the strength of its penalty, its density, or both where spred has found them."""
+    """How sparse a model shall be: the strength of its penalty, its density, or both.
+
+    With both, spred goes to the density by at most this alpha; for a peer they are what spred has found.
+    """
 
     alpha: float | None = None
     density: float | None = None

