@@ -123,7 +123,7 @@ def finalize(
         loader: batches, read once, and once in each epoch of refitting.
         loss_fn: as in :func:`spred.inspect`.
         threshold: the largest group norm that is set to zero, in units of the weights. By default 0.01 of
-            the size of each tensor's groups in use (``Σ‖v_g‖²/Σ‖v_g‖``).
+            the size of each tensor's groups in use (``Σn²/Σn``, with n the group norms over ω).
         debias: train on for ``epochs`` without penalty, all parameters but the zeros: an L1 solution is shrunken.
         epochs: passes over the loader to refit; the learning rate falls to zero along a cosine.
         optimizer: makes the optimiser of the refit from parameters; ``torch.optim.Adam`` with rate 1e-3 by default.
@@ -175,7 +175,7 @@ def _finish(view: View, grad: Tensor | None, threshold: float | None, opt: Spred
     penalty, factors = view.penalty, view.factors
     if penalty is None or factors is None:
         raise StateError(f"{view.name} is not penalised")
-    used = smallness(precise, penalty.partition) if threshold is None else threshold
+    used = smallness(precise, penalty) if threshold is None else threshold
     dead = at_zero(precise, grad, penalty, used)
     closed, left = _histograms(norms(precise, penalty.partition), used * penalty.weights, dead)
     if opt is not None and view.entry is not None:

@@ -173,7 +173,7 @@ def _row(view: View, grad: Tensor | None, budgets: dict[Tensor, float], normalis
     residual = undecided = None
     precise = value.to(factor_dtype(value.dtype))
     if grad is not None and penalty.alpha > 0:
-        threshold = smallness(precise, penalty.partition)
+        threshold = smallness(precise, penalty)
         distance = residuals(precise, grad.to(precise.dtype), penalty, threshold)
         moving = (distance > STATIONARY) & ~at_zero(precise, grad, penalty, threshold)
         residual, undecided = number(distance.max()), count(moving)

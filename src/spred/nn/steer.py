@@ -226,7 +226,8 @@ def n_weights(entries: Sequence[Factored]) -> int:
 def dead_groups(entry: Factored) -> Tensor:
     """Return the groups that ``finalize`` without a loader would set to zero (bool, gate shape)."""
     value = entry.place.value().to(factor_dtype(entry.place.dtype))
-    return at_zero(value, None, entry.target.core(), smallness(value, entry.partition))
+    penalty = entry.target.core()
+    return at_zero(value, None, penalty, smallness(value, penalty))
 
 
 def masked_groups(entry: Factored) -> Tensor:

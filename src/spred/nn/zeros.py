@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from spred.core.partition import Partition, norms
+from spred.core.partition import norms
 from spred.core.penalties import Penalty
 from spred.nn.sharding import size_in_use
 
@@ -16,13 +16,13 @@ LOW, HIGH, BINS = -6.0, 4.0, 100
 """The histogram's span and steps, in powers of ten of the threshold; what lies outside counts at its ends."""
 
 
-def smallness(value: Tensor, partition: Partition) -> float:
-    """Return the group norm up to which groups count as zero: 1 % of that of the groups in use.
+def smallness(value: Tensor, penalty: Penalty) -> float:
+    """Return the group norm, over the group's weight ω, up to which groups count as zero: 1 % of that of those in use.
 
     It must not depend on how many are at zero already, as a root mean square would: of a tensor of which a hundredth is
     left, that is a tenth of the weights in use, and what training has not decided would stay.
     """
-    return SMALL * size_in_use(norms(value, partition))
+    return SMALL * size_in_use(norms(value, penalty.partition) / penalty.weights)
 
 
 @torch.no_grad()
