@@ -98,11 +98,14 @@ def test_peers_have_strengths_of_their_own_and_what_was_trained_serves_other_str
 def test_the_way_to_a_density_has_a_largest_alpha(tmp_path: Path):
     densities = {"alphas": [], "densities": [0.3]}
     plain = work(tmp_path, penalty=densities).study().outcome
-    weak = work(tmp_path, penalty=densities | {"largest_alpha": 1e-5}).study().outcome  # the dense model is not anew
+    again = work(tmp_path, penalty=densities | {"largest_alpha": 1e-5})
+    weak = again.study().outcome  # the dense model is not anew
     assert plain.dense == weak.dense
     assert 1e-5 < plain.chosen.alpha <= FIRST_ALPHA
     assert weak.chosen.alpha <= 1e-5
-    assert weak.curves[1].stage == "spred, density 0.3, alpha up to 1e-05"
+    stage = "spred, density 0.3, alpha up to 1e-05"
+    assert [curve.stage for curve in weak.curves[1:]] == [stage, f"{stage}, refit"]
+    assert weak.chosen.seconds == again.trainer.seconds[stage] + again.trainer.seconds[f"{stage}, refit"]
 
 
 def test_whole_neurons_become_zero(tmp_path: Path):

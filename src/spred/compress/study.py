@@ -145,9 +145,8 @@ class Work:
         model = deepcopy(dense if self.recipe.start != "initial" or name == "one-shot" else self.model)
         method = self._method(name, model, strength)
         self._train(stage_name(name, strength), model, method, dense)
-        alpha = method.opt.penalties[0].alpha if name == "spred" else strength.alpha
-        found = method.finish()
-        return self._refitted(name, replace(strength, alpha=alpha), model, found, dense)
+        point = self._refitted(name, strength, model, method.finish(), dense)
+        return replace(point, alpha=method.opt.penalties[0].alpha) if name == "spred" else point
 
     def _train(self, stage: str, model: nn.Module, method: Method, dense: nn.Module) -> None:
         section = self.recipe.train
