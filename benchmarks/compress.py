@@ -20,11 +20,11 @@ from copy import deepcopy
 from dataclasses import replace
 from itertools import zip_longest
 from pathlib import Path
-from statistics import mean, stdev
 from typing import Any
 
 import numpy as np
 import torch
+from networks.suite import cell
 from record import RESULTS, machine, read, write
 
 from spred.compress import Point, read_recipe
@@ -225,7 +225,7 @@ def table(model: str, rows: Rows) -> None:
         mine = [[row for row in runs if (row["method"], row["seed"]) == (name, seed)] for seed in seeds]
         if mine:
             columns = zip(*(frontier(one, densities) for one in mine), strict=True)
-            print(f"{name:20}" + "".join(f"{_cell(column):>15}" for column in columns))
+            print(f"{name:20}" + "".join(f"{cell(column):>15}" for column in columns))
 
 
 def frontier(runs: Rows, densities: Sequence[float]) -> list[float]:
@@ -239,10 +239,3 @@ def frontier(runs: Rows, densities: Sequence[float]) -> list[float]:
     asked = -np.log(densities)
     inside = (asked > sizes[0] - NEAR) & (asked < sizes[-1] + NEAR)
     return np.where(inside, np.interp(asked, sizes, accuracies), np.nan).tolist()
-
-
-def _cell(accuracies: Sequence[float]) -> str:
-    if np.isnan(accuracies).any():
-        return "–"
-    spread = f" ± {100 * stdev(accuracies) / len(accuracies) ** 0.5:.2f}" if len(accuracies) > 1 else ""
-    return f"{100 * mean(accuracies):.2f}{spread}"

@@ -7,7 +7,7 @@ over seeds. Nothing was chosen by a test accuracy.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from importlib.util import find_spec
 from statistics import mean, stdev
@@ -111,7 +111,7 @@ def table(rows: list[dict], methods: list[str]) -> None:
         print(f"\n{part + ' accuracy at':20}" + "".join(f"{ratio:>14}×" for ratio in RATIOS))
         for name in methods:
             frontiers = frontier(rows, name, part)
-            print(f"{name:20}" + "".join(f"{_cell(at):>15}" for at in zip(*frontiers, strict=True)))
+            print(f"{name:20}" + "".join(f"{cell(at):>15}" for at in zip(*frontiers, strict=True)))
 
 
 def frontier(rows: list[dict], method: str, part: str) -> list[list[float]]:
@@ -125,7 +125,8 @@ def frontier(rows: list[dict], method: str, part: str) -> list[list[float]]:
     return found
 
 
-def _cell(accuracies: tuple[float, ...]) -> str:
+def cell(accuracies: Sequence[float]) -> str:
+    """Return the mean of accuracies in per cent and its standard error; a dash where one is missing."""
     if any(np.isnan(accuracies)):
         return "–"
     spread = f" ±{100 * stdev(accuracies) / len(accuracies) ** 0.5:.2f}" if len(accuracies) > 1 else ""

@@ -64,7 +64,8 @@ class SpredOptimizer(torch.optim.Optimizer):
             exceeds alpha (or their price, at depth 3 and more) are opened again (:mod:`spred.nn.reopen`). It takes one
             more copy of each tensor in that time. Never for LBFGS, which sees no noise.
         target_density: share of all penalised weights to keep, between 0 and 1. The smallest then go along a curve
-            (:mod:`spred.nn.steer`), and every alpha falls, by one common factor, where it would close more;
+            (:mod:`spred.nn.steer`), and every alpha is multiplied by one common factor, which begins at 0.1, rises to 1
+            as long as that does not close too much, and falls where it does;
             ``penalties[k].alpha`` is what is used. A penalty can have a target of its own instead.
         total_steps: steps of the whole run; needed with a target.
         compile: fuse the step, the base's own part too, into one program (:mod:`spred.nn.compiled`). The first steps
