@@ -92,6 +92,7 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--methods", nargs="*", choices=installed, default=installed, help="all that are installed")
     parser.add_argument("--keep-states", action="store_true", help="for a later run of other methods on the same code")
+    parser.add_argument("--resume", action="store_true", help="train only what the file lacks; for unchanged methods")
     parser.add_argument("--table", action="store_true", help="run nothing, print what is there")
     given = parser.parse_args(arguments)
     file = "compress-quick" if given.quick else "compress"
@@ -100,29 +101,36 @@ def main(arguments: list[str]) -> None:
         states = RESULTS / f"{file}-part.states"
         for model in models:
             for seed in range(given.seeds):
-                run(file, recipe(model, seed, quick=given.quick), given.methods, states)
+                run(file, recipe(model, seed, quick=given.quick), given.methods, states, resume=given.resume)
         if not given.keep_states:
             shutil.rmtree(states)
     for model in given.models or WORKS:
         table(model, [row for row in known(file)["rows"] if row["model"] == model])
 
 
-def run(file: str, asked: Recipe, methods: Sequence[str], states: Path) -> None:
-    """Train what is asked for, a model at a time; print and keep the row of each."""
+def run(file: str, asked: Recipe, methods: Sequence[str], states: Path, *, resume: bool) -> None:
+    """Train what is asked for, a model at a time; print and keep the row of each.
+
+    With ``resume``, what has a row is not trained again, but for the dense model, from which the others start.
+    """
     work = prepare(replace(asked, compare=tuple(name for name in methods if name != "spred")), states)
     common = {"model": asked.model.name, "seed": asked.seed, "settings": settings(asked)}
     forget(file, common, [*methods, "dense"])
     print(f"\n{common['model']}: {common['settings']}\n{COLUMNS}", flush=True)
     keep(file, common | loading(work))
     dense, point = work.dense()
-    keep(file, common | figures(work, point, 1.0))
+    keep(file, common | figures(work, point) | {"asked": 1.0})
+    done = {_identity(row) for row in known(file)["rows"]} if resume else set()
     for name, strength in strengths(asked, methods):
+        asked_for = {"measure": "frontier", "method": name, "asked": strength.density or strength.alpha}
+        if _identity(common | asked_for) in done:
+            continue
         try:
             point = work.one(name, strength, dense)
         except StateError as err:
             print(f"{name}, {strength}: {err}", flush=True)
         else:
-            keep(file, common | figures(work, point, strength.density or strength.alpha or 0.0))
+            keep(file, common | figures(work, point) | asked_for)
 
 
 def strengths(asked: Recipe, methods: Sequence[str]) -> Iterator[tuple[str, Strength]]:
@@ -153,8 +161,8 @@ def settings(asked: Recipe) -> dict[str, Any]:
     return {name: getattr(asked.train, name) for name in names} | {"limit": asked.data.limit}
 
 
-def figures(work: Work, point: Point, asked: float) -> dict[str, Any]:
-    """Print and return the figures of a model; ``asked`` is its density or alpha, as it was asked for."""
+def figures(work: Work, point: Point) -> dict[str, Any]:
+    """Print and return the figures of a model."""
     point = work.tested(point)
     print(
         f"{point.method:12} {point.seed:4} {point.alpha:8.2g} {point.density:8.4f} {point.compression:11.1f}× "
@@ -162,7 +170,7 @@ def figures(work: Work, point: Point, asked: float) -> dict[str, Any]:
         flush=True,
     )
     names = ("method", "alpha", "density", "compression", "validation", "test", "seconds")
-    return {"measure": "frontier", "asked": asked} | {name: getattr(point, name) for name in names}
+    return {"measure": "frontier"} | {name: getattr(point, name) for name in names}
 
 
 def loading(work: Work, n_batches: int = 20) -> dict[str, Any]:

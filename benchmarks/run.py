@@ -18,6 +18,7 @@ SUITES = {
     "selection-batching": "selection.batching:main",
     "compress": "compress:main",
     "deployment": "deployment:main",
+    "structured": "structured:main",
     "torch": "training:frontier",
     "torch-steps": "training:step_times",
     "torch-exactness": "training:exactness",

@@ -15,6 +15,7 @@ _HOMES = {
     "GroupL1": "spred.nn",
     "L1": "spred.nn",
     "ModelReport": "spred.nn",
+    "MultiplyAdds": "spred.nn",
     "NetworkClassifier": "spred.estimators",
     "NetworkCox": "spred.estimators",
     "NetworkRegressor": "spred.estimators",

@@ -9,6 +9,7 @@ import torch
 from compress_images import recipe
 from safetensors.torch import load_file
 
+from spred.compress.measure import multiply_adds
 from spred.compress.methods import available
 from spred.compress.penalised import FIRST_ALPHA
 from spred.compress.recipe import read_recipe
@@ -16,6 +17,7 @@ from spred.compress.record import Point
 from spred.compress.runner import prepare
 from spred.compress.study import Study, Work
 from spred.errors import InputError, StateError
+from spred.nn.shrink import shrink
 
 NEEDS_TORCHAO = pytest.mark.skipif(not available("pat"), reason="torchao is not installed")
 
@@ -93,6 +95,24 @@ def test_peers_have_strengths_of_their_own_and_what_was_trained_serves_other_str
     fresh = [epoch.stage for epoch in epochs if epoch.number == 1 and "refit" not in epoch.stage]
     assert fresh == ["spred, density 0.25", "one-shot, density 0.25"]
     assert [p.alpha for p in more.outcome.points if p.method == "subgradient"] == [1e-2]
+
+
+def test_shares_of_multiply_adds_are_hit_and_pruning_gets_the_same(tmp_path: Path):
+    given = work(
+        tmp_path,
+        penalty={"kind": "filters", "alphas": [], "densities": [0.5], "cost": "multiply-adds"},
+        model={"name": "resnet-20", "arguments": {}},
+        train={"epochs": 1, "sparse_epochs": 2},
+        compare=["one-shot", "gradual"],
+        export={"multiple_of": 4},
+    )
+    inputs = given.example.cpu()
+    for point in given.study().outcome.points[1:]:
+        model = given.load(point)
+        small = shrink(model, inputs, multiple=4)
+        assert 0.45 <= multiply_adds(small, inputs) / multiply_adds(model, inputs) <= 0.5
+        layers = [module for module in small.modules() if isinstance(module, torch.nn.Conv2d)]
+        assert all(layer.out_channels % 4 == 0 for layer in layers)
 
 
 def test_the_way_to_a_density_has_a_largest_alpha(tmp_path: Path):
@@ -230,6 +250,7 @@ def test_everything_is_checked_before_training(tmp_path: Path):
 
     fails("no filters to penalise", penalty={"kind": "filters"})
     fails("at least 16 × 16", model={"name": "lenet-5", "arguments": {}})
+    fails("for densities of filters and neurons", penalty={"cost": "multiply-adds"})
     fails("there is no such file", data={"train": "none.npz"})
     fails("cannot be read", model={"weights": "none.safetensors"})
     fails("device is 'gpu'", device="gpu")

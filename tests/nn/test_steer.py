@@ -7,11 +7,12 @@ import torch
 from torch import nn
 
 from spred.errors import InputError, StateError
+from spred.nn.cost import Weights
 from spred.nn.finalize import finalize
 from spred.nn.groups import L1, GroupL1, weights
 from spred.nn.optimizer import SpredOptimizer
 from spred.nn.reopen import openable, put_away_
-from spred.nn.steer import REST, dead_groups, density
+from spred.nn.steer import REST, dead_groups
 
 N_STEPS = 1500
 X = torch.randn(512, 30, generator=torch.Generator().manual_seed(0))
@@ -63,7 +64,7 @@ def test_alpha_comes_from_below_and_is_not_lowered_for_what_the_curve_takes():
     assert opt.penalties[0].alpha == 1e-5
     train(model, opt, N_STEPS // 4)
     loop = opt.steering.loops[0]
-    assert density(opt.factored) < 1.02 * loop.ceiling(0.5)  # far too weak to close so many
+    assert loop.density() < 1.02 * loop.ceiling(0.5)  # far too weak to close so many
     assert opt.penalties[0].alpha == 1e-5
 
 
@@ -189,7 +190,7 @@ def test_density_is_what_finalize_leaves():
     model = net()
     opt = SpredOptimizer(sgd(model), L1(weights(model), 1e-2))
     train(model, opt, N_STEPS // 2)
-    counted = density(opt.factored)
+    counted = Weights().share([(entry.target.place, ~dead_groups(entry)) for entry in opt.factored])
     assert counted < 0.9
     assert finalize(model, opt).density == counted
 
@@ -219,7 +220,7 @@ def test_wrong_targets_are_refused_in_a_sentence():
     plain = L1(weights(model), 1e-3)
     for penalty, options, message in [
         (own, {}, "needs total_steps"),
-        (plain, {"total_steps": 9}, "both or neither"),
+        (plain, {"total_steps": 9}, "give them with it, or not at all"),
         (plain, {"target_density": 0.2}, "needs total_steps"),
         (own, {"target_density": 0.2, "total_steps": 9}, "one or the other"),
         (plain, {"target_density": 1.0, "total_steps": 9}, "between 0 and 1"),

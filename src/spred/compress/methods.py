@@ -9,7 +9,7 @@ optimiser's state.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from typing import Any, get_args
 
@@ -21,6 +21,7 @@ from spred.compress.record import Magnitudes
 from spred.core.partition import norms, sizes
 from spred.errors import InputError
 from spred.nn import L1, FinalizeReport, SpredOptimizer, finalize
+from spred.nn.cost import Cost, Weights, largest
 from spred.nn.groups import Target, targets
 
 MakeOptimizer = Callable[[nn.Module, Mapping[int, dict[str, Any]]], torch.optim.Optimizer]
@@ -31,11 +32,13 @@ MakeOptimizer = Callable[[nn.Module, Mapping[int, dict[str, Any]]], torch.optim.
 class Strength:
     """How sparse a model shall be: the strength of its penalty, its density, or both.
 
-    With both, spred goes to the density by at most this alpha; for a peer they are what spred has found.
+    With both, spred goes to the density by at most this alpha; for a peer they are what spred has found. The density is
+    a share of ``cost``.
     """
 
     alpha: float | None = None
     density: float | None = None
+    cost: Cost = field(default_factory=Weights)
 
 
 class Method:
@@ -83,7 +86,9 @@ class Spred(Method):
         if strength.density is None:
             self.opt = SpredOptimizer(base, listed)
         else:
-            self.opt = SpredOptimizer(base, listed, target_density=strength.density, total_steps=n_steps)
+            self.opt = SpredOptimizer(
+                base, listed, target_density=strength.density, total_steps=n_steps, cost=strength.cost
+            )
 
     def finish(self) -> Magnitudes:
         """Set to zero what is at zero."""
@@ -118,7 +123,7 @@ class Pruned(Method):
         """Prune, and keep what is pruned at zero."""
         density = self.kept(n_done)
         if density is not None:
-            self.masks = smallest(self.targets, density)
+            self.masks = smallest(self.targets, density, self.strength.cost)
         for target, mask in zip(self.targets, self.masks or [], strict=True):
             for tensor, part in zip(target.place.tensors, target.place.parts(mask), strict=True):
                 tensor.mul_(part.to(tensor.dtype))
@@ -254,21 +259,19 @@ def magnitudes(report: FinalizeReport) -> Magnitudes:
     return Magnitudes(zeroed, kept, (min(used), max(used)))
 
 
-def smallest(listed: Sequence[Target], density: float) -> list[Tensor]:
-    """Return masks (bool, of each target's value) that keep this share of the weights, the largest groups first."""
+def smallest(listed: Sequence[Target], density: float, cost: Cost) -> list[Tensor]:
+    """Return masks (bool, of each target's value) that keep this share of the cost, the largest groups first."""
     scores = [typical_sizes(target) for target in listed]
-    counts = [sizes(torch.ones_like(target.place.value()), target.partition) for target in listed]
-    flat = torch.cat([score.flatten() for score in scores])
-    order = flat.argsort(descending=True)
-    taken = torch.cat([count.flatten() for count in counts])[order].double().cumsum(0)
-    n_kept = max(int((taken <= density * float(taken[-1]) + 0.5).sum()), 1)
-    kept = torch.zeros_like(flat, dtype=torch.bool)
-    kept[order[:n_kept]] = True
-    parts = kept.split([score.numel() for score in scores])
-    return [
-        target.partition.spread(part.view_as(score), target.place.value()).contiguous()
-        for target, part, score in zip(listed, parts, scores, strict=True)
-    ]
+    values = [target.place.value() for target in listed]
+
+    def spread(kept: Sequence[Tensor]) -> list[Tensor]:
+        return [t.partition.spread(mask, value) for t, mask, value in zip(listed, kept, values, strict=True)]
+
+    def share(kept: Sequence[Tensor]) -> float:
+        return cost.share([(t.place, mask) for t, mask in zip(listed, spread(kept), strict=True)])
+
+    cut = min(largest(scores, share, density), max(float(score.max()) for score in scores))
+    return [mask.contiguous() for mask in spread([score >= cut for score in scores])]
 
 
 def typical_sizes(target: Target) -> Tensor:

@@ -21,6 +21,7 @@ from spred.compress.record import Layer
 from spred.errors import InputError
 from spred.nn import L1, GroupL1, weights
 from spred.nn.channels import CONVOLUTIONS
+from spred.nn.cost import MultiplyAdds
 from spred.nn.heads import OUTPUTS
 from spred.nn.reading import read
 
@@ -82,19 +83,36 @@ def find(model: nn.Module, section: PenaltySection, example: Tensor) -> list[Bun
     return bundles
 
 
-def penalties(model: nn.Module, bundles: Sequence[Bundle], depth: int = 2, alpha: float = FIRST_ALPHA) -> list[L1]:
-    """Return the penalties on the tensors of ``model``; groups are weighed by the root of their size."""
+def penalties(
+    model: nn.Module,
+    bundles: Sequence[Bundle],
+    depth: int = 2,
+    alpha: float = FIRST_ALPHA,
+    cost: MultiplyAdds | None = None,
+) -> list[L1]:
+    """Return the penalties on the tensors of ``model``; groups are weighed by the root of their size, and by price.
+
+    Without a ``cost`` all have one price; else it is the root of what a weight costs.
+    """
     tensors = dict(model.named_parameters())
     found: list[L1] = []
     for bundle in bundles:
         parts = [tensors[name] for name in bundle.names]
         if bundle.dims:
-            found.append(
-                GroupL1(parts, alpha, dim=bundle.dims, heads=bundle.heads, weight="sqrt", depth=depth, join=True)
-            )
+            where: dict[str, Any] = {"dim": bundle.dims, "heads": bundle.heads, "join": True}
+            found.append(GroupL1(parts, alpha, **where, weight="sqrt", depth=depth, price=_price(parts, cost)))
         else:
             found.append(L1(parts, alpha, depth=depth))
     return found
+
+
+def _price(parts: Sequence[Tensor], cost: MultiplyAdds | None) -> float:
+    """Return the price of a weight of a bundle: the root of the mean over its matrices."""
+    matrices = [part for part in parts if part.ndim > 1]
+    if cost is None or not matrices:
+        return 1.0
+    total = sum(cost.price(part) * part.numel() for part in matrices)
+    return float(total / sum(part.numel() for part in matrices)) ** 0.5
 
 
 def layers(model: nn.Module, names: Sequence[str]) -> tuple[Layer, ...]:

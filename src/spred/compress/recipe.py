@@ -18,6 +18,7 @@ from spred.errors import FileError, InputError, did_you_mean, where
 Kind = Literal["weights", "filters", "neurons", "heads", "blocks"]
 Peer = Literal["one-shot", "gradual", "subgradient", "pat"]
 Start = Literal["path", "dense", "initial"]
+Cost = Literal["weights", "multiply-adds"]
 Precision = Literal["float32", "bfloat16"]
 
 
@@ -86,6 +87,8 @@ class PenaltySection:
         kind: single weights, or whole filters, neurons, attention heads or blocks; several kinds may stand in a list.
         alphas: strengths to try, one model each.
         densities: instead of alphas, the shares of weights to keep, one model each.
+        cost: what ``densities`` are shares of: the weights, or the ``"multiply-adds"`` of the shrunk model. With these,
+            groups whose weights are used more often in an image also pay more.
         largest_alpha: how strong the penalty may become on the way to a density; 5e-4 if left out.
         depth: number of factors; 2 is L1.
         modules: names of the modules to penalise, ``*`` for anything; all that fit the kind if left out.
@@ -94,6 +97,7 @@ class PenaltySection:
     kind: tuple[Kind, ...] = ("weights",)
     alphas: tuple[float, ...] = ()
     densities: tuple[float, ...] = ()
+    cost: Cost = "weights"
     largest_alpha: float | None = None
     depth: int = 2
     modules: tuple[str, ...] = ()
@@ -109,6 +113,11 @@ class PenaltySection:
             raise InputError(f"largest_alpha is {self.largest_alpha:g}; give a number above 0, and densities with it")
         if "weights" in self.kind and len(self.kind) > 1:
             raise InputError(f"kind is {list(self.kind)}; single weights stand alone, only groups can be mixed")
+        if self.cost == "multiply-adds" and not (self.densities and set(self.kind) <= {"filters", "neurons"}):
+            raise InputError(
+                "cost = 'multiply-adds' is for densities of filters and neurons: single zeros save no work, and that "
+                "of heads and blocks is not counted"
+            )
         _at_least(2, depth=self.depth)
 
 

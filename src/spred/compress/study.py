@@ -22,6 +22,7 @@ from spred.compress.record import Magnitudes, Outcome, Point
 from spred.compress.train import REFIT, Trainer, accuracy
 from spred.errors import SpredWarning, StateError
 from spred.nn import alpha_path
+from spred.nn.cost import MultiplyAdds
 
 DENSE = "dense"
 
@@ -75,7 +76,7 @@ class Work:
             curves=tuple(self.trainer.curves),
             notes=tuple(self.notes),
         )
-        finished = (plainly_arranged(model).cpu().eval() for model in (dense, self._load(tested["spred"])))
+        finished = (plainly_arranged(model).cpu().eval() for model in (dense, self.load(tested["spred"])))
         return Study(outcome, *finished)
 
     def _noted(self, points: Iterator[Point]) -> list[Point]:
@@ -124,7 +125,11 @@ class Work:
             steered = [Strength(asked.largest_alpha, density) for density in asked.densities]
             return [Strength(alpha) for alpha in asked.alphas] + steered
         own = [Strength(alpha) for alpha in self.recipe.peers.alphas(name)]
-        return own or [Strength(point.alpha, point.density) for point in reached]
+        if self.recipe.penalty.cost != "weights":  # a point knows its share of the weights alone
+            densities: Sequence[float] = self.recipe.penalty.densities
+        else:
+            densities = [point.density for point in reached]
+        return own or [Strength(point.alpha, one) for point, one in zip(reached, densities, strict=False)]
 
     def _each(self, name: str, dense: nn.Module, reached: Sequence[Point] = ()) -> Iterator[Point]:
         """Give a model for each strength."""
@@ -200,16 +205,21 @@ class Work:
 
     def tested(self, point: Point) -> Point:
         """Return the point with its accuracy on test images."""
-        return replace(point, test=accuracy(self._load(point), self.trainer.images, self.trainer.images.test))
+        return replace(point, test=accuracy(self.load(point), self.trainer.images, self.trainer.images.test))
 
-    def _load(self, point: Point) -> nn.Module:
+    def load(self, point: Point) -> nn.Module:
+        """Return the model of a point, as it was judged."""
         model = deepcopy(self.model)
         model.load_state_dict(extra("safetensors.torch").load_file(point.state_file))
         return model
 
     def _method(self, name: str, model: nn.Module, strength: Strength) -> Method:
-        section = self.recipe.train
-        listed = penalties(model, self.bundles, self.recipe.penalty.depth)
+        section, penalty = self.recipe.train, self.recipe.penalty
+        cost = None
+        if penalty.cost == "multiply-adds":
+            cost = MultiplyAdds(model, self.example[:1], multiple=self.recipe.export.multiple_of)
+            strength = replace(strength, cost=cost)
+        listed = penalties(model, self.bundles, penalty.depth, cost=cost)
         n_steps = section.sparse_epochs * self.trainer.steps_in_epoch
         return METHODS[name](model, listed, strength, self.trainer.optimizer(section.lr), n_steps)
 

@@ -5,7 +5,7 @@ modules    parametrize, penalty, fold: the identity by autograd, the road to rea
 factored   one penalised tensor and its factors; gradients: theirs, in place
 metric     why the dense model's learning rate works
 reopen     weights that noise has closed get another chance
-steer      a target density is reached along a curve
+steer      a target density is reached along a curve; cost: what it is a share of, weights or multiply-adds
 watch      divergence and collapse, by name
 optimizer  SpredOptimizer: the same steps inside any torch optimiser (base), the model untouched
 compiled   a step as one program; checkpoint: what is saved
@@ -15,6 +15,7 @@ frontier   a warm path of alphas from one run
 shrink     what is dead is cut out: channels (found by reading the graph), heads and branches
 """
 
+from spred.nn.cost import MultiplyAdds
 from spred.nn.finalize import FinalizeReport, finalize
 from spred.nn.frontier import PathPoint, alpha_path
 from spred.nn.groups import L1, GroupL1, weights
@@ -28,6 +29,7 @@ __all__ = [
     "FinalizeReport",
     "GroupL1",
     "ModelReport",
+    "MultiplyAdds",
     "PathPoint",
     "SpredOptimizer",
     "alpha_path",

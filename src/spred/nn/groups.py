@@ -50,9 +50,11 @@ class L1:
         depth: number of factors D. 2 is L1; 3 and 4 give ``alpha · Σ |v_i|^{2/D}``, sparser and not convex.
         target_density: share of the weights to keep, between 0 and 1. ``alpha`` is then the strongest
             that :class:`~spred.nn.optimizer.SpredOptimizer` uses; it needs ``total_steps``.
+        price: above 0; multiplies ω, for tensors whose weights cost more than others, say more multiply-adds.
 
     Raises:
-        InputError: no tensor, a tensor that cannot be trained as it is, a negative alpha, a depth below 2.
+        InputError: no tensor, a tensor that cannot be trained as it is, a negative alpha, a depth below 2, a price that
+            is not above 0.
 
     >>> L1(nn.Linear(3, 2).weight, alpha=1e-3)
     L1(alpha=0.001, depth=2, 1 tensor)
@@ -63,7 +65,13 @@ class L1:
     _alpha: float
 
     def __init__(
-        self, params: Tensor | Iterable[Tensor], alpha: float, *, depth: int = 2, target_density: float | None = None
+        self,
+        params: Tensor | Iterable[Tensor],
+        alpha: float,
+        *,
+        depth: int = 2,
+        target_density: float | None = None,
+        price: float = 1.0,
     ) -> None:
         if isinstance(depth, bool) or not isinstance(depth, int) or depth < 2:
             raise InputError(f"depth is {depth!r}; give a whole number, 2 or more")
@@ -73,6 +81,9 @@ class L1:
         self.target_density = target_density
         if target_density is not None and not 0.0 < target_density < 1.0:
             raise InputError(f"target_density is {target_density}; give a number between 0 and 1")
+        self.price = price
+        if not (price > 0 and isfinite(price)):
+            raise InputError(f"price is {price}; give a number above 0")
         if not self.params:
             raise InputError(f"{type(self).__name__} got no tensor; give one, or spred.weights(model)")
         for position, tensor in enumerate(self.params):
@@ -99,7 +110,7 @@ class L1:
 
     def group_weights(self, place: Place, partition: Partition) -> Tensor | float:
         """Return ω of one value, a number or an array in the gate shape."""
-        return 1.0
+        return self.price
 
     def __repr__(self) -> str:
         count = f"{len(self.params)} tensor{'s' if len(self.params) > 1 else ''}"
@@ -126,6 +137,7 @@ class GroupL1(L1):
         join: groups span the tensors: group k is what has index k along ``dim`` (or is in run k of ``heads``) in all
             of them together, for instance a filter with the gain and bias of its batch norm. ``dim`` may then be a
             tuple, one axis for each tensor. ``heads=1`` makes one group of everything, such as a whole block.
+        price: as in :class:`L1`.
 
     Raises:
         InputError: as :class:`L1`; an axis, labels or heads that do not fit a tensor, or tensors that cannot be joined.
@@ -151,8 +163,9 @@ class GroupL1(L1):
         depth: int = 2,
         target_density: float | None = None,
         join: bool = False,
+        price: float = 1.0,
     ) -> None:
-        super().__init__(params, alpha, depth=depth, target_density=target_density)
+        super().__init__(params, alpha, depth=depth, target_density=target_density, price=price)
         if groups is not None and (dim is not None or heads is not None or join):
             raise InputError("groups= already names every group; leave out dim=, heads= and join=")
         if heads is not None and heads < 1:
@@ -193,10 +206,10 @@ class GroupL1(L1):
         return Axes((dim,))
 
     def group_weights(self, place: Place, partition: Partition) -> Tensor | float:
-        """Return ω of one value: 1, or the root of each group's size."""
+        """Return ω of one value: 1, or the root of each group's size; times the price."""
         if self.weight == "none":
-            return 1.0
-        return sizes(place.value().to(factor_dtype(place.dtype)), partition).sqrt()
+            return self.price
+        return self.price * sizes(place.value().to(factor_dtype(place.dtype)), partition).sqrt()
 
     def _check_fit(self, tensor: Tensor, dim: int, place: str) -> None:
         if self.groups is not None:

@@ -31,6 +31,7 @@ from spred.nn.base import (
 )
 from spred.nn.checkpoint import check_state
 from spred.nn.compiled import CompiledStep
+from spred.nn.cost import Cost
 from spred.nn.factored import Factored, factorise, follow, imbalance_of
 from spred.nn.groups import L1, targets, zero_groups_
 from spred.nn.metric import Metric, wants_metric, wants_pace
@@ -68,6 +69,8 @@ class SpredOptimizer(torch.optim.Optimizer):
             as long as that does not close too much, and falls where it does;
             ``penalties[k].alpha`` is what is used. A penalty can have a target of its own instead.
         total_steps: steps of the whole run; needed with a target.
+        cost: what ``target_density`` is a share of: None for the weights, or
+            :class:`~spred.nn.cost.MultiplyAdds` for the work of the model that :func:`spred.shrink` leaves.
         compile: fuse the step, the base's own part too, into one program (:mod:`spred.nn.compiled`). The first steps
             take seconds. Hooks of the base are not called. Not for LBFGS, nor after ``fully_shard``.
 
@@ -98,6 +101,7 @@ class SpredOptimizer(torch.optim.Optimizer):
         reopen: bool = True,
         target_density: float | None = None,
         total_steps: int | None = None,
+        cost: Cost | None = None,
         compile: bool = False,
     ) -> None:
         if not isinstance(base, torch.optim.Optimizer) or isinstance(base, SpredOptimizer):
@@ -116,7 +120,7 @@ class SpredOptimizer(torch.optim.Optimizer):
         self.penalties = list(dict.fromkeys(target.penalty for target in listed))
         called = names(base, listed)
         self.factored = [factorise(target, balanced, name) for target, name in zip(listed, called, strict=True)]
-        self.steering = steering(self.factored, self.penalties, target_density, total_steps)
+        self.steering = steering(self.factored, self.penalties, target_density, total_steps, cost)
         watching = Reopening if self.steering is None else self.steering.reopening
         self.reopening = watching(self.factored) if reopen and not isinstance(base, torch.optim.LBFGS) else None
         self.n_steps = 0

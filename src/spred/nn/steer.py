@@ -24,17 +24,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from math import exp, inf, log
+from math import exp, log
 
-import torch
 from torch import Tensor
 
-from spred.core.partition import norms, sizes
+from spred.core.partition import norms
 from spred.errors import InputError
+from spred.nn.cost import Cost, Weights, largest
 from spred.nn.factored import Factored
 from spred.nn.groups import L1, factor_dtype
 from spred.nn.reopen import EVERY, Opening, Reopening, slope
-from spred.nn.sharding import count, number, whole
+from spred.nn.sharding import number
 from spred.nn.zeros import at_zero, smallness
 
 COUNTS = 100
@@ -70,6 +70,7 @@ class Loop:
     """Penalties that share a target density, the largest alpha of each, and the tensors under them.
 
     Attributes:
+        cost: what the density is a share of.
         share: alpha over the largest.
         error: how far the density is above its goal, on a scale on which 1 is where it began.
     """
@@ -77,6 +78,7 @@ class Loop:
     target: float
     penalties: list[L1]
     entries: list[Factored]
+    cost: Cost = field(default_factory=Weights)
     share: float = FIRST
     error: float = 1.0
     limits: list[float] = field(init=False)
@@ -88,7 +90,7 @@ class Loop:
         """Set alpha, ``progress`` (0 … 1) of the run being over; never above where it began."""
         searching = progress < SEARCH
         goal = min(self.target**LOOSE, SLACK * self.ceiling(progress)) if searching else self.target
-        error = 1.0 - log(max(density(self.entries), 1e-9)) / log(goal)
+        error = 1.0 - log(max(self.density(), 1e-9)) / log(goal)
         ahead = error + LEAD * (error - self.error)  # where it is going, because closing takes its time
         self.error = error
         if searching and ahead > 0.0:
@@ -106,27 +108,46 @@ class Loop:
         """Return the largest density to have when ``progress`` of the run is over."""
         return self.target + (1.0 - self.target) * (1.0 - min(progress / ARRIVAL, 1.0)) ** POWER
 
+    def density(self) -> float:
+        """Return the share of the cost that ``finalize`` without a loader would leave."""
+        return self.left([~dead_groups(entry) for entry in self.entries])
+
+    def left(self, kept: Sequence[Tensor]) -> float:
+        """Return the share of the cost that is left with these groups (bool, gate shape, for each tensor)."""
+        full = [entry.partition.spread(mask, entry.factors[-1]) for entry, mask in zip(self.entries, kept, strict=True)]
+        return self.cost.share(list(zip((entry.target.place for entry in self.entries), full, strict=True)))
+
     def mine(self, means: list[Watched]) -> list[Watched]:
         """Return the tensors of this loop with their mean gradients."""
         return [(entry, mean) for entry, mean in means if entry in self.entries]
 
-    def admit(self, openings: list[Opening], progress: float) -> list[Opening]:
-        """Return as many of ``openings`` as there is room for, the largest gradients first."""
-        return strongest(openings, (self.ceiling(progress) - density(self.entries)) * n_weights(self.entries))
+    def admit(self, openings: list[Opening], allowed: float) -> list[Opening]:
+        """Return as many of ``openings`` as leave the density where it is allowed, the largest gradients first."""
+        if not openings:
+            return []
+        there = {id(entry): ~dead_groups(entry) for entry in self.entries}
+        scores = {id(entry): pull(entry, mean).masked_fill(~groups, 0.0) for entry, groups, mean in openings}
+
+        def share(chosen: list[Tensor]) -> float:
+            more = dict(zip(scores, chosen, strict=True))
+            return self.left([mask | more[key] if key in more else mask for key, mask in there.items()])
+
+        cut = largest(list(scores.values()), share, allowed)
+        return [(entry, groups & (scores[id(entry)] >= cut), mean) for entry, groups, mean in openings]
 
     def missing(self, means: list[Watched]) -> list[Opening]:
         """Return what to open so that the target is met."""
         closed = [(entry, dead_groups(entry) & ~masked_groups(entry), mean) for entry, mean in self.mine(means)]
-        return strongest(closed, (self.target - density(self.entries)) * n_weights(self.entries))
+        return self.admit(closed, self.target)
 
-    def surplus(self, share: float) -> list[Closing]:
-        """Return the smallest groups, which have to go so that no more than ``share`` of the weights is left."""
-        if density(self.entries) <= share:
+    def surplus(self, allowed: float) -> list[Closing]:
+        """Return the smallest groups, which have to go so that no more than is allowed is left."""
+        if self.density() <= allowed:
             return []
-        scores = [weighed_norms(entry) for entry in self.entries]
-        cut = cut_of(scores, [group_sizes(entry) for entry in self.entries], share * n_weights(self.entries))
-        cut = min(cut, max(number(score.max()) for score in scores))  # where nothing fits, the largest group stays
-        return [(e, (score < cut) & ~dead_groups(e)) for e, score in zip(self.entries, scores, strict=True)]
+        dead = [dead_groups(entry) for entry in self.entries]
+        scores = [weighed_norms(entry).masked_fill(gone, 0.0) for entry, gone in zip(self.entries, dead, strict=True)]
+        cut = min(largest(scores, self.left, allowed), max(number(score.max()) for score in scores))  # not all of them
+        return [(e, (score < cut) & ~gone) for e, score, gone in zip(self.entries, scores, dead, strict=True)]
 
 
 class Steering:
@@ -162,7 +183,7 @@ class Steering:
         free = [opening for opening in openings if opening[0] not in steered]
         for loop in self.loops:
             mine = [opening for opening in openings if opening[0] in loop.entries]
-            free += loop.admit(mine, n_steps / self.total_steps)
+            free += loop.admit(mine, loop.ceiling(n_steps / self.total_steps))
         return free
 
     def settle(self, n_steps: int, reopening: Reopening | None) -> tuple[list[Closing], list[Opening]]:
@@ -181,7 +202,11 @@ class Steering:
 
 
 def steering(
-    factored: Sequence[Factored], penalties: Sequence[L1], target: float | None, total_steps: int | None
+    factored: Sequence[Factored],
+    penalties: Sequence[L1],
+    target: float | None,
+    total_steps: int | None,
+    cost: Cost | None = None,
 ) -> Steering | None:
     """Return what the targets of an optimiser and of its penalties ask for; None if they ask for nothing.
 
@@ -190,8 +215,8 @@ def steering(
     """
     own = {penalty: penalty.target_density for penalty in penalties if penalty.target_density is not None}
     if target is None and not own:
-        if total_steps is not None:
-            raise InputError("total_steps belongs to target_density; give both or neither")
+        if total_steps is not None or cost is not None:
+            raise InputError("total_steps and cost belong to target_density; give them with it, or not at all")
         return None
     if target is not None and own:
         raise InputError("target_density is given for all and for a penalty; give one or the other")
@@ -203,24 +228,16 @@ def steering(
     if any(penalty.alpha == 0.0 for penalty in steered):
         raise InputError("target_density needs an alpha above 0 to start from; 1e-4 is a common one")
     if target is not None:
-        return Steering([Loop(target, list(penalties), list(factored))], total_steps)
+        loop = Loop(target, list(penalties), list(factored), cost or Weights())
+        loop.density()  # it must know all tensors
+        return Steering([loop], total_steps)
+    if cost is not None:
+        raise InputError("a cost is for one target_density of the optimiser, not for those of penalties")
     loops = [
         Loop(share, [penalty], [entry for entry in factored if entry.target.penalty is penalty])
         for penalty, share in own.items()
     ]
     return Steering(loops, total_steps)
-
-
-@torch.no_grad()
-def density(entries: Sequence[Factored]) -> float:
-    """Return the share of weights that ``finalize`` without a loader would leave."""
-    kept = sum(count(~entry.partition.spread(dead_groups(entry), entry.factors[-1])) for entry in entries)
-    return kept / max(n_weights(entries), 1)
-
-
-def n_weights(entries: Sequence[Factored]) -> int:
-    """Return the number of weights in all tensors."""
-    return sum(entry.factors[-1].numel() for entry in entries)
 
 
 def dead_groups(entry: Factored) -> Tensor:
@@ -241,31 +258,6 @@ def weighed_norms(entry: Factored) -> Tensor:
     return norms(entry.place.value().to(factor_dtype(entry.place.dtype)), entry.partition) / entry.target.weights
 
 
-def group_sizes(entry: Factored) -> Tensor:
-    """Return the number of weights in each group, in the gate shape."""
-    return sizes(entry.factors[-1].detach(), entry.partition)
-
-
 def pull(entry: Factored, mean: Tensor) -> Tensor:
     """Return the alpha below which each group would open, ``‖g‖/ω`` at depth 2, in the gate shape."""
     return norms(mean, entry.partition) / (slope(entry) * entry.target.weights)
-
-
-def strongest(openings: list[Opening], room: float) -> list[Opening]:
-    """Return the groups of ``openings`` with the largest mean gradients, at most ``room`` weights together."""
-    if room <= 0.0:
-        return []
-    scores = [pull(entry, mean).masked_fill(~groups, 0.0) for entry, groups, mean in openings]
-    cut = cut_of(scores, [group_sizes(entry) for entry, _, _ in openings], room)
-    pairs = zip(openings, scores, strict=True)
-    return [(entry, groups & (score >= cut), mean) for (entry, groups, mean), score in pairs]
-
-
-def cut_of(scores: list[Tensor], counts: list[Tensor], room: float) -> float:
-    """Return the score from which on groups have at most ``room`` weights together; infinity if none fits."""
-    if not scores:
-        return inf
-    ordered, order = torch.cat([whole(score).flatten() for score in scores]).sort(descending=True)
-    taken = torch.cat([whole(one).flatten() for one in counts])[order].double().cumsum(0)
-    n = int((taken <= room * (1.0 + 1e-6)).sum())
-    return float(ordered[n - 1]) if n else inf

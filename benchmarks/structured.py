@@ -1,0 +1,194 @@
+"""``scripts/bench structured``: whole filters of ResNet-20, at a third of the multiply-adds, beside torch-pruning.
+
+Both start from the same dense model and get the same epochs, optimiser and refit. spred is asked for the share of
+multiply-adds (``penalty.cost``). torch-pruning's GroupNorm pruner trains with its group regulariser, prunes globally in
+400 small steps until it is at that share, and trains on (Fang et al., CVPR 2023; the settings of its own benchmark on
+CIFAR-10, its strength from a grid). Widths are multiples of 8 for both. The dense model and the smaller one run in ONNX
+Runtime in turn, one thread each.
+
+A strength is chosen by validation images; the rows have the test accuracies of all. ``--table`` prints what is there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from collections.abc import Iterator, Sequence
+from copy import deepcopy
+from dataclasses import asdict, replace
+from functools import partial
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import compress
+import torch
+from record import RESULTS, machine, read, write
+from torch import nn
+
+from spred.compress import Point, read_recipe
+from spred.compress.export import save_onnx
+from spred.compress.measure import multiply_adds, parameters, speed
+from spred.compress.methods import Method, Strength
+from spred.compress.recipe import Recipe
+from spred.compress.runner import prepare
+from spred.compress.study import DENSE, Work
+from spred.compress.train import REFIT, accuracy
+from spred.nn import shrink
+
+SHARE, MULTIPLE, MODEL = 1 / 3, 8, "resnet-20"
+ALPHAS = {"spred": (1e-4,), "torch-pruning": (5e-4, 2e-3)}
+"""The largest alpha of spred; the strength of torch-pruning's regulariser, the first one that of its own benchmark."""
+
+STEPS = 400
+"""Steps in which torch-pruning prunes."""
+
+COLUMNS = (
+    f"{'method':14} {'strength':>8} {'work':>7} {'parameters':>11} {'validation':>11} {'test':>7}  faster at 1, 32"
+)
+
+
+class GroupNorm(Method):
+    """The sparse stage of torch-pruning: its regulariser adds to the gradients."""
+
+    def __init__(self, pruner: Any, model: nn.Module, strength: Strength, work: Work) -> None:
+        super().__init__(model, [], strength, work.trainer.optimizer(work.recipe.train.lr), 0)
+        self.pruner = pruner
+
+    def before_step(self) -> None:
+        """Regularise."""
+        self.pruner.regularize(self.model)
+
+
+def main(arguments: list[str]) -> None:
+    """Train, measure, print, write ``results/structured.json`` after each model."""
+    parser = argparse.ArgumentParser("scripts/bench structured")
+    parser.add_argument("--methods", nargs="*", choices=list(ALPHAS), default=list(ALPHAS))
+    parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--table", action="store_true", help="run nothing, print what is there")
+    given = parser.parse_args(arguments)
+    installed = [name for name in given.methods if name == "spred" or find_spec("torch_pruning") is not None]
+    for seed in () if given.table else range(given.seeds):
+        run(seed, installed)
+    print(COLUMNS)
+    for row in read("structured")["rows"]:
+        show(row)
+
+
+def run(seed: int, methods: Sequence[str]) -> None:
+    """Train the models of a seed, from a dense one that ``scripts/bench compress`` may have kept."""
+    asked = compress.recipe(MODEL, seed, quick=False)
+    kept = RESULTS / "compress-part.states"
+    dense, point = prepare(asked, kept).dense()
+    work = prepare(structured(asked, point), kept)
+    print(COLUMNS, flush=True)
+    keep(measured(work, dense, dense, DENSE, 0.0))
+    for name in methods:
+        for alpha, small in METHODS[name](work, dense):
+            keep(measured(work, dense, small, name, alpha))
+
+
+def structured(asked: Recipe, dense: Point) -> Recipe:
+    """Return the recipe of the sparse models: from the weights of the dense one, filters, a share of the work."""
+    plain = asked.plain()
+    sections = {
+        "model": {"name": MODEL, "weights": str(Path(dense.state_file).resolve())},
+        "penalty": {"kind": "filters", "densities": [SHARE], "cost": "multiply-adds"},
+        "train": plain["train"] | {"epochs": 0},
+        "export": {"multiple_of": MULTIPLE},
+        "data": compress.CIFAR,
+        "seed": asked.seed,
+    }
+    return replace(read_recipe(sections), folder=asked.folder)
+
+
+def by_spred(work: Work, dense: nn.Module) -> Iterator[tuple[float, nn.Module]]:
+    """Give the shrunk model at each largest alpha."""
+    for alpha in ALPHAS["spred"]:
+        point = work.one("spred", Strength(alpha, SHARE), dense)
+        yield alpha, shrink(work.load(point).cpu(), work.example.cpu(), multiple=MULTIPLE)
+
+
+def by_torch_pruning(work: Work, dense: nn.Module) -> Iterator[tuple[float, nn.Module]]:
+    """Give torch-pruning's model at each strength of its regulariser."""
+    import torch_pruning
+
+    section, trainer = work.recipe.train, work.trainer
+    for reg in ALPHAS["torch-pruning"]:
+        model = deepcopy(dense)
+        pruner = torch_pruning.pruner.GroupNormPruner(
+            model,
+            work.example[:1],
+            importance=torch_pruning.importance.GroupMagnitudeImportance(p=2),
+            reg=reg,
+            global_pruning=True,
+            pruning_ratio=1.0,
+            iterative_steps=STEPS,
+            round_to=MULTIPLE,
+            ignored_layers=[model[-1]],
+        )
+        stage = f"torch-pruning, reg {reg:g}"
+        method = GroupNorm(pruner, model, Strength(reg), work)
+        trainer.fit(stage, model, method, section.sparse_epochs, lr=section.lr)
+        for _ in range(STEPS):
+            if multiply_adds(model, work.example) <= SHARE * multiply_adds(dense, work.example):
+                break
+            pruner.step()
+        lr = REFIT * section.lr
+        plain = Method(model, [], Strength(), trainer.optimizer(lr), 0)
+        trainer.fit(f"{stage}, refit", model, plain, section.refit_epochs, lr=lr)
+        yield reg, model.cpu()
+
+
+METHODS = {"spred": by_spred, "torch-pruning": by_torch_pruning}
+
+
+def measured(work: Work, dense: nn.Module, small: nn.Module, method: str, strength: float) -> dict[str, Any]:
+    """Return and print the figures of a model."""
+    images, example = work.trainer.images, work.example.cpu()
+    judge = partial(accuracy, small.to(work.trainer.device), images)
+    row = {
+        "model": MODEL,
+        "method": method,
+        "seed": work.recipe.seed,
+        "strength": strength,
+        "epochs": work.recipe.train.sparse_epochs + work.recipe.train.refit_epochs,
+        "work": multiply_adds(dense, example) / multiply_adds(small, example),
+        "parameters": parameters(dense)[0] / parameters(small)[0],
+        "widths": [module.out_channels for module in small.modules() if isinstance(module, nn.Conv2d)],
+        "validation": judge(images.validation),
+        "test": judge(images.test),
+    }
+    if method != DENSE:
+        row["speed"] = [asdict(one) for one in latencies(dense, small.cpu(), example)]
+    show(row)
+    return row
+
+
+def latencies(dense: nn.Module, small: nn.Module, example: torch.Tensor) -> list[Any]:
+    """Time both in ONNX Runtime, one image and 32 at once."""
+    batch = example.repeat(2, 1, 1, 1)[:32]
+    with tempfile.TemporaryDirectory() as scratch:
+        files = [Path(scratch) / f"{name}.onnx" for name in ("dense", "small")]
+        for model, file in zip((dense, small), files, strict=True):
+            save_onnx(model.eval(), batch, file)
+        return [speed(*files, batch[:n], runs=runs) for n, runs in ((1, 300), (32, 60))]
+
+
+def show(row: dict[str, Any]) -> None:
+    """Print a row."""
+    faster = ", ".join(f"{one['ratio']:.2f}×" for one in row.get("speed", []))
+    print(
+        f"{row['method']:14} {row['strength']:8.2g} ÷{row['work']:6.2f} ÷{row['parameters']:10.2f} "
+        f"{100 * row['validation']:11.2f} {100 * row['test']:7.2f}  {faster}",
+        flush=True,
+    )
+
+
+def keep(row: dict[str, Any]) -> None:
+    """Write a row in the place of its former one."""
+    known = read("structured")["rows"] if (RESULTS / "structured.json").exists() else []
+    same = ("method", "seed", "strength")
+    rows = [other for other in known if any(other[name] != row[name] for name in same)]
+    write("structured", {"machine": machine(onnxruntime=version("onnxruntime")), "rows": [*rows, row]})
