@@ -91,11 +91,10 @@ def run(seed: int, methods: Sequence[str]) -> None:
 
 def structured(asked: Recipe, dense: Point) -> Recipe:
     """Return the recipe of the sparse models: from the weights of the dense one, filters, a share of the work."""
-    plain = asked.plain()
     sections = {
         "model": {"name": MODEL, "weights": str(Path(dense.state_file).resolve())},
         "penalty": {"kind": "filters", "densities": [SHARE], "cost": "multiply-adds"},
-        "train": plain["train"] | {"epochs": 0},
+        "train": compress.WORKS[MODEL]["train"] | {"epochs": 0},
         "export": {"multiple_of": MULTIPLE},
         "data": compress.CIFAR,
         "seed": asked.seed,

@@ -139,9 +139,9 @@ def test_the_subgradient_method_cuts_at_its_threshold():
 
 def test_spred_takes_an_alpha_or_a_density():
     model = network()
-    method = make("spred", model, single(model), Strength(0.02), weight_decay=1e-3)
+    method = make("spred", model, single(model), Strength(0.05), weight_decay=1e-3)
     assert isinstance(method.opt, SpredOptimizer)
-    assert method.opt.penalties[0].alpha == 0.02
+    assert method.opt.penalties[0].alpha == 0.05
     decays = {group["weight_decay"] for group in method.opt.param_groups}
     assert decays == {0.0, 1e-3}  # for the penalised tensors, and for the others
     train(model, method)

@@ -37,8 +37,8 @@ def test_divergence_names_the_tensor_and_the_remedy(named, called):
 
 
 def test_collapse_is_said_once_and_training_goes_on():
-    model, opt = make(2.0, 0.5)
-    with pytest.warns(SpredWarning, match="has collapsed.*alpha .now 2") as caught:
+    model, opt = make(1.0, 0.1)
+    with pytest.warns(SpredWarning, match="has collapsed.*alpha .now 1") as caught:
         train(model, opt, 4 * watch.EVERY)
     assert sorted(str(w.message).split()[0] for w in caught) == ["0.weight", "2.weight"]
 

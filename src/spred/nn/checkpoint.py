@@ -11,7 +11,7 @@ from spred.nn.groups import L1
 from spred.nn.steer import Steering
 
 SAVED = {"param_groups", "state", "base", "n_steps", "loops", "reopening"}
-SAVED |= {"factors", "budgets", "scales", "alphas", "weights"}
+SAVED |= {"factors", "budgets", "scales", "steepest", "alphas", "weights"}
 
 
 def check_state(

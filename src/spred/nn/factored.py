@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from math import log, nan
+from math import isfinite, log, nan
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +17,7 @@ from spred.core.partition import Partition, norms
 from spred.errors import InputError
 from spred.nn.gradients import deep_gradients, pair_gradients, scratch
 from spred.nn.groups import Target, factor_dtype, split_exactly
-from spred.nn.metric import saturation
+from spred.nn.metric import FADE, saturation
 from spred.nn.places import Place
 from spred.nn.sharding import number, typical_norm, whole
 
@@ -36,6 +36,8 @@ class Factored:
         scale: the typical group norm when the tensor was first split: the unit in which a weight is small.
         imbalance: :func:`imbalance_of` of the factors when they were last split.
         spent: the decay budget used up before that split; NaN where it cannot be measured.
+        steepest: the largest gradient norm of a group that was seen, its penalty's with it, fading.
+        constant: of the metric, at the present learning rate.
         seen: address and version of the tensor when the factors last agreed with it.
         probe: some of its values at that time, where they can be read without waiting for a device or a process.
         dead: whether all weights were at zero when :mod:`spred.nn.watch` last looked.
@@ -50,9 +52,14 @@ class Factored:
     seen: tuple[tuple[int, int], ...] | None = None
     probe: list[Tensor] | None = None
     dead: bool = False
+    steepest: float = 0.0
+    constant: float = field(init=False)
     _memory: list[Tensor] = field(default_factory=list, init=False, repr=False)
     _divisor: Tensor | None = field(default=None, init=False, repr=False)
     _samples: list[Tensor] = field(default_factory=list, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self.adjust(0.0)
 
     @property
     def place(self) -> Place:
@@ -134,6 +141,16 @@ class Factored:
             factor.grad = part
         return memory
 
+    def look(self) -> None:
+        """See how steep the loss is, and the penalty."""
+        grad, rate = self.grad(), self.target.penalty.alpha * self.target.weights
+        steepest = 0.0 if grad is None else number((norms(grad, self.partition) + rate).max())
+        self.steepest = max(FADE * self.steepest, steepest if isfinite(steepest) else 0.0)
+
+    def adjust(self, stride: float) -> None:
+        """Set the metric's constant for steps of the base that are so many times the gradient in the long run."""
+        self.constant = saturation(self.scale, len(self.factors), stride * self.steepest)
+
     def take_gradient(self, *, metric: bool) -> None:
         """Give each factor its gradient: the loss's, pulled back, plus the penalty's, both divided by the metric."""
         grad = self.grad()
@@ -145,15 +162,15 @@ class Factored:
         if self._divisor is None:
             self._divisor = scratch(self.factors[0], self.partition, whole=self.place.sharded)
         rate = self.target.penalty.alpha * self.target.weights
-        constant = saturation(self.scale, 2) if metric else None
+        constant = self.constant if metric else None
         pair_gradients(grad, self.factors, self.partition, rate, constant, (of_gate, of_full, self._divisor))
 
     def fill_gradients(self, *, metric: bool) -> None:
         """Write the same, at any depth, to memory that the factors have for it."""
-        grad, depth, target = self.grad(), len(self.factors), self.target
+        grad, target = self.grad(), self.target
         if grad is None:
             return
-        constant = saturation(self.scale, depth) if metric else None
+        constant = self.constant if metric else None
         grads = deep_gradients(grad, self.factors, self.partition, target.penalty.alpha, target.weights, constant)
         for factor, value in zip(self.factors, grads, strict=True):
             if factor.grad is not None:

@@ -4,7 +4,8 @@ Plain gradient descent on factors moves their product ``v`` at speed ``Σ_k Π_{
 which shrinks with ``v`` itself: small weights hardly move at the dense learning rate. Dividing each factor's gradient,
 that of the loss and that of the penalty alike, by this speed plus a constant gives large weights the dense step, and
 small ones a step in proportion to their size. A positive number that multiplies a gradient changes how fast one gets
-somewhere, not where: the stationary points stay those of the penalised loss.
+somewhere, not where: the stationary points stay those of the penalised loss. The smaller the constant, the sooner small
+weights are decided; but steps must not be longer than the factors themselves.
 
 Adam and its kin undo any such division, because they divide by a size of their own: each factor moves by about the
 learning rate, and the product by ``Σ_k Π_{j≠k} |f_j|`` times that, ``2√|v|`` at depth 2. For them the learning rate of
@@ -23,6 +24,12 @@ from spred.core.partition import Partition
 from spred.errors import InputError
 
 Metric = bool | Literal["auto"]
+
+SLOW, STEADY = 0.2, 0.5
+"""The constant of the metric at depth 2: over the speed of a typical group, and at least so much of a jolt."""
+
+LOOKS, FIRST_LOOKS, FADE = 10, 20, 0.99
+"""Steps between two looks at the gradients, looks at every step at first, what a look leaves of the steepest."""
 
 ADAPTIVE = (
     torch.optim.Adagrad,
@@ -52,9 +59,21 @@ def speed(factors: Factors, partition: Partition) -> Tensor:
     return total
 
 
-def saturation(scale: float, depth: int) -> float:
-    """Return the constant of the metric: the speed of a balanced group of norm ``scale``, ``D·scale^{2−2/D}``."""
-    return depth * scale ** (2.0 - 2.0 / depth)
+def saturation(scale: float, depth: int, jolt: float = 0.0) -> float:
+    """Return the constant of the metric.
+
+    It is ``D·scale^{2−2/D}``, the speed of a balanced group of norm ``scale``. At depth 2 a fifth of that will often do,
+    and small groups are decided five times as fast; but it is no less than half of ``jolt``, or steps would throw small
+    groups to and fro.
+
+    Args:
+        scale: the typical norm of a group at the start.
+        depth: the number of factors.
+        jolt: how far a weight of the dense model may move by the steepest gradients, the penalty's among them: the
+            learning rate over one minus the momentum, times their norm.
+    """
+    whole = depth * scale ** (2.0 - 2.0 / depth)
+    return max(SLOW * whole, STEADY * jolt) if depth == 2 else whole
 
 
 def pace(scale: float, depth: int, size: float = 1.0) -> float:

@@ -34,7 +34,7 @@ from spred.nn.compiled import CompiledStep
 from spred.nn.cost import Cost
 from spred.nn.factored import Factored, factorise, follow, imbalance_of
 from spred.nn.groups import L1, targets, zero_groups_
-from spred.nn.metric import Metric, wants_metric, wants_pace
+from spred.nn.metric import FIRST_LOOKS, LOOKS, Metric, wants_metric, wants_pace
 from spred.nn.reopen import Reopening, open_groups_, put_away_
 from spred.nn.reweight import renewed
 from spred.nn.sharding import count, equal, whole
@@ -246,6 +246,7 @@ class SpredOptimizer(torch.optim.Optimizer):
             "factors": [[factor.detach() for factor in entry.factors] for entry in self.factored],
             "budgets": [[entry.imbalance, entry.spent] for entry in self.factored],
             "scales": [entry.scale for entry in self.factored],
+            "steepest": [entry.steepest for entry in self.factored],
             "alphas": [penalty.alpha for penalty in self.penalties],
             "weights": [entry.target.weights for entry in self.factored],
             "n_steps": self.n_steps,
@@ -271,14 +272,15 @@ class SpredOptimizer(torch.optim.Optimizer):
         if self.steering is not None:
             for loop, state in zip(self.steering.loops, state_dict["loops"], strict=True):
                 loop.share, loop.error = state
-        keys = ("factors", "budgets", "scales", "weights")
-        for entry, factors, (imbalance, spent), scale, weights in zip(
+        keys = ("factors", "budgets", "scales", "steepest", "weights")
+        for entry, factors, (imbalance, spent), scale, steepest, weights in zip(
             self.factored, *(state_dict[key] for key in keys), strict=True
         ):
             if isinstance(weights, Tensor):
                 weights = weights.to(entry.factors[0], copy=True)
             entry.target = replace(entry.target, weights=weights)
-            entry.imbalance, entry.spent, entry.scale, entry.seen = imbalance, spent, scale, None
+            entry.imbalance, entry.spent, entry.scale, entry.steepest = imbalance, spent, scale, steepest
+            entry.seen = None
             for factor, value in zip(entry.factors, factors, strict=True):
                 factor.copy_(value)
 
@@ -303,6 +305,7 @@ class SpredOptimizer(torch.optim.Optimizer):
         loss: Any = None if closure is None else torch.enable_grad()(closure)()
         if loss is not None:
             loss = loss + self.penalty()
+        self._adjust()
         program()
         return loss
 
@@ -370,8 +373,20 @@ class SpredOptimizer(torch.optim.Optimizer):
         entry.agree()
 
     def _pull_gradients(self) -> None:
+        self._adjust()
         for entry in self.factored:
             entry.take_gradient(metric=self.metric)
+
+    def _adjust(self) -> None:
+        """Let the metric keep up with the learning rate, and with how steep the loss is."""
+        if not self.metric:
+            return
+        groups = self.param_groups
+        stride = max(float(group["lr"]) / max(1.0 - group.get("momentum", 0.0), 1e-3) for group in groups)
+        for entry in self.factored:
+            if self.n_steps < FIRST_LOOKS or self.n_steps % LOOKS == 0:
+                entry.look()
+            entry.adjust(stride)
 
     def _write_products(self) -> None:
         for entry in self.factored:

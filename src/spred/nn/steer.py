@@ -52,8 +52,8 @@ LOOSE = 0.75
 SLACK = 0.9
 """Part of the curve above which alpha need not leave weights: what the curve takes is not alpha's doing."""
 
-FIRST, GAIN, LEAD = 0.1, 0.2, 5.0
-"""Share of alpha to begin with, gain of the controller, and by how many counts it looks ahead."""
+FIRST, GAIN, FALL, LEAD = 0.1, 0.2, 0.5, 5.0
+"""Share of alpha to begin with, gains in the search and after it, and how many counts the controller looks ahead."""
 
 REOPENINGS = 75
 """How often at least a run looks at its closed weights."""
@@ -96,7 +96,7 @@ class Loop:
         if searching and ahead > 0.0:
             self.share = min(self.share * exp(GAIN * min(ahead, 1.0)), 1.0)
         elif error < 0.0:
-            self.share *= exp(GAIN * max(error, -1.0))
+            self.share *= exp((GAIN if searching else FALL) * max(error, -1.0))
         self.apply()
 
     def apply(self) -> None:
