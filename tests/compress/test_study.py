@@ -104,15 +104,12 @@ def test_shares_of_multiply_adds_are_hit_and_pruning_gets_the_same(tmp_path: Pat
         model={"name": "resnet-20", "arguments": {}},
         train={"epochs": 1, "sparse_epochs": 2},
         compare=["one-shot", "gradual"],
-        export={"multiple_of": 4},
     )
     inputs = given.example.cpu()
     for point in given.study().outcome.points[1:]:
         model = given.load(point)
-        small = shrink(model, inputs, multiple=4)
-        assert 0.45 <= multiply_adds(small, inputs) / multiply_adds(model, inputs) <= 0.5
-        layers = [module for module in small.modules() if isinstance(module, torch.nn.Conv2d)]
-        assert all(layer.out_channels % 4 == 0 for layer in layers)
+        small = shrink(model, inputs)
+        assert 0.4 <= multiply_adds(small, inputs) / multiply_adds(model, inputs) <= 0.5
 
 
 def test_the_way_to_a_density_has_a_largest_alpha(tmp_path: Path):

@@ -16,7 +16,7 @@ from spred.compress.extras import extra
 from spred.compress.layout import arranged
 from spred.compress.methods import available
 from spred.compress.models import Facts, build, check_fit, load_weights
-from spred.compress.recipe import ExportSection, Recipe, read_recipe
+from spred.compress.recipe import Recipe, read_recipe
 from spred.compress.record import Outcome
 from spred.compress.state import Keep, seeded
 from spred.compress.study import Work
@@ -99,13 +99,12 @@ def training(recipe: Recipe) -> Recipe:
 
     Stages are named by their strengths. So those may change too, unless each model starts from the one before.
     """
-    penalty, export = recipe.penalty, ExportSection()
-    if penalty.cost == "multiply-adds":  # widths are counted as they are exported
+    penalty = recipe.penalty
+    if penalty.cost != "weights":  # which is for densities
         penalty = replace(penalty, densities=(0.5,), largest_alpha=None)
-        export = replace(export, multiple_of=recipe.export.multiple_of)
     elif recipe.start != "path":
         penalty = replace(penalty, alphas=(1.0,), densities=(), largest_alpha=None)
-    plain = Recipe(recipe.model, recipe.data, penalty, export=export)
+    plain = Recipe(recipe.model, recipe.data, penalty)
     return replace(plain, train=recipe.train, seed=recipe.seed, device=recipe.device, folder=recipe.folder)
 
 

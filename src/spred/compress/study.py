@@ -217,7 +217,7 @@ class Work:
         section, penalty = self.recipe.train, self.recipe.penalty
         cost = None
         if penalty.cost == "multiply-adds":
-            cost = MultiplyAdds(model, self.example[:1], multiple=self.recipe.export.multiple_of)
+            cost = MultiplyAdds(model, self.example[:1])
             strength = replace(strength, cost=cost)
         listed = penalties(model, self.bundles, penalty.depth, cost=cost)
         n_steps = section.sparse_epochs * self.trainer.steps_in_epoch

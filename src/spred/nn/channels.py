@@ -120,17 +120,17 @@ def dead(layers: Sequence[Layer], ties: Ties, multiple: int = 1) -> Tensor:
         gone = _unneeded(layers, roots, kept)
         empty = [layer for layer in layers if bool(gone[layer.labels].all())]
         if not empty:
-            return rounded(gone, layers, roots, multiple)
+            return _rounded(gone, layers, roots, multiple)
         kept[roots[empty[0].labels[0]]] = True
 
 
-def rounded(gone: Tensor, layers: Sequence[Layer], roots: Tensor, multiple: int) -> Tensor:
+def _rounded(gone: Tensor, layers: Sequence[Layer], roots: Tensor, multiple: int) -> Tensor:
     """Return ``gone`` less the labels that stay to make widths multiples.
 
     What stays only because of that is read with zero weights, or is a constant, so it need not be computed right, and
     what it reads can still go.
     """
-    changed = multiple > 1
+    changed = True
     while changed:
         changed = False
         for layer in layers:

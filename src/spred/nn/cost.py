@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from spred.errors import InputError
-from spred.nn.channels import CONVOLUTIONS, Layer, rounded
+from spred.nn.channels import CONVOLUTIONS, Layer
 from spred.nn.places import Place
 from spred.nn.reading import read
 from spred.nn.sharding import count, whole
@@ -69,7 +69,6 @@ class MultiplyAdds:
     Args:
         model: the model that is trained.
         example_input: what ``model`` is called with: a tensor, or a tuple of arguments. Its first axis counts samples.
-        multiple: widths are counted as multiples of it, or as what the layer had, as :func:`spred.shrink` rounds them.
 
     Attributes:
         total: multiply-adds of the model for one sample, in the layers that can be followed.
@@ -82,7 +81,7 @@ class MultiplyAdds:
     48.0
     """
 
-    def __init__(self, model: nn.Module, example_input: Any, *, multiple: int = 1) -> None:
+    def __init__(self, model: nn.Module, example_input: Any) -> None:
         args = tuple(example_input) if isinstance(example_input, tuple | list) else (example_input,)
         modes = {module: module.training for module in model.modules()}
         try:
@@ -94,8 +93,6 @@ class MultiplyAdds:
         finally:
             for module, training in modes.items():
                 module.training = training
-        self.multiple = multiple
-        self._layers = reader.layers
         self._works = [_work(layer, positions) for layer in reader.layers if isinstance(layer.module, MATRICES)]
         if not self._works:
             raise InputError("no linear layer and no convolution of the model has channels that can be cut")
@@ -137,8 +134,7 @@ class MultiplyAdds:
                 written[self._roots[_used(work.outputs, mask, 0)]] = True
             if work.inputs is not None:
                 wanted[self._roots[_used(work.inputs, mask, 1)]] = True
-        gone = ~(self._fixed | (written & wanted))[self._roots]
-        there = ~rounded(gone, self._layers, self._roots, self.multiple)
+        there = (self._fixed | (written & wanted))[self._roots]
         return float(sum(work.cost * _products(work, there) for work in self._works))
 
 

@@ -62,9 +62,9 @@ def speed(factors: Factors, partition: Partition) -> Tensor:
 def saturation(scale: float, depth: int, jolt: float = 0.0) -> float:
     """Return the constant of the metric.
 
-    It is ``D·scale^{2−2/D}``, the speed of a balanced group of norm ``scale``. At depth 2 a fifth of that will often do,
-    and small groups are decided five times as fast; but it is no less than half of ``jolt``, or steps would throw small
-    groups to and fro.
+    It is ``D·scale^{2−2/D}``, the speed of a balanced group of norm ``scale``. At depth 2 a fifth of that will often
+    do, and small groups are decided five times as fast; but it is no less than half of ``jolt``, or steps would throw
+    small groups to and fro.
 
     Args:
         scale: the typical norm of a group at the start.
