@@ -46,6 +46,19 @@ def test_dim_names_the_axis_of_the_groups(dim, shape):
     assert target.partition.gather(w.detach()).shape == shape
 
 
+def test_a_price_multiplies_the_weights_of_groups():
+    w = nn.Parameter(torch.randn(4, 9))
+    for make, expected in [
+        (lambda p: L1(w, 0.1, price=p), 1.0),
+        (lambda p: GroupL1(w, 0.1, weight="sqrt", price=p), 3.0),
+    ]:
+        (target,) = targets(make(2.5))
+        assert float(torch.as_tensor(target.weights).max()) == pytest.approx(2.5 * expected)
+    for wrong in (0.0, -1.0, float("inf"), float("nan")):
+        with pytest.raises(InputError, match=r"price is .*above 0"):
+            L1(w, 0.1, price=wrong)
+
+
 def test_sqrt_weights_are_roots_of_group_sizes():
     w = nn.Parameter(torch.randn(4, 9))
     (target,) = targets(GroupL1(w, 0.1, dim=0, weight="sqrt"))
