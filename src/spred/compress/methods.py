@@ -38,7 +38,7 @@ class Strength:
 
     alpha: float | None = None
     density: float | None = None
-    cost: Cost = field(default_factory=Weights)
+    cost: Cost = field(default_factory=Weights, compare=False)
 
 
 class Method:

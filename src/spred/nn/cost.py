@@ -114,7 +114,7 @@ class MultiplyAdds:
             if known.isdisjoint(parts):
                 raise InputError(
                     "a cost in multiply-adds needs penalties on linear layers and convolutions whose channels can be "
-                    "cut; leave the others out, or use a target_density of their own"
+                    "cut; leave the others out of this optimiser's penalties, or the cost"
                 )
             masks |= parts
         return self._left(masks) / self.total
