@@ -118,7 +118,7 @@ def main(arguments: list[str]) -> None:
         table(model, [row for row in known(file)["rows"] if row["model"] == model])
 
 
-def run(file: str, asked: Recipe, methods: Sequence[str], states: Path, *, resume: bool) -> None:
+def run(file: str, asked: Recipe, methods: Sequence[str], states: Path, *, resume: bool = False) -> None:
     """Train what is asked for, a model at a time; print and keep the row of each.
 
     With ``resume``, what has a row is not trained again, but for the dense model, from which the others start.

@@ -93,6 +93,10 @@ def test_rows_of_others_stay_and_a_stopped_run_goes_on(
     again = {each["method"]: each for each in rows if each.get("asked") == 0.5}
     before = {each["method"]: each for each in first if each.get("asked") == 0.5}
     assert again == before  # trained once: the seconds too
+    monkeypatch.setattr(Work, "one", stopping)  # which trains nothing any more
+    bench.run("compress", asked, METHODS, tmp_path / "others", resume=True)
+    kept = [each for each in bench.known("compress")["rows"] if each["method"] != "dense"]
+    assert kept == [each for each in rows if each["method"] != "dense"]
     capsys.readouterr()
     bench.table("resnet-20", [*rows, row(0.01, 0.4)])
     lines = capsys.readouterr().out.splitlines()
