@@ -142,9 +142,9 @@ class Loop:
 
     def surplus(self, allowed: float) -> list[Closing]:
         """Return the smallest groups, which have to go so that no more than is allowed is left."""
-        if self.density() <= allowed:
-            return []
         dead = [dead_groups(entry) for entry in self.entries]
+        if self.left([~gone for gone in dead]) <= allowed:
+            return []
         scores = [weighed_norms(entry).masked_fill(gone, 0.0) for entry, gone in zip(self.entries, dead, strict=True)]
         cut = min(largest(scores, self.left, allowed), max(number(score.max()) for score in scores))  # not all of them
         return [(e, (score < cut) & ~gone) for e, score, gone in zip(self.entries, scores, dead, strict=True)]
