@@ -16,7 +16,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from spred.compress.extras import extra
 from spred.compress.record import Speed
-from spred.nn.views import evaluating
+from spred.nn.reading import evaluating
 
 WARM_UP = 10
 """Runs of each model that are not timed."""

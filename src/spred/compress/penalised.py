@@ -23,7 +23,7 @@ from spred.nn import L1, GroupL1, weights
 from spred.nn.channels import CONVOLUTIONS
 from spred.nn.cost import MultiplyAdds
 from spred.nn.heads import OUTPUTS
-from spred.nn.reading import read
+from spred.nn.reading import exported, read
 
 FIRST_ALPHA = 5e-4
 """The largest alpha of a model that is steered to a density."""
@@ -141,15 +141,7 @@ def _neurons(model: nn.Module, example: Tensor, asked: Asked) -> Found:
 
 
 def _channels(model: nn.Module, example: Tensor, asked: Asked, makers: tuple[type[nn.Module], ...]) -> Found:
-    training = model.training
-    try:
-        program = torch.export.export(model.eval(), (example,))
-    except Exception as err:  # torch.export raises many kinds, and none of them is public
-        reason = str(err).strip().split("\n")[0]
-        raise InputError(f"torch.export cannot follow the model, so its channels are not known: {reason}") from err
-    finally:
-        model.train(training)
-    reader = read(program, model)
+    reader = read(exported(model, (example,)), model)
     roots = reader.ties.roots()
     kept = set(roots[reader.ties.kept()].tolist())
     together: dict[tuple[int, ...], list[nn.Module]] = {}

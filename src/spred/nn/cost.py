@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from spred.errors import InputError
 from spred.nn.channels import CONVOLUTIONS, Layer
 from spred.nn.places import Place
-from spred.nn.reading import read
+from spred.nn.reading import evaluating, exported, read
 from spred.nn.sharding import count, whole
 
 Kept = Sequence[tuple[Place, Tensor]]
@@ -83,16 +83,9 @@ class MultiplyAdds:
 
     def __init__(self, model: nn.Module, example_input: Any) -> None:
         args = tuple(example_input) if isinstance(example_input, tuple | list) else (example_input,)
-        modes = {module: module.training for module in model.modules()}
-        try:
-            reader = read(torch.export.export(model.eval(), args), model)
+        with evaluating(model):
+            reader = read(exported(model, args), model)
             positions = _positions(model, args)
-        except Exception as err:  # torch.export raises many kinds, and none of them is public
-            reason = str(err).strip().split("\n")[0]
-            raise InputError(f"torch.export cannot follow the model, so its channels are not known: {reason}") from err
-        finally:
-            for module, training in modes.items():
-                module.training = training
         self._works = [_work(layer, positions) for layer in reader.layers if isinstance(layer.module, MATRICES)]
         if not self._works:
             raise InputError("no linear layer and no convolution of the model has channels that can be cut")

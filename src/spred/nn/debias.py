@@ -14,7 +14,8 @@ from torch import nn
 
 from spred.core.partition import norms
 from spred.errors import InputError
-from spred.nn.views import LossFn, View, batch_loss, evaluating
+from spred.nn.reading import evaluating
+from spred.nn.views import LossFn, View, batch_loss
 
 MakeOptimizer = Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
 

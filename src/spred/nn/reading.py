@@ -10,7 +10,8 @@ question; whether outputs stay equal depends on the constants, and so on every o
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -19,6 +20,7 @@ from torch import Tensor, nn
 from torch.fx import Node
 from torch.fx.node import map_arg
 
+from spred.errors import InputError
 from spred.nn.channels import CONVOLUTIONS, Constant, Flow, Layer, Ties, Weighted, kernels, padded, weighted
 
 Operation = Any
@@ -48,11 +50,47 @@ MOVES = (
 """Numbers change their places and nothing else."""
 
 
+@contextmanager
+def evaluating(model: nn.Module, *, training: bool = False) -> Iterator[None]:
+    """Put a model in evaluation mode (or in training mode) for a while."""
+    modes = {module: module.training for module in model.modules()}
+    model.train(training)
+    try:
+        yield
+    finally:
+        for module, mode in modes.items():
+            module.training = mode
+
+
+def exported(
+    model: nn.Module, args: tuple, kwargs: dict[str, Any] | None = None, *, hint: str = ""
+) -> torch.export.ExportedProgram:
+    """Return the graph of a model in evaluation mode.
+
+    Args:
+        model: any model.
+        args: what it is called with.
+        kwargs: the same, by name.
+        hint: what to do if it fails, for the end of the message.
+
+    Raises:
+        InputError: ``torch.export`` cannot follow the model.
+    """
+    try:
+        with evaluating(model):
+            return torch.export.export(model, args, kwargs)
+    except Exception as err:  # torch.export raises many kinds, and none of them is public
+        reason = str(err).strip().split("\n")[0]
+        raise InputError(
+            f"torch.export cannot follow the model, so its channels are not known: {reason}{hint}"
+        ) from err
+
+
 def read(program: torch.export.ExportedProgram, model: nn.Module) -> Reader:
     """Return what can be read of a model: its layers whose channels can be told apart, and which labels go together.
 
     Args:
-        program: ``torch.export.export(model, …)``, the model in evaluation mode.
+        program: what :func:`exported` gave.
         model: the same model.
     """
     reader = Reader(program, model)

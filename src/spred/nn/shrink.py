@@ -19,7 +19,7 @@ from spred.nn.branches import drop_branches
 from spred.nn.channels import CONVOLUTIONS, Constant, Layer, Weighted, carrier_of, dead
 from spred.nn.heads import shrink_heads
 from spred.nn.modules import products
-from spred.nn.reading import read
+from spred.nn.reading import exported, read
 
 TOLERANCE = 1e-5
 """Largest difference of outputs that is taken for rounding, as a part of the largest output (and of 1)."""
@@ -88,14 +88,8 @@ def _call(example: Any) -> tuple[tuple, dict[str, Any]]:
 
 
 def _program(model: nn.Module, args: tuple, kwargs: dict[str, Any]) -> torch.export.ExportedProgram:
-    try:
-        return torch.export.export(model, args, kwargs)
-    except Exception as err:  # torch.export raises many kinds, and none of them is public
-        reason = str(err).strip().split("\n")[0]
-        raise InputError(
-            f"torch.export cannot follow the model, so its channels are not known: {reason}; "
-            "see whether torch.export.export(model, args) works, or shrink the part of the model where it does"
-        ) from err
+    hint = "; see whether torch.export.export(model, args) works, or shrink the part of the model where it does"
+    return exported(model, args, kwargs, hint=hint)
 
 
 def _cut(layer: Layer, gone: Tensor) -> None:

@@ -5,8 +5,7 @@ What :mod:`spred.nn.inspect` reports and :mod:`spred.nn.finalize` decides by.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +20,7 @@ from spred.nn.factored import Factored
 from spred.nn.groups import weights
 from spred.nn.modules import factors_of, own_products
 from spred.nn.optimizer import SpredOptimizer
+from spred.nn.reading import evaluating
 
 LossFn = Callable[..., Tensor]
 """A mean over the batch: ``loss_fn(model(inputs), targets)`` of pairs, ``loss_fn(model, batch)`` of any other batch."""
@@ -107,18 +107,6 @@ def mean_gradients(
     if not n_samples:
         raise InputError("the loader has no batches; a generator, say, can be read only once")
     return [None if total is None else total / n_samples for total in totals]
-
-
-@contextmanager
-def evaluating(model: nn.Module, *, training: bool = False) -> Iterator[None]:
-    """Put a model in evaluation mode (or in training mode) for a while."""
-    modes = {module: module.training for module in model.modules()}
-    model.train(training)
-    try:
-        yield
-    finally:
-        for module, mode in modes.items():
-            module.training = mode
 
 
 def batch_loss(model: nn.Module, batch: Any, loss_fn: LossFn) -> tuple[Tensor, int]:
