@@ -1,10 +1,9 @@
 """``scripts/bench compress``: accuracy against compression of spred and its peers in one run, at equal epochs.
 
 Every method starts from the same dense model, or from the same first weights (LeNet-5), and gets the same epochs,
-optimiser and refit (``spred.compress``).
-spred, one-shot and gradual pruning are asked for densities; plain L1 and PAT have a grid of alphas that spans them. All
-settings are tuned on validation images; the rows have the test accuracies of all models, and the table compares them at
-equal compression.
+optimiser and refit (``spred.compress``). spred, one-shot and gradual pruning are asked for densities; plain L1 and PAT
+have a grid of alphas that spans them. All settings are tuned on validation images; the rows have the test accuracies of
+all models, and the table compares them at equal compression.
 
 Each model's row is written when it is finished, and takes the place of its own former one alone. A run that was stopped
 goes on. ``--quick`` has fewer images and epochs, for a ranking in minutes; ``--table`` prints what is there.

@@ -10,7 +10,8 @@ import re
 from pathlib import Path
 
 RESULTS = Path(__file__).resolve().parent / "results"
-PACKAGES = ("torch-spred", "numpy", "scipy", "numba", "scikit-learn", "torch", "torchao")
+PACKAGES = ("torch-spred", "numpy", "scipy", "numba", "scikit-learn", "torch", "onnxruntime")
+PACKAGES += ("torchao", "torch-pruning")
 
 
 def machine(**versions: str) -> dict:

@@ -6,25 +6,24 @@ pruner trains with its group regulariser, prunes globally in 400 small steps to 
 multiples of 8 too, and trains on (Fang et al., CVPR 2023; the settings of its own benchmark on CIFAR-10). The dense
 model and the smaller one run in ONNX Runtime in turn, one thread each.
 
-Nothing was chosen by test images. ``--table`` prints what is there.
+Nothing was chosen by test images. Rows are kept as ``scripts/bench compress`` keeps them; ``--table`` prints them.
 """
 
 from __future__ import annotations
 
 import argparse
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import asdict, replace
 from functools import partial
-from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import compress
 import torch
-from record import RESULTS, machine, read, write
+from record import RESULTS
 from torch import nn
 
 from spred.compress import Point, read_recipe
@@ -33,12 +32,14 @@ from spred.compress.measure import multiply_adds, parameters, speed
 from spred.compress.methods import Method, Strength
 from spred.compress.recipe import Recipe
 from spred.compress.runner import prepare
-from spred.compress.study import DENSE, Work
+from spred.compress.study import DENSE, Work, stage_name
 from spred.compress.train import REFIT, accuracy
 from spred.nn import shrink
 
-SHARE, MULTIPLE, MODEL = 0.21, 8, "resnet-20"
-ALPHAS = {"spred": (3e-5,), "torch-pruning": (5e-4,)}
+FILE, MODEL = "structured", "resnet-20"
+
+SHARE, MULTIPLE = 0.21, 8
+STRENGTHS = {"spred": 3e-5, "torch-pruning": 5e-4}
 """The largest alpha of spred; the strength of torch-pruning's regulariser, as in its own benchmark."""
 
 STEPS = 400
@@ -64,7 +65,7 @@ class GroupNorm(Method):
 def main(arguments: list[str]) -> None:
     """Train, measure, print, write ``results/structured.json`` after each model."""
     parser = argparse.ArgumentParser("scripts/bench structured")
-    parser.add_argument("--methods", nargs="*", choices=list(ALPHAS), default=list(ALPHAS))
+    parser.add_argument("--methods", nargs="*", choices=list(METHODS), default=list(METHODS))
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--table", action="store_true", help="run nothing, print what is there")
     given = parser.parse_args(arguments)
@@ -72,7 +73,7 @@ def main(arguments: list[str]) -> None:
     for seed in () if given.table else range(given.seeds):
         run(seed, installed)
     print(COLUMNS)
-    for row in read("structured")["rows"]:
+    for row in compress.known(FILE)["rows"]:
         show(row)
 
 
@@ -82,11 +83,12 @@ def run(seed: int, methods: Sequence[str]) -> None:
     kept = RESULTS / "compress-part.states"
     dense, point = prepare(asked, kept).dense()
     work = prepare(structured(asked, point), kept)
+    common = {"measure": "structured", "model": MODEL, "seed": seed, "settings": compress.settings(work.recipe)}
+    compress.forget(FILE, common, [*methods, DENSE])
     print(COLUMNS, flush=True)
-    keep(measured(work, dense, dense, DENSE, 0.0))
+    compress.keep(FILE, common | measured(work, dense, dense, DENSE))
     for name in methods:
-        for alpha, small in METHODS[name](work, dense, goal(seed)):
-            keep(measured(work, dense, small, name, alpha))
+        compress.keep(FILE, common | measured(work, dense, METHODS[name](work, dense), name))
 
 
 def structured(asked: Recipe, dense: Point) -> Recipe:
@@ -96,7 +98,7 @@ def structured(asked: Recipe, dense: Point) -> Recipe:
         "penalty": {"kind": "filters", "densities": [SHARE], "cost": "multiply-adds"},
         "train": compress.WORKS[MODEL]["train"] | {"epochs": 0},
         "export": {"multiple_of": MULTIPLE},
-        "data": compress.CIFAR,
+        "data": compress.WORKS[MODEL]["data"],
         "seed": asked.seed,
     }
     return replace(read_recipe(sections), folder=asked.folder)
@@ -104,61 +106,56 @@ def structured(asked: Recipe, dense: Point) -> Recipe:
 
 def goal(seed: int) -> float:
     """Return the share of multiply-adds that spred has left in this seed; what it is asked for if it has not run."""
-    done = [row for row in read("structured")["rows"] if (row["method"], row["seed"]) == ("spred", seed)]
+    done = [row for row in compress.known(FILE)["rows"] if (row["method"], row["seed"]) == ("spred", seed)]
     return 1 / done[-1]["work"] if done else SHARE
 
 
-def by_spred(work: Work, dense: nn.Module, share: float) -> Iterator[tuple[float, nn.Module]]:
-    """Give the shrunk model at each largest alpha."""
-    for alpha in ALPHAS["spred"]:
-        point = work.one("spred", Strength(alpha, SHARE), dense)
-        yield alpha, shrink(work.load(point).cpu(), work.example.cpu(), multiple=MULTIPLE)
+def by_spred(work: Work, dense: nn.Module) -> nn.Module:
+    """Return the shrunk model."""
+    point = work.one("spred", Strength(STRENGTHS["spred"], SHARE), dense)
+    return shrink(work.load(point).cpu(), work.example.cpu(), multiple=MULTIPLE)
 
 
-def by_torch_pruning(work: Work, dense: nn.Module, share: float) -> Iterator[tuple[float, nn.Module]]:
-    """Give torch-pruning's model at each strength of its regulariser, with no more than a share of the work."""
+def by_torch_pruning(work: Work, dense: nn.Module) -> nn.Module:
+    """Return torch-pruning's model, with no more work than spred's."""
     import torch_pruning
 
-    section, trainer = work.recipe.train, work.trainer
-    for reg in ALPHAS["torch-pruning"]:
-        model = deepcopy(dense)
-        pruner = torch_pruning.pruner.GroupNormPruner(
-            model,
-            work.example[:1],
-            importance=torch_pruning.importance.GroupMagnitudeImportance(p=2),
-            reg=reg,
-            global_pruning=True,
-            pruning_ratio=1.0,
-            iterative_steps=STEPS,
-            round_to=MULTIPLE,
-            ignored_layers=[model[-1]],
-        )
-        stage = f"torch-pruning, reg {reg:g}"
-        method = GroupNorm(pruner, model, Strength(reg), work)
-        trainer.fit(stage, model, method, section.sparse_epochs, lr=section.lr)
-        for _ in range(STEPS):
-            if multiply_adds(model, work.example) <= share * multiply_adds(dense, work.example):
-                break
-            pruner.step()
-        lr = REFIT * section.lr
-        plain = Method(model, [], Strength(), trainer.optimizer(lr), 0)
-        trainer.fit(f"{stage}, refit", model, plain, section.refit_epochs, lr=lr)
-        yield reg, model.cpu()
+    section, trainer, strength = work.recipe.train, work.trainer, Strength(STRENGTHS["torch-pruning"])
+    model = deepcopy(dense)
+    pruner = torch_pruning.pruner.GroupNormPruner(
+        model,
+        work.example[:1],
+        importance=torch_pruning.importance.GroupMagnitudeImportance(p=2),
+        reg=strength.alpha,
+        global_pruning=True,
+        pruning_ratio=1.0,
+        iterative_steps=STEPS,
+        round_to=MULTIPLE,
+        ignored_layers=[model[-1]],
+    )
+    stage = stage_name("torch-pruning", strength)
+    trainer.fit(stage, model, GroupNorm(pruner, model, strength, work), section.sparse_epochs, lr=section.lr)
+    allowed = goal(work.recipe.seed) * multiply_adds(dense, work.example)
+    for _ in range(STEPS):
+        if multiply_adds(model, work.example) <= allowed:
+            break
+        pruner.step()
+    lr = REFIT * section.lr
+    plain = Method(model, [], Strength(), trainer.optimizer(lr), 0)
+    trainer.fit(f"{stage}, refit", model, plain, section.refit_epochs, lr=lr)
+    return model.cpu()
 
 
 METHODS = {"spred": by_spred, "torch-pruning": by_torch_pruning}
 
 
-def measured(work: Work, dense: nn.Module, small: nn.Module, method: str, strength: float) -> dict[str, Any]:
+def measured(work: Work, dense: nn.Module, small: nn.Module, method: str) -> dict[str, Any]:
     """Return and print the figures of a model."""
     images, example = work.trainer.images, work.example.cpu()
     judge = partial(accuracy, small.to(work.trainer.device), images)
     row = {
-        "model": MODEL,
         "method": method,
-        "seed": work.recipe.seed,
-        "strength": strength,
-        "epochs": work.recipe.train.sparse_epochs + work.recipe.train.refit_epochs,
+        "asked": STRENGTHS.get(method, 0.0),
         "work": multiply_adds(dense, example) / multiply_adds(small, example),
         "parameters": parameters(dense)[0] / parameters(small)[0],
         "widths": [module.out_channels for module in small.modules() if isinstance(module, nn.Conv2d)],
@@ -185,15 +182,7 @@ def show(row: dict[str, Any]) -> None:
     """Print a row."""
     faster = ", ".join(f"{one['ratio']:.2f}×" for one in row.get("speed", []))
     print(
-        f"{row['method']:14} {row['strength']:8.2g} ÷{row['work']:6.2f} ÷{row['parameters']:10.2f} "
+        f"{row['method']:14} {row['asked']:8.2g} ÷{row['work']:6.2f} ÷{row['parameters']:10.2f} "
         f"{100 * row['validation']:11.2f} {100 * row['test']:7.2f}  {faster}",
         flush=True,
     )
-
-
-def keep(row: dict[str, Any]) -> None:
-    """Write a row in the place of its former one."""
-    known = read("structured")["rows"] if (RESULTS / "structured.json").exists() else []
-    same = ("method", "seed", "strength")
-    rows = [other for other in known if any(other[name] != row[name] for name in same)]
-    write("structured", {"machine": machine(onnxruntime=version("onnxruntime")), "rows": [*rows, row]})
