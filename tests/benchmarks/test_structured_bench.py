@@ -31,5 +31,5 @@ def test_each_model_has_one_row_with_its_work_widths_and_times(tmp_path: Path, m
     assert rows[0]["work"] == 1.0
     for row in rows[1:]:
         assert row["work"] > 1.5
-        assert all(width % bench.MULTIPLE == 0 for width in row["widths"])
+        assert all(width % bench.MULTIPLES.get(row["method"], 1) == 0 for width in row["widths"])
         assert len(row["speed"]) == 2

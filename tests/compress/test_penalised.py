@@ -63,6 +63,40 @@ def test_filters_that_a_residual_sum_ties_are_one_group():
     assert not [n for n in names(model, section("filters"), example) if n.startswith("14.")]  # the classes stay
 
 
+def test_channels_close_by_so_many_at_once():
+    model, example = make("resnet-20")
+    asked = section("filters", multiple_of=8)
+    assert sorted(group_counts(on(model, asked, example))) == sorted([2] * 4 + [4] * 4 + [8] * 4)
+    with torch.no_grad():
+        for target in targets(on(model, asked, example)):
+            value = target.place.value()
+            value[1::2] = 0.0
+            target.place.write_(value)
+    small = shrink(model.eval(), example)
+    widths = [module.out_channels for module in small.modules() if isinstance(module, nn.Conv2d)]
+    assert set(widths) == {8, 16, 32}
+    torch.testing.assert_close(small(example), model(example), rtol=1e-4, atol=1e-4)
+
+
+def test_widths_that_are_no_multiple_close_one_at_a_time():
+    model, example = make("lenet-5", Facts(1, (28, 28), 10))
+    assert group_counts(on(model, section("filters", "neurons", multiple_of=10), example)) == [2, 5, 50]
+    assert group_counts(on(model, section("filters", "neurons", multiple_of=16), example)) == [20, 50, 500]
+    tall = nn.Sequential(nn.Flatten(), nn.Linear(8, 24), nn.ReLU(), nn.Linear(24, 3))  # looks like packed heads
+    assert group_counts(on(tall, section("neurons", multiple_of=8), torch.ones(1, 2, 2, 2))) == [3]
+
+
+def test_the_strongest_channels_close_together():
+    model = nn.Sequential(nn.Flatten(), nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2))
+    with torch.no_grad():
+        model[1].weight.copy_(torch.tensor([1.0, 4.0, 2.0, 3.0])[:, None].expand(4, 3))
+        model[1].bias.zero_()
+    (target,) = targets(on(model, section("neurons", multiple_of=2), torch.ones(1, 3, 1, 1)))
+    torch.testing.assert_close(
+        norms(target.place.value(), target.partition).squeeze(), torch.tensor([75.0, 15.0]).sqrt()
+    )
+
+
 @pytest.mark.parametrize(
     ("name", "kinds", "facts"),
     [

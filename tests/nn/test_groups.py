@@ -136,7 +136,7 @@ W = nn.Parameter(torch.ones(4, 6))
             "integer labels in the tensor's shape",
         ),
         (lambda: GroupL1(W, 0.1, groups=torch.zeros(4, 6)), "integer labels"),
-        (lambda: GroupL1(W, 0.1, groups=torch.zeros(4, 6, dtype=torch.int64), dim=0), "leave out dim="),
+        (lambda: GroupL1(W, 0.1, groups=torch.zeros(4, 6, dtype=torch.int64), dim=0), "leave out heads="),
         (lambda: GroupL1(W, 0.1, weight="root"), "use one of"),
         (lambda: targets([]), "no penalty"),
         (lambda: targets([W]), "of type Parameter"),

@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 import spred
+from spred.core.partition import norms
 from spred.errors import InputError
 from spred.nn.finalize import finalize
 from spred.nn.groups import GroupL1, targets
@@ -157,7 +158,10 @@ def test_a_checkpoint_goes_on_bit_for_bit_and_a_mask_in_one_tensor_is_noticed():
         (lambda: GroupL1([torch.ones(4), torch.ones(4).double()], 0.1, join=True), "several dtypes"),
         (lambda: GroupL1([torch.ones(4), torch.ones(4)], 0.1, dim=(0,), join=True), r"dim is \(0,\) for 2 tensors"),
         (lambda: GroupL1([torch.ones(4), torch.ones(4)], 0.1, dim=(0, 0)), "a tuple is for join=True"),
-        (lambda: GroupL1(torch.ones(4), 0.1, groups=torch.zeros(4, dtype=torch.int64), join=True), "and join="),
+        (lambda: GroupL1(torch.ones(4), 0.1, groups=torch.zeros(4, dtype=torch.int64), dim=0), "unless join=True"),
+        (lambda: GroupL1(torch.ones(4), 0.1, groups=torch.tensor([0, 1, 1, 1]), join=True), "as often as the others"),
+        (lambda: GroupL1(torch.ones(4), 0.1, groups=torch.tensor([0.0, 0, 1, 1]), join=True), "one integer label"),
+        (lambda: GroupL1(torch.ones(4, 3), 0.1, groups=torch.tensor([0, 0, 1, 1]), dim=1, join=True), "of the 3 ind"),
     ],
 )
 def test_what_cannot_be_joined_is_said_in_a_sentence(make, sentence):
@@ -169,6 +173,30 @@ def test_the_other_road_refuses_them():
     model = conv_net()
     with pytest.raises(InputError, match=r"need spred\.SpredOptimizer"):
         parametrize(model, GroupL1([model[0].weight, model[1].weight], 0.1, join=True))
+
+
+def test_labels_say_which_indices_go_together():
+    weight, bias = torch.arange(12.0).reshape(4, 3), torch.tensor([1.0, 2.0, 3.0, 4.0])
+    labels = torch.tensor([1, 0, 0, 1])
+    (target,) = targets(GroupL1([weight, bias], 0.1, groups=labels, join=True))
+    value = target.place.value()
+    rows = torch.cat([weight, bias[:, None]], dim=1)
+    expected = torch.stack([rows[labels == k].norm() for k in (0, 1)])
+    torch.testing.assert_close(norms(value, target.partition).squeeze(), expected)
+    target.place.write_(2.0 * value)
+    assert torch.equal(bias, torch.tensor([2.0, 4.0, 6.0, 8.0]))
+    value[0] = 0.0
+    target.place.write_(value)
+    assert torch.equal(weight, torch.tensor([[0.0, 1, 2], [0, 0, 0], [0, 0, 0], [9, 10, 11]]))
+
+
+def test_labels_along_columns():
+    weight = torch.arange(8.0).reshape(2, 4)
+    (target,) = targets(GroupL1(weight, 0.1, dim=1, groups=torch.tensor([0, 1, 0, 1]), join=True))
+    value = target.place.value()
+    value[1] = 0.0
+    target.place.write_(value)
+    assert torch.equal(weight, torch.tensor([[0.0, 0, 2, 0], [4, 0, 6, 0]]))
 
 
 def test_each_group_weighs_the_root_of_its_size():

@@ -40,11 +40,13 @@ class Bundle:
         names: their names in the model.
         dims: the axis of each along which its groups run; empty where every weight is alone.
         heads: the number of heads that the axes are cut into; None for a group of each index.
+        together: how many indices close at once.
     """
 
     names: tuple[str, ...]
     dims: tuple[int, ...] = ()
     heads: int | None = None
+    together: int = 1
 
 
 Found = Iterator[tuple[Sequence[Tensor], tuple[int, ...], int | None]]
@@ -76,7 +78,10 @@ def find(model: nn.Module, section: PenaltySection, example: Tensor) -> list[Bun
 
         for parts, dims, heads in KINDS[kind](model, example, asked):
             if parts:
-                bundles.append(Bundle(tuple(tensors[id(part)] for part in parts), dims, heads))
+                by_index = bool(dims) and heads is None
+                fits = by_index and parts[0].shape[dims[0]] % section.multiple_of == 0
+                together = section.multiple_of if fits else 1
+                bundles.append(Bundle(tuple(tensors[id(part)] for part in parts), dims, heads, together))
     if not bundles:
         where = f" in the modules {list(section.modules)}" if section.modules else ""
         raise InputError(f"the model has no {' or '.join(section.kind)} to penalise{where}; see penalty.kind")
@@ -92,6 +97,7 @@ def penalties(
 ) -> list[L1]:
     """Return the penalties on the tensors of ``model``; groups are weighed by the root of their size, and by price.
 
+    Where several channels close together, the strongest do, then the next: a group is as good as its channels are.
     Without a ``cost`` all have one price; else it is the fourth root of what a weight costs. Its root, or more, closes
     the first layers of a ResNet, which work at many pixels, before the steering has come to the rest.
     """
@@ -100,11 +106,19 @@ def penalties(
     for bundle in bundles:
         parts = [tensors[name] for name in bundle.names]
         if bundle.dims:
-            where: dict[str, Any] = {"dim": bundle.dims, "heads": bundle.heads, "join": True}
+            groups = _ranked(parts, bundle.dims, bundle.together) if bundle.together > 1 else None
+            where: dict[str, Any] = {"dim": bundle.dims, "heads": bundle.heads, "groups": groups, "join": True}
             found.append(GroupL1(parts, alpha, **where, weight="sqrt", depth=depth, price=_price(parts, cost)))
         else:
             found.append(L1(parts, alpha, depth=depth))
     return found
+
+
+def _ranked(parts: Sequence[Tensor], dims: Sequence[int], size: int) -> Tensor:
+    """Return a group for each index along the axes: the ``size`` largest in norm are the first, and so on."""
+    rows = [part.detach().movedim(dim, 0).reshape(part.shape[dim], -1) for part, dim in zip(parts, dims, strict=True)]
+    falling = torch.cat(rows, dim=1).norm(dim=1).argsort(descending=True, stable=True)
+    return falling.argsort() // size
 
 
 def _price(parts: Sequence[Tensor], cost: MultiplyAdds | None) -> float:

@@ -91,6 +91,8 @@ class PenaltySection:
             groups whose weights are used more often in an image also pay more.
         largest_alpha: how strong the penalty may become on the way to a density; 5e-4 if left out.
         depth: number of factors; 2 is L1.
+        multiple_of: filters and neurons close by so many at once, which leaves widths that are multiples of it. Layers
+            whose width is no multiple close one at a time.
         modules: names of the modules to penalise, ``*`` for anything; all that fit the kind if left out.
     """
 
@@ -100,6 +102,7 @@ class PenaltySection:
     cost: Cost = "weights"
     largest_alpha: float | None = None
     depth: int = 2
+    multiple_of: int = 1
     modules: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -118,6 +121,9 @@ class PenaltySection:
                 "cost = 'multiply-adds' is for densities of filters and neurons: single zeros save no work, and that "
                 "of heads and blocks is not counted"
             )
+        if self.multiple_of > 1 and set(self.kind).isdisjoint({"filters", "neurons"}):
+            raise InputError(f"multiple_of is {self.multiple_of}; it is for kinds with filters or neurons")
+        _at_least(1, multiple_of=self.multiple_of)
         _at_least(2, depth=self.depth)
 
 
@@ -209,11 +215,12 @@ class ExportSection:
 
     Attributes:
         onnx: write ONNX too, and measure latencies.
-        multiple_of: round the channels that are left up to a multiple of this number.
+        multiple_of: round the channels that are left up to a multiple of this number; what ``[penalty]`` says if left
+            out.
     """
 
     onnx: bool = True
-    multiple_of: int = 1
+    multiple_of: int | None = None
 
     def __post_init__(self) -> None:
         _at_least(1, multiple_of=self.multiple_of)

@@ -64,7 +64,7 @@ def run(
         record = run_record("compress", given.plain(), given.seed)
         with results_folder(out, record) as folder:
             outcome = replace(study.outcome, machine=machine(work), seconds=perf_counter() - began)
-            onnx, multiple = given.export.onnx, given.export.multiple_of
+            onnx, multiple = given.export.onnx, given.export.multiple_of or given.penalty.multiple_of
             example = work.example.cpu()
             return deliver(outcome, study.dense, study.sparse, example, folder, onnx=onnx, multiple_of=multiple)
 

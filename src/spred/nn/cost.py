@@ -42,7 +42,7 @@ class Weights:
 
 
 @dataclass(frozen=True, eq=False)
-class Work:
+class Matrix:
     """One layer: its weight, the work of each of its products, and the channels that it writes and reads.
 
     Attributes:
@@ -86,8 +86,8 @@ class MultiplyAdds:
         with evaluating(model):
             reader = read(exported(model, args), model)
             positions = _positions(model, args)
-        self._works = [_work(layer, positions) for layer in reader.layers if isinstance(layer.module, MATRICES)]
-        if not self._works:
+        self._matrices = [_matrix(layer, positions) for layer in reader.layers if isinstance(layer.module, MATRICES)]
+        if not self._matrices:
             raise InputError("no linear layer and no convolution of the model has channels that can be cut")
         self._roots = reader.ties.roots()
         self._fixed = torch.zeros(len(self._roots), dtype=torch.bool)
@@ -101,7 +101,7 @@ class MultiplyAdds:
             InputError: a penalised value is not of a layer whose work is counted.
         """
         masks: dict[int, Tensor] = {}
-        known = {id(work.weight) for work in self._works}
+        known = {id(matrix.weight) for matrix in self._matrices}
         for place, mask in kept:
             parts = dict(zip(map(id, place.tensors), place.parts(mask), strict=True))
             if known.isdisjoint(parts):
@@ -114,21 +114,21 @@ class MultiplyAdds:
 
     def price(self, weight: Tensor) -> float:
         """Return the work of one weight of a layer, over that of the average weight; 1 if the layer is not counted."""
-        n_weights = sum(work.weight.numel() for work in self._works)
-        mine = [work for work in self._works if work.weight is weight]
+        n_weights = sum(matrix.weight.numel() for matrix in self._matrices)
+        mine = [matrix for matrix in self._matrices if matrix.weight is weight]
         return sum(map(_per_weight, mine)) / len(mine) * n_weights / self.total if mine else 1.0
 
     def _left(self, masks: dict[int, Tensor]) -> float:
         """Return the multiply-adds of what is written and read; a weight without a mask is kept."""
         written, wanted = torch.zeros_like(self._fixed), torch.zeros_like(self._fixed)
-        for work in self._works:
-            mask = masks.get(id(work.weight))
-            if not work.by_channel:
-                written[self._roots[_used(work.outputs, mask, 0)]] = True
-            if work.inputs is not None:
-                wanted[self._roots[_used(work.inputs, mask, 1)]] = True
+        for matrix in self._matrices:
+            mask = masks.get(id(matrix.weight))
+            if not matrix.by_channel:
+                written[self._roots[_used(matrix.outputs, mask, 0)]] = True
+            if matrix.inputs is not None:
+                wanted[self._roots[_used(matrix.inputs, mask, 1)]] = True
         there = (self._fixed | (written & wanted))[self._roots]
-        return float(sum(work.cost * _products(work, there) for work in self._works))
+        return float(sum(matrix.cost * _products(matrix, there) for matrix in self._matrices))
 
 
 MATRICES = (nn.Linear, *CONVOLUTIONS)
@@ -156,11 +156,11 @@ def largest(scores: Sequence[Tensor], share: Callable[[list[Tensor]], float], al
     return float(ordered[few - 1]) if few else inf
 
 
-def _work(layer: Layer, positions: Mapping[nn.Module, int]) -> Work:
+def _matrix(layer: Layer, positions: Mapping[nn.Module, int]) -> Matrix:
     module = layer.module
     cost = float(positions[module] * prod(module.weight.shape[2:]))
     inputs = None if layer.inputs is None else layer.inputs.labels
-    return Work(module.weight, cost, layer.labels, inputs, layer.by_channel)
+    return Matrix(module.weight, cost, layer.labels, inputs, layer.by_channel)
 
 
 def _positions(model: nn.Module, args: tuple) -> dict[nn.Module, int]:
@@ -188,13 +188,13 @@ def _used(labels: Tensor, mask: Tensor | None, axis: int) -> Tensor:
     return labels[rows]
 
 
-def _products(work: Work, there: Tensor) -> int:
+def _products(matrix: Matrix, there: Tensor) -> int:
     """Return how many pairs of an output and an input channel are left in a layer."""
-    n_out = int(there[work.outputs].sum())
-    if work.by_channel:
+    n_out = int(there[matrix.outputs].sum())
+    if matrix.by_channel:
         return n_out
-    return n_out * (work.weight.shape[1] if work.inputs is None else int(there[work.inputs].sum()))
+    return n_out * (matrix.weight.shape[1] if matrix.inputs is None else int(there[matrix.inputs].sum()))
 
 
-def _per_weight(work: Work) -> float:
-    return work.cost / prod(work.weight.shape[2:])
+def _per_weight(matrix: Matrix) -> float:
+    return matrix.cost / prod(matrix.weight.shape[2:])

@@ -126,7 +126,8 @@ class GroupL1(L1):
         dim: one group for each index along this axis. In a linear weight 0 is a neuron (row), 1 an input
             (column); in a convolution 0 is a filter, 1 an input channel. 0 by default.
         groups: instead of ``dim``, an integer tensor of the shape of each weight: the group of every
-            coordinate, numbered from 0.
+            coordinate, numbered from 0. With ``join`` it is a vector: the group of each index along ``dim``, in groups
+            of one size.
         heads: number of attention heads. The indices along ``dim`` are cut into that many equal runs, one
             group each. A weight three times as tall as wide, cut along 0, is taken as packed query, key and
             value, and a head is its rows in all three.
@@ -134,9 +135,10 @@ class GroupL1(L1):
             sizes alike.
         depth: number of factors D; above 2 the penalty is ``alpha · Σ_g ω_g ‖v_g‖^{2/D}``.
         target_density: as in :class:`L1`.
-        join: groups span the tensors: group k is what has index k along ``dim`` (or is in run k of ``heads``) in all
-            of them together, for instance a filter with the gain and bias of its batch norm. ``dim`` may then be a
-            tuple, one axis for each tensor. ``heads=1`` makes one group of everything, such as a whole block.
+        join: groups span the tensors: group k is what has index k along ``dim`` (or is in run k of ``heads``, or has
+            label k in ``groups``) in all of them together, for instance a filter with the gain and bias of its batch
+            norm. ``dim`` may then be a tuple, one axis for each tensor. ``heads=1`` makes one group of everything,
+            such as a whole block.
         price: as in :class:`L1`.
 
     Raises:
@@ -166,8 +168,8 @@ class GroupL1(L1):
         price: float = 1.0,
     ) -> None:
         super().__init__(params, alpha, depth=depth, target_density=target_density, price=price)
-        if groups is not None and (dim is not None or heads is not None or join):
-            raise InputError("groups= already names every group; leave out dim=, heads= and join=")
+        if groups is not None and (heads is not None or (dim is not None and not join)):
+            raise InputError("groups= already names every group; leave out heads=, and dim= unless join=True")
         if heads is not None and heads < 1:
             raise InputError(f"heads is {heads}; give the number of attention heads")
         if weight not in GROUP_WEIGHTS:
@@ -186,7 +188,7 @@ class GroupL1(L1):
         self.join = join
         for position, (tensor, axis) in enumerate(zip(self.params, dims, strict=True)):
             self._check_fit(tensor, axis, f"GroupL1, tensor {position} of shape {tuple(tensor.shape)}")
-        self._joined = join_tensors(self.params, dims, heads) if join else None
+        self._joined = join_tensors(self.params, dims, *_runs(groups, heads, self.params[0])) if join else None
 
     def places(self) -> list[Place]:
         """Return where the penalised values live."""
@@ -212,7 +214,7 @@ class GroupL1(L1):
         return self.price * sizes(place.value().to(factor_dtype(place.dtype)), partition).sqrt()
 
     def _check_fit(self, tensor: Tensor, dim: int, place: str) -> None:
-        if self.groups is not None:
+        if self.groups is not None and not self.join:
             if self.groups.dtype not in (torch.int64, torch.int32) or self.groups.shape != tensor.shape:
                 raise InputError(
                     f"{place}: groups has shape {tuple(self.groups.shape)} and dtype {self.groups.dtype}; "
@@ -221,6 +223,11 @@ class GroupL1(L1):
             return
         if not -tensor.ndim <= dim < tensor.ndim:
             raise InputError(f"{place} has no axis {dim}; give a dim below {tensor.ndim}")
+        if self.groups is not None and (self.groups.shape != (tensor.shape[dim],) or not _even(self.groups)):
+            raise InputError(
+                f"{place}: groups of joined tensors has shape {tuple(self.groups.shape)}; give one integer label for "
+                f"each of the {tensor.shape[dim]} indices along axis {dim}, from 0, each as often as the others"
+            )
         if self.heads is not None and _run_length(tensor, dim) % self.heads:
             raise InputError(f"{place}: axis {dim} cannot be cut into {self.heads} equal heads")
 
@@ -327,6 +334,20 @@ def _check_tensor(tensor: Tensor, place: str) -> None:
         raise InputError(f"{place} has dtype {tensor.dtype}; only real floating tensors can be penalised")
     if not tensor.is_leaf:
         raise InputError(f"{place} is computed from others (not a leaf); penalise the parameter itself")
+
+
+def _even(labels: Tensor) -> bool:
+    """Return whether these are integers from 0 on, each as often as the others."""
+    if labels.dtype not in (torch.int64, torch.int32) or labels.numel() == 0 or int(labels.min()) < 0:
+        return False
+    return len(torch.bincount(labels).unique()) == 1
+
+
+def _runs(groups: Tensor | None, heads: int | None, like: Tensor) -> tuple[int | None, Tensor | None]:
+    """Return the number of runs of joined tensors, and the indices run by run."""
+    if groups is None:
+        return heads, None
+    return int(groups.max()) + 1, groups.argsort(stable=True).to(like.device)
 
 
 def _run_length(tensor: Tensor, dim: int) -> int:

@@ -26,11 +26,13 @@ class Place:
         tensors: one tensor, which is then the value itself, or several.
         dims: for several, the axis of each along which the groups run.
         heads: for several, the number of equal runs that the axis is cut into; None for a group of each index.
+        order: the indices along the axis as they are cut into runs; None if they are cut as they lie.
     """
 
     tensors: tuple[Tensor, ...]
     dims: tuple[int, ...] = ()
     heads: int | None = None
+    order: Tensor | None = None
 
     @cached_property  # this and the next are asked several times a step
     def joined(self) -> bool:
@@ -68,7 +70,7 @@ class Place:
         """Return what has the shapes of ``tensors`` as one value."""
         if not self.joined:
             return parts[0]
-        views = [rows(part, dim, self.heads) for part, dim in zip(parts, self.dims, strict=True)]
+        views = [rows(part, dim, self.heads, self.order) for part, dim in zip(parts, self.dims, strict=True)]
         return torch.cat([view.reshape(len(view), -1) for view in views], dim=1)
 
     def parts(self, value: Tensor) -> list[Tensor]:
@@ -78,9 +80,8 @@ class Place:
         found, first = [], 0
         for tensor, dim in zip(self.tensors, self.dims, strict=True):
             part = torch.empty_like(tensor, dtype=value.dtype)
-            view = rows(part, dim, self.heads)
-            last = first + view[0].numel()
-            view.copy_(value[:, first:last].reshape(view.shape))
+            last = first + part.numel() // len(value)
+            _fill_(part, dim, self.heads, self.order, value[:, first:last])
             found.append(part)
             first = last
         return found
@@ -100,14 +101,26 @@ class Place:
         return " + ".join(str(tuple(tensor.shape)) for tensor in self.tensors)
 
 
-def rows(tensor: Tensor, dim: int, heads: int | None) -> Tensor:
-    """Return a view of ``tensor`` whose first axis runs over its groups."""
+def rows(tensor: Tensor, dim: int, heads: int | None, order: Tensor | None = None) -> Tensor:
+    """Return what is in ``tensor`` with a first axis that runs over its groups; a view of it without an ``order``."""
     first = tensor.movedim(dim, 0)
     if heads is None:
         return first
+    if order is not None:
+        return first.index_select(0, order).unflatten(0, (heads, -1))
     if is_packed(tensor, dim):
         return first.unflatten(0, (3, heads, -1)).movedim(1, 0)
     return first.unflatten(0, (heads, -1))
+
+
+def _fill_(tensor: Tensor, dim: int, heads: int | None, order: Tensor | None, value: Tensor) -> None:
+    """Undo :func:`rows`: fill ``tensor`` with the rows of ``value``."""
+    if order is None:
+        view = rows(tensor, dim, heads)
+        view.copy_(value.reshape(view.shape))
+    else:
+        first = tensor.movedim(dim, 0)
+        first.index_copy_(0, order, value.reshape(first.shape))
 
 
 def is_packed(tensor: Tensor, dim: int) -> bool:
@@ -115,19 +128,21 @@ def is_packed(tensor: Tensor, dim: int) -> bool:
     return tensor.ndim == 2 and dim in (0, -2) and tensor.shape[0] == 3 * tensor.shape[1]
 
 
-def join_tensors(tensors: Sequence[Tensor], dims: Sequence[int], heads: int | None) -> Place:
+def join_tensors(
+    tensors: Sequence[Tensor], dims: Sequence[int], heads: int | None, order: Tensor | None = None
+) -> Place:
     """Return the place of tensors that share their groups.
 
     Raises:
         InputError: they have another number of groups, dtypes or devices.
     """
-    place = Place(tuple(tensors), tuple(dims), heads)
+    place = Place(tuple(tensors), tuple(dims), heads, order)
     kinds = {(tensor.dtype, tensor.device) for tensor in tensors}
     if len(kinds) > 1:
         raise InputError(f"the joined tensors have several dtypes or devices, {sorted(map(str, kinds))}; use one")
     if place.sharded:
         raise InputError("tensors in parts (fully_shard) cannot be joined; give each a penalty of its own")
-    counts = {len(rows(tensor, dim, heads)) for tensor, dim in zip(tensors, dims, strict=True)}
+    counts = {len(rows(tensor, dim, heads, order)) for tensor, dim in zip(tensors, dims, strict=True)}
     if len(counts) > 1:
         raise InputError(
             f"the joined tensors {place.called()} have {sorted(counts)} groups; give tensors with as many groups each, "
