@@ -1,10 +1,11 @@
-"""``scripts/bench structured``: whole filters of ResNet-20, at about a third of the work, beside torch-pruning.
+"""``scripts/bench structured``: whole filters of ResNet-20, heads and neurons of a small ViT, beside other ways.
 
-Both start from the same dense model and get the same epochs, optimiser and refit. spred is asked for a third of the
-multiply-adds (``penalty.cost``), in filters that close 16 at once, as many as the processor computes together.
-torch-pruning's GroupNorm pruner trains with its group regulariser, prunes globally in 400 small steps to the work that
-spred has left, widths multiples of 8, and trains on (Fang et al., CVPR 2023; the settings of its own benchmark on
-CIFAR-10). The dense model and the smaller one run in ONNX Runtime in turn, one thread each.
+All start from the same dense model and get the same epochs, optimiser and refit. Of ResNet-20 spred is asked for a
+third of the multiply-adds (``penalty.cost``), in filters that close 16 at once, as many as the processor computes
+together; of the ViT for half the weights of heads and neurons. Magnitude pruning closes the same groups at the same
+share. torch-pruning's GroupNorm pruner trains with its group regulariser, prunes globally in 400 small steps to the
+work that spred has left, widths multiples of 8, and trains on (Fang et al., CVPR 2023; the settings of its own
+benchmark on CIFAR-10). The dense model and the smaller one run in ONNX Runtime in turn, one thread each.
 
 Nothing was chosen by test images. Rows are kept as ``scripts/bench compress`` keeps them; ``--table`` prints them.
 """
@@ -13,7 +14,7 @@ from __future__ import annotations
 
 import argparse
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import asdict, replace
 from functools import partial
@@ -26,7 +27,7 @@ import torch
 from record import RESULTS
 from torch import nn
 
-from spred.compress import Point, read_recipe
+from spred.compress import read_recipe
 from spred.compress.export import save_onnx
 from spred.compress.measure import multiply_adds, parameters, speed
 from spred.compress.methods import Method, Strength
@@ -36,14 +37,27 @@ from spred.compress.study import DENSE, Work, stage_name
 from spred.compress.train import REFIT, accuracy
 from spred.nn import shrink
 
-FILE, MODEL = "structured", "resnet-20"
+FILE = "structured"
 
-SHARE = 0.33
-MULTIPLES = {"spred": 16, "torch-pruning": 8}
-"""Widths are multiples of these. torch-pruning never takes all of a layer, and 16 is all of a third of them."""
+WORKS: dict[str, dict[str, Any]] = {
+    "resnet-20": compress.WORKS["resnet-20"]
+    | {"penalty": {"kind": "filters", "densities": [0.33], "cost": "multiply-adds", "multiple_of": 16}},
+    "vit": {
+        "data": compress.CIFAR,
+        "penalty": {"kind": ["heads", "neurons"], "densities": [0.5]},
+        "train": {"epochs": 12, "sparse_epochs": 9, "refit_epochs": 3, "optimizer": "adamw", "lr": 1e-3},
+    },
+}
+"""Recipes by the name of their model."""
 
-STRENGTHS = {"spred": 3e-5, "torch-pruning": 5e-4}
+STRENGTHS: dict[str, dict[str, float]] = {
+    "resnet-20": {"spred": 3e-5, "torch-pruning": 5e-4},
+    "vit": {"spred": 1e-4},
+}
 """The largest alpha of spred; the strength of torch-pruning's regulariser, as in its own benchmark."""
+
+ROUND_TO = 8
+"""Widths that torch-pruning leaves are multiples. It never takes all of a layer, and 16 is all of a third of them."""
 
 STEPS = 400
 """Steps in which torch-pruning prunes."""
@@ -68,67 +82,64 @@ class GroupNorm(Method):
 def main(arguments: list[str]) -> None:
     """Train, measure, print, write ``results/structured.json`` after each model."""
     parser = argparse.ArgumentParser("scripts/bench structured")
+    parser.add_argument("--models", nargs="*", choices=list(WORKS), default=list(WORKS))
     parser.add_argument("--methods", nargs="*", choices=list(METHODS), default=list(METHODS))
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--table", action="store_true", help="run nothing, print what is there")
     given = parser.parse_args(arguments)
-    installed = [name for name in given.methods if name == "spred" or find_spec("torch_pruning") is not None]
+    installed = [name for name in given.methods if name != "torch-pruning" or find_spec("torch_pruning") is not None]
     for seed in () if given.table else range(given.seeds):
-        run(seed, installed)
-    print(COLUMNS)
-    for row in compress.known(FILE)["rows"]:
-        show(row)
+        for model in given.models:
+            run(model, seed, installed)
+    for model in given.models:
+        print(f"\n{model}\n{COLUMNS}")
+        for row in compress.known(FILE)["rows"]:
+            if row["model"] == model:
+                show(row)
 
 
-def run(seed: int, methods: Sequence[str]) -> None:
+def run(model: str, seed: int, methods: Sequence[str]) -> None:
     """Train the models of a seed, from a dense one that ``scripts/bench compress`` may have kept."""
-    asked = compress.recipe(MODEL, seed, quick=False)
     kept = RESULTS / "compress-part.states"
-    dense, point = prepare(asked, kept).dense()
-    work = prepare(structured(asked, point), kept)
-    common = {"measure": "structured", "model": MODEL, "seed": seed, "settings": compress.settings(work.recipe)}
-    compress.forget(FILE, common, [*methods, DENSE])
-    print(COLUMNS, flush=True)
+    dense, point = prepare(recipe(model, seed, {"penalty": {"densities": [0.5]}}), kept).dense()
+    start = {"model": {"name": model, "weights": str(Path(point.state_file).resolve())}}
+    work = prepare(recipe(model, seed, start | {"train": WORKS[model]["train"] | {"epochs": 0}}), kept)
+    common = {"measure": "structured", "model": model, "seed": seed, "settings": compress.settings(work.recipe)}
+    asked = [name for name in methods if name != "torch-pruning" or name in STRENGTHS[model]]
+    compress.forget(FILE, common, [*asked, DENSE])
+    print(f"\n{model}\n{COLUMNS}", flush=True)
     compress.keep(FILE, common | measured(work, dense, dense, DENSE))
-    for name in methods:
+    for name in asked:
         compress.keep(FILE, common | measured(work, dense, METHODS[name](work, dense), name))
 
 
-def structured(asked: Recipe, dense: Point) -> Recipe:
-    """Return the recipe of the sparse models: from the weights of the dense one, filters, a share of the work."""
-    sections = {
-        "model": {"name": MODEL, "weights": str(Path(dense.state_file).resolve())},
-        "penalty": {
-            "kind": "filters",
-            "densities": [SHARE],
-            "cost": "multiply-adds",
-            "multiple_of": MULTIPLES["spred"],
-        },
-        "train": compress.WORKS[MODEL]["train"] | {"epochs": 0},
-        "data": compress.WORKS[MODEL]["data"],
-        "seed": asked.seed,
-    }
-    return replace(read_recipe(sections), folder=asked.folder)
+def recipe(model: str, seed: int, changed: dict[str, Any]) -> Recipe:
+    """Return the recipe of a model with some sections changed."""
+    sections = {"model": {"name": model}, "seed": seed} | WORKS[model] | changed
+    return replace(read_recipe(sections), folder=str(compress.FOLDER))
 
 
-def goal(seed: int) -> float:
-    """Return the share of multiply-adds that spred has left in this seed; what it is asked for if it has not run."""
-    done = [row for row in compress.known(FILE)["rows"] if (row["method"], row["seed"]) == ("spred", seed)]
-    return 1 / done[-1]["work"] if done else SHARE
+def goal(model: str, seed: int, share: float) -> float:
+    """Return the share of multiply-adds that spred has left in this seed; ``share`` if it has not run."""
+    wanted = (model, "spred", seed)
+    done = [row for row in compress.known(FILE)["rows"] if (row["model"], row["method"], row["seed"]) == wanted]
+    return 1 / done[-1]["work"] if done else share
 
 
-def by_spred(work: Work, dense: nn.Module) -> nn.Module:
-    """Return the shrunk model."""
-    point = work.one("spred", Strength(STRENGTHS["spred"], SHARE), dense)
-    return shrink(work.load(point).cpu(), work.example.cpu(), multiple=MULTIPLES["spred"])
+def ours(name: str, work: Work, dense: nn.Module) -> nn.Module:
+    """Return the shrunk model of one of the methods of ``spred compress``."""
+    penalty = work.recipe.penalty
+    alpha = STRENGTHS[work.recipe.model.name]["spred"] if name == "spred" else None
+    point = work.one(name, Strength(alpha, penalty.densities[0]), dense)
+    return shrink(work.load(point).cpu(), work.example.cpu(), multiple=penalty.multiple_of)
 
 
 def by_torch_pruning(work: Work, dense: nn.Module) -> nn.Module:
     """Return torch-pruning's model, with no more work than spred's."""
     import torch_pruning
 
-    section, trainer, strength = work.recipe.train, work.trainer, Strength(STRENGTHS["torch-pruning"])
-    model = deepcopy(dense)
+    section, trainer, name = work.recipe.train, work.trainer, work.recipe.model.name
+    strength, model = Strength(STRENGTHS[name]["torch-pruning"]), deepcopy(dense)
     pruner = torch_pruning.pruner.GroupNormPruner(
         model,
         work.example[:1],
@@ -137,12 +148,13 @@ def by_torch_pruning(work: Work, dense: nn.Module) -> nn.Module:
         global_pruning=True,
         pruning_ratio=1.0,
         iterative_steps=STEPS,
-        round_to=MULTIPLES["torch-pruning"],
+        round_to=ROUND_TO,
         ignored_layers=[model[-1]],
     )
     stage = stage_name("torch-pruning", strength)
     trainer.fit(stage, model, GroupNorm(pruner, model, strength, work), section.sparse_epochs, lr=section.lr)
-    allowed = goal(work.recipe.seed) * multiply_adds(dense, work.example)
+    share = goal(name, work.recipe.seed, work.recipe.penalty.densities[0])
+    allowed = share * multiply_adds(dense, work.example)
     for _ in range(STEPS):
         if multiply_adds(model, work.example) <= allowed:
             break
@@ -153,7 +165,10 @@ def by_torch_pruning(work: Work, dense: nn.Module) -> nn.Module:
     return model.cpu()
 
 
-METHODS = {"spred": by_spred, "torch-pruning": by_torch_pruning}
+METHODS: dict[str, Callable[[Work, nn.Module], nn.Module]] = {
+    **{name: partial(ours, name) for name in ("spred", "one-shot", "gradual")},
+    "torch-pruning": by_torch_pruning,
+}
 
 
 def measured(work: Work, dense: nn.Module, small: nn.Module, method: str) -> dict[str, Any]:
@@ -162,10 +177,10 @@ def measured(work: Work, dense: nn.Module, small: nn.Module, method: str) -> dic
     judge = partial(accuracy, small.to(work.trainer.device), images)
     row = {
         "method": method,
-        "asked": STRENGTHS.get(method, 0.0),
+        "asked": STRENGTHS[work.recipe.model.name].get(method, 0.0),
         "work": multiply_adds(dense, example) / multiply_adds(small, example),
         "parameters": parameters(dense)[0] / parameters(small)[0],
-        "widths": [module.out_channels for module in small.modules() if isinstance(module, nn.Conv2d)],
+        "widths": widths(small),
         "validation": judge(images.validation),
         "test": judge(images.test),
     }
@@ -173,6 +188,16 @@ def measured(work: Work, dense: nn.Module, small: nn.Module, method: str) -> dic
         row["speed"] = [asdict(one) for one in latencies(dense, small.cpu(), example)]
     show(row)
     return row
+
+
+def widths(model: nn.Module) -> dict[str, int]:
+    """Return what is left of each layer: channels, neurons, heads."""
+    found = {}
+    for name, module in model.named_modules():
+        for size in ("out_channels", "out_features", "num_heads"):
+            if isinstance(getattr(module, size, None), int):
+                found[name] = getattr(module, size)
+    return found
 
 
 def latencies(dense: nn.Module, small: nn.Module, example: torch.Tensor) -> list[Any]:
