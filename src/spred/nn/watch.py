@@ -40,8 +40,9 @@ def check(entry: Factored) -> None:
     dead = largest <= DEAD * entry.scale
     if dead and not entry.dead:
         warnings.warn(
-            f"{entry.name} has collapsed: all of its weights are at zero, so nothing passes through it; lower its "
-            f"alpha (now {entry.target.penalty.alpha:g}) or the learning rate, or warm the rate up",
+            f"{entry.name} has collapsed: all of its weights are at zero, so nothing passes through it; unless a "
+            f"residual connection leads around it, lower its alpha (now {entry.target.penalty.alpha:g}) or the "
+            "learning rate, or warm the rate up",
             SpredWarning,
             stacklevel=3,
         )
