@@ -22,9 +22,8 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from networks.suite import cell
+from frontier import Rows, line
 from record import RESULTS, machine, read, write
 
 from spred.compress import Point, read_recipe
@@ -85,11 +84,6 @@ QUICK_ALPHAS: dict[str, dict[str, tuple[float, ...]]] = {
 COLUMNS = (
     f"{'method':12} seed {'alpha':>8} {'density':>8} {'compression':>12} {'validation':>11} {'test':>7} {'seconds':>8}"
 )
-
-NEAR = 0.02
-"""A compression that is this near to one that was reached, on a logarithmic scale, is that one."""
-
-Rows = list[dict[str, Any]]
 
 
 def main(arguments: list[str]) -> None:
@@ -233,27 +227,12 @@ def _outdated(row: dict[str, Any], common: dict[str, Any]) -> bool:
 
 def table(model: str, rows: Rows) -> None:
     """Print the test accuracy of each method at the densities compared, mean over seeds and standard error."""
-    densities = WORKS[model]["penalty"]["densities"]
+    ratios = [1 / density for density in WORKS[model]["penalty"]["densities"]]
     runs = [row for row in rows if row["measure"] == "frontier" and row["density"] > 0]
     if not runs:
         return
-    print(f"\n{model + ', test at':20}" + "".join(f"{1 / density:>14g}×" for density in densities))
+    print(f"\n{model + ', test at':20}" + "".join(f"{ratio:>14g}×" for ratio in ratios))
     for name in ("dense", *METHODS):
-        seeds = sorted({row["seed"] for row in runs if row["method"] == name})
-        mine = [[row for row in runs if (row["method"], row["seed"]) == (name, seed)] for seed in seeds]
+        mine = [row for row in runs if row["method"] == name]
         if mine:
-            columns = zip(*(frontier(one, densities) for one in mine), strict=True)
-            print(f"{name:20}" + "".join(f"{cell(column):>15}" for column in columns))
-
-
-def frontier(runs: Rows, densities: Sequence[float]) -> list[float]:
-    """Return the test accuracy of one method and seed at each density, NaN outside of what it spans.
-
-    Between two models it is interpolated in the logarithm of the compression. A dense model has one accuracy.
-    """
-    if len(runs) == 1 and runs[0]["density"] == 1.0:
-        return [runs[0]["test"]] * len(densities)
-    sizes, accuracies = zip(*sorted((-np.log(row["density"]), row["test"]) for row in runs), strict=True)
-    asked = -np.log(densities)
-    inside = (asked > sizes[0] - NEAR) & (asked < sizes[-1] + NEAR)
-    return np.where(inside, np.interp(asked, sizes, accuracies), np.nan).tolist()
+            print(line(name, mine, ratios))

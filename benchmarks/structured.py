@@ -1,11 +1,12 @@
 """``scripts/bench structured``: whole filters of ResNet-20, heads and neurons of a small ViT, beside other ways.
 
-All start from the same dense model and get the same epochs, optimiser and refit. Of ResNet-20 spred is asked for a
-third of the multiply-adds (``penalty.cost``), in filters that close 16 at once, as many as the processor computes
-together; of the ViT for half the weights of heads and neurons. Magnitude pruning closes the same groups at the same
-share. torch-pruning's GroupNorm pruner trains with its group regulariser, prunes globally in 400 small steps to the
-work that spred has left, widths multiples of 8, and trains on (Fang et al., CVPR 2023; the settings of its own
-benchmark on CIFAR-10). The dense model and the smaller one run in ONNX Runtime in turn, one thread each.
+All start from the same dense model, learn from its outputs too, and get the same epochs, optimiser and refit. Of
+ResNet-20 spred is asked for a third of the multiply-adds (``penalty.cost``), in filters that close 16 at once, as many
+as the processor computes together; of the ViT for half the weights of heads and neurons. Magnitude pruning closes the
+same groups at the same share. torch-pruning's GroupNorm pruner trains with its group regulariser, prunes globally in
+400 small steps to the work that spred has left, widths multiples of 8, and trains on (Fang et al., CVPR 2023; the
+settings of its own benchmark on CIFAR-10). The dense model and the smaller one run in ONNX Runtime in turn, one thread
+each.
 
 Nothing was chosen by test images. Rows are kept as ``scripts/bench compress`` keeps them; ``--table`` prints them.
 """
@@ -49,6 +50,9 @@ WORKS: dict[str, dict[str, Any]] = {
     },
 }
 """Recipes by the name of their model."""
+
+DISTILL = 0.5
+"""The share of the loss of the smaller models that is the distance from the dense model's outputs."""
 
 STRENGTHS: dict[str, dict[str, float]] = {
     "resnet-20": {"spred": 3e-5, "torch-pruning": 5e-4},
@@ -103,7 +107,9 @@ def run(model: str, seed: int, methods: Sequence[str]) -> None:
     kept = RESULTS / "compress-part.states"
     dense, point = prepare(recipe(model, seed, {"penalty": {"densities": [0.5]}}), kept).dense()
     start = {"model": {"name": model, "weights": str(Path(point.state_file).resolve())}}
-    work = prepare(recipe(model, seed, start | {"train": WORKS[model]["train"] | {"epochs": 0}}), kept)
+    work = prepare(
+        recipe(model, seed, start | {"train": WORKS[model]["train"] | {"epochs": 0, "distill": DISTILL}}), kept
+    )
     common = {"measure": "structured", "model": model, "seed": seed, "settings": compress.settings(work.recipe)}
     asked = [name for name in methods if name != "torch-pruning" or name in STRENGTHS[model]]
     compress.forget(FILE, common, [*asked, DENSE])
@@ -139,7 +145,7 @@ def by_torch_pruning(work: Work, dense: nn.Module) -> nn.Module:
     import torch_pruning
 
     section, trainer, name = work.recipe.train, work.trainer, work.recipe.model.name
-    strength, model = Strength(STRENGTHS[name]["torch-pruning"]), deepcopy(dense)
+    strength, model, teacher = Strength(STRENGTHS[name]["torch-pruning"]), deepcopy(dense), dense.eval()
     pruner = torch_pruning.pruner.GroupNormPruner(
         model,
         work.example[:1],
@@ -152,7 +158,8 @@ def by_torch_pruning(work: Work, dense: nn.Module) -> nn.Module:
         ignored_layers=[model[-1]],
     )
     stage = stage_name("torch-pruning", strength)
-    trainer.fit(stage, model, GroupNorm(pruner, model, strength, work), section.sparse_epochs, lr=section.lr)
+    pruning = GroupNorm(pruner, model, strength, work)
+    trainer.fit(stage, model, pruning, section.sparse_epochs, lr=section.lr, teacher=teacher)
     share = goal(name, work.recipe.seed, work.recipe.penalty.densities[0])
     allowed = share * multiply_adds(dense, work.example)
     for _ in range(STEPS):
@@ -161,7 +168,7 @@ def by_torch_pruning(work: Work, dense: nn.Module) -> nn.Module:
         pruner.step()
     lr = REFIT * section.lr
     plain = Method(model, [], Strength(), trainer.optimizer(lr), 0)
-    trainer.fit(f"{stage}, refit", model, plain, section.refit_epochs, lr=lr)
+    trainer.fit(f"{stage}, refit", model, plain, section.refit_epochs, lr=lr, teacher=teacher)
     return model.cpu()
 
 

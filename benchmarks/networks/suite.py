@@ -1,19 +1,17 @@
 """Run the torch suite: step times, and the frontier of accuracy against compression on MNIST.
 
-Methods are compared at equal compression: for each seed the validation accuracies on the method's grid are
-interpolated in the logarithm of the compression, and the same for the test accuracies; means and standard errors are
-over seeds. Nothing was chosen by a test accuracy.
+Methods are compared at equal compression (:mod:`frontier`), on validation and on test images. Nothing was chosen by a
+test accuracy.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict
 from importlib.util import find_spec
-from statistics import mean, stdev
 
-import numpy as np
 import torch
+from frontier import line
 from joblib import Parallel, delayed
 
 from networks.copies import BASES, PENALTIES, beyond_dense
@@ -110,24 +108,4 @@ def table(rows: list[dict], methods: list[str]) -> None:
     for part in ("validation", "test"):
         print(f"\n{part + ' accuracy at':20}" + "".join(f"{ratio:>14}×" for ratio in RATIOS))
         for name in methods:
-            frontiers = frontier(rows, name, part)
-            print(f"{name:20}" + "".join(f"{cell(at):>15}" for at in zip(*frontiers, strict=True)))
-
-
-def frontier(rows: list[dict], method: str, part: str) -> list[list[float]]:
-    """Return, for each seed, the accuracy at each of ``RATIOS``; NaN outside the grid's span."""
-    runs = [row for row in rows if row["method"] == method and row["density"] > 0]
-    found = []
-    for seed in sorted({row["seed"] for row in runs}):
-        points = sorted((-np.log(row["density"]), row[part]) for row in runs if row["seed"] == seed)
-        sizes, accuracies = zip(*points, strict=True)
-        found.append([float(np.interp(np.log(r), sizes, accuracies, left=np.nan, right=np.nan)) for r in RATIOS])
-    return found
-
-
-def cell(accuracies: Sequence[float]) -> str:
-    """Return the mean of accuracies in per cent and its standard error; a dash where one is missing."""
-    if any(np.isnan(accuracies)):
-        return "–"
-    spread = f" ±{100 * stdev(accuracies) / len(accuracies) ** 0.5:.2f}" if len(accuracies) > 1 else ""
-    return f"{100 * mean(accuracies):.2f}{spread}"
+            print(line(name, [row for row in rows if row["method"] == name], RATIOS, part))

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from math import exp, log
 from pathlib import Path
 from typing import Any
 
 import compress as bench
-import numpy as np
 import pytest
 import record
 from compress_images import recipe
@@ -33,22 +31,8 @@ def small(folder: Path, **sections: Any) -> bench.Recipe:
 
 
 def row(density: float, test: float, **rest: Any) -> dict[str, Any]:
-    return {
-        "measure": "frontier",
-        "model": "resnet-20",
-        "method": "pat",
-        "seed": 0,
-        "density": density,
-        "test": test,
-    } | rest
-
-
-def test_models_are_compared_at_equal_compression():
-    runs = [row(0.2, 0.9), row(0.01, 0.5)]
-    half = exp((log(0.2) + log(0.01)) / 2)
-    found = bench.frontier(runs, [0.3, 0.2, half, 0.01, 0.0099, 0.005])
-    np.testing.assert_allclose(found, [np.nan, 0.9, 0.7, 0.5, 0.5, np.nan])
-    assert bench.frontier([row(1.0, 0.8)], [0.1, 0.01]) == [0.8, 0.8]  # the dense model
+    same = {"measure": "frontier", "model": "resnet-20", "method": "pat", "seed": 0}
+    return same | {"density": density, "test": test} | rest
 
 
 def test_the_first_strengths_of_all_methods_come_first(tmp_path: Path):
