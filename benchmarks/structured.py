@@ -55,7 +55,7 @@ DISTILL = 0.5
 """The share of the loss of the smaller models that is the distance from the dense model's outputs."""
 
 STRENGTHS: dict[str, dict[str, float]] = {
-    "resnet-20": {"spred": 3e-5, "torch-pruning": 5e-4},
+    "resnet-20": {"spred": 1e-5, "torch-pruning": 5e-4},
     "vit": {"spred": 1e-4},
 }
 """The largest alpha of spred; the strength of torch-pruning's regulariser, as in its own benchmark."""

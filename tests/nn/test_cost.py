@@ -31,6 +31,17 @@ class Branch(nn.Module):
         return self.head(torch.relu(self.depthwise(x)).flatten(1))
 
 
+class Around(nn.Module):
+    """A convolution and a way around it."""
+
+    def __init__(self, width):
+        super().__init__()
+        self.body = nn.Conv2d(width, width, 3, padding=1)
+
+    def forward(self, x):
+        return x + self.body(x)
+
+
 def net():
     torch.manual_seed(2)
     return Branch()
@@ -67,6 +78,36 @@ def test_the_share_is_that_of_the_shrunk_model(seed):
     small = shrink(model, X[:1])
     assert cost.share(kept) == pytest.approx(measured(small) / measured(model), rel=1e-6)
     assert cost.share(kept) < 0.9
+
+
+def test_a_network_is_cut_in_two_where_nothing_leads_around():
+    model = nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.ReLU(), Around(4), nn.Flatten(), nn.Linear(64, 2))
+    cost = MultiplyAdds(model, torch.ones(1, 1, 4, 4))
+
+    def without(module):
+        return [(Place((module.weight,)), torch.zeros_like(module.weight, dtype=torch.bool))]
+
+    assert cost.severed(without(model[0]))
+    assert cost.severed(without(model[4]))
+    assert not cost.severed(without(model[2].body))
+    assert not cost.severed([])
+    assert not Weights().severed(without(model[0]))
+
+
+def test_of_a_tensor_without_which_the_network_is_cut_in_two_the_largest_group_stays():
+    model = nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.ReLU(), Around(4), nn.Flatten(), nn.Linear(64, 2))
+    with torch.no_grad():
+        model[0].weight.mul_(0.1)  # smaller than all others
+    penalties = [GroupL1(module.weight, 1e-3, weight="sqrt") for module in (model[0], model[2].body)]
+    cost = MultiplyAdds(model, torch.ones(1, 1, 4, 4))
+    base = torch.optim.SGD(model.parameters(), lr=0.1)
+    opt = SpredOptimizer(base, penalties, target_density=0.5, total_steps=100, cost=cost)
+    (loop,) = opt.steering.loops
+    assert loop.vital == [True, False]
+    stem, body = loop.surplus(0.2)
+    norms = model[0].weight.detach().flatten(1).norm(dim=1)
+    assert torch.equal(stem[1].flatten(), norms < norms.max())
+    assert body[1].all()
 
 
 def test_a_channel_that_nobody_reads_is_not_counted():

@@ -32,6 +32,10 @@ class Cost(Protocol):
         """Return what is left, as a share of what the model has, 0 … 1."""
         ...
 
+    def severed(self, kept: Kept) -> bool:
+        """Return whether it is known that nothing of the input reaches the output any more."""
+        ...
+
 
 class Weights:
     """The penalised weights themselves, each as dear as any other."""
@@ -39,6 +43,10 @@ class Weights:
     def share(self, kept: Kept) -> float:
         """Return the share of weights that are kept."""
         return sum(count(mask) for _, mask in kept) / max(sum(mask.numel() for _, mask in kept), 1)
+
+    def severed(self, kept: Kept) -> bool:
+        """Return False: weights alone do not tell how they are connected."""
+        return False
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,6 +101,7 @@ class MultiplyAdds:
         self._fixed = torch.zeros(len(self._roots), dtype=torch.bool)
         self._fixed[self._roots[reader.ties.kept()]] = True
         self.total = self._left({})
+        self._outputs = self._reached({}) & self._fixed
 
     def share(self, kept: Kept) -> float:
         """Return the share of multiply-adds that is left.
@@ -100,6 +109,20 @@ class MultiplyAdds:
         Raises:
             InputError: a penalised value is not of a layer whose work is counted.
         """
+        return self._left(self._masks(kept)) / self.total
+
+    def severed(self, kept: Kept) -> bool:
+        """Return whether an output has lost all ways from the input; a residual connection is such a way."""
+        return bool((self._outputs & ~self._reached(self._masks(kept))).any())
+
+    def price(self, weight: Tensor) -> float:
+        """Return the work of one weight of a layer, over that of the average weight; 1 if the layer is not counted."""
+        n_weights = sum(matrix.weight.numel() for matrix in self._matrices)
+        mine = [matrix for matrix in self._matrices if matrix.weight is weight]
+        return sum(map(_per_weight, mine)) / len(mine) * n_weights / self.total if mine else 1.0
+
+    def _masks(self, kept: Kept) -> dict[int, Tensor]:
+        """Return which weights of each layer are kept, by the identity of the tensor."""
         masks: dict[int, Tensor] = {}
         known = {id(matrix.weight) for matrix in self._matrices}
         for place, mask in kept:
@@ -110,13 +133,7 @@ class MultiplyAdds:
                     "cut; leave the others out of this optimiser's penalties, or the cost"
                 )
             masks |= parts
-        return self._left(masks) / self.total
-
-    def price(self, weight: Tensor) -> float:
-        """Return the work of one weight of a layer, over that of the average weight; 1 if the layer is not counted."""
-        n_weights = sum(matrix.weight.numel() for matrix in self._matrices)
-        mine = [matrix for matrix in self._matrices if matrix.weight is weight]
-        return sum(map(_per_weight, mine)) / len(mine) * n_weights / self.total if mine else 1.0
+        return masks
 
     def _left(self, masks: dict[int, Tensor]) -> float:
         """Return the multiply-adds of what is written and read; a weight without a mask is kept."""
@@ -129,6 +146,16 @@ class MultiplyAdds:
                 wanted[self._roots[_used(matrix.inputs, mask, 1)]] = True
         there = (self._fixed | (written & wanted))[self._roots]
         return float(sum(matrix.cost * _products(matrix, there) for matrix in self._matrices))
+
+    def _reached(self, masks: dict[int, Tensor]) -> Tensor:
+        """Return the labels that something of the input reaches (bool, by root); layers come in the graph's order."""
+        reached = torch.zeros_like(self._fixed)
+        for matrix in self._matrices:
+            mask = masks.get(id(matrix.weight))
+            reads = None if matrix.inputs is None else self._roots[_used(matrix.inputs, mask, 1)]
+            if not matrix.by_channel and (reads is None or reached[reads].any()):
+                reached[self._roots[_used(matrix.outputs, mask, 0)]] = True
+        return reached
 
 
 MATRICES = (nn.Linear, *CONVOLUTIONS)

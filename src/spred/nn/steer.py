@@ -24,13 +24,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from math import exp, log
+from math import exp, inf, log
 
+import torch
 from torch import Tensor
 
 from spred.core.partition import norms
 from spred.errors import InputError
-from spred.nn.cost import Cost, Weights, largest
+from spred.nn.cost import Cost, Kept, Weights, largest
 from spred.nn.factored import Factored
 from spred.nn.groups import L1, factor_dtype
 from spred.nn.reopen import EVERY, Opening, Reopening, slope
@@ -73,6 +74,7 @@ class Loop:
         cost: what the density is a share of.
         share: alpha over the largest.
         error: how far the density is above its goal, on a scale on which 1 is where it began.
+        vital: for each tensor, whether the network is cut in two without it.
     """
 
     target: float
@@ -82,9 +84,14 @@ class Loop:
     share: float = FIRST
     error: float = 1.0
     limits: list[float] = field(init=False)
+    vital: list[bool] = field(init=False)
 
     def __post_init__(self) -> None:
         self.limits = [penalty.alpha for penalty in self.penalties]
+        everything = [~torch.zeros_like(dead_groups(entry)) for entry in self.entries]
+        self.vital = [
+            self.cost.severed(self._kept([mask & (mask is not mine) for mask in everything])) for mine in everything
+        ]
 
     def turn(self, progress: float) -> None:
         """Set alpha, ``progress`` (0 … 1) of the run being over; never above where it began."""
@@ -114,8 +121,12 @@ class Loop:
 
     def left(self, kept: Sequence[Tensor]) -> float:
         """Return the share of the cost that is left with these groups (bool, gate shape, for each tensor)."""
-        full = [entry.partition.spread(mask, entry.factors[-1]) for entry, mask in zip(self.entries, kept, strict=True)]
-        return self.cost.share(list(zip((entry.target.place for entry in self.entries), full, strict=True)))
+        return self.cost.share(self._kept(kept))
+
+    def _kept(self, groups: Sequence[Tensor]) -> Kept:
+        """Return which weights groups (bool, gate shape, for each tensor) keep, as a cost wants to know it."""
+        pairs = zip(self.entries, groups, strict=True)
+        return [(entry.target.place, entry.partition.spread(mask, entry.factors[-1])) for entry, mask in pairs]
 
     def mine(self, means: list[Watched]) -> list[Watched]:
         """Return the tensors of this loop with their mean gradients."""
@@ -141,11 +152,18 @@ class Loop:
         return self.admit(closed, self.target)
 
     def surplus(self, allowed: float) -> list[Closing]:
-        """Return the smallest groups, which have to go so that no more than is allowed is left."""
+        """Return the smallest groups, which have to go so that no more than is allowed is left.
+
+        Of a vital tensor the largest group stays, however small it is.
+        """
         dead = [dead_groups(entry) for entry in self.entries]
         if self.left([~gone for gone in dead]) <= allowed:
             return []
         scores = [weighed_norms(entry).masked_fill(gone, 0.0) for entry, gone in zip(self.entries, dead, strict=True)]
+        scores = [
+            score.masked_fill((score == score.max()) & ~gone, inf) if vital else score
+            for score, gone, vital in zip(scores, dead, self.vital, strict=True)
+        ]
         cut = min(largest(scores, self.left, allowed), max(number(score.max()) for score in scores))  # not all of them
         return [(e, (score < cut) & ~gone) for e, score, gone in zip(self.entries, scores, dead, strict=True)]
 
