@@ -51,8 +51,13 @@ WORKS: dict[str, dict[str, Any]] = {
 }
 """Recipes by the name of their model."""
 
+SMALLER = {"resnet-20": {"refit_lr": 0.01}, "vit": {}}
 DISTILL = 0.5
-"""The share of the loss of the smaller models that is the distance from the dense model's outputs."""
+EPOCHS = {"spred": {"sparse_epochs": 11, "refit_epochs": 1}}
+"""How smaller models are trained, where not as the dense one; epochs where a method shares them out in another way.
+
+torch-pruning cuts at once, and needs the epochs of the refit; spred has cut long before. Chosen on validation images.
+"""
 
 STRENGTHS: dict[str, dict[str, float]] = {
     "resnet-20": {"spred": 1e-5, "torch-pruning": 5e-4},
@@ -106,17 +111,18 @@ def run(model: str, seed: int, methods: Sequence[str]) -> None:
     """Train the models of a seed, from a dense one that ``scripts/bench compress`` may have kept."""
     kept = RESULTS / "compress-part.states"
     dense, point = prepare(recipe(model, seed, {"penalty": {"densities": [0.5]}}), kept).dense()
-    start = {"model": {"name": model, "weights": str(Path(point.state_file).resolve())}}
-    work = prepare(
-        recipe(model, seed, start | {"train": WORKS[model]["train"] | {"epochs": 0, "distill": DISTILL}}), kept
-    )
-    common = {"measure": "structured", "model": model, "seed": seed, "settings": compress.settings(work.recipe)}
-    asked = [name for name in methods if name != "torch-pruning" or name in STRENGTHS[model]]
-    compress.forget(FILE, common, [*asked, DENSE])
+    weights = {"name": model, "weights": str(Path(point.state_file).resolve())}
     print(f"\n{model}\n{COLUMNS}", flush=True)
-    compress.keep(FILE, common | measured(work, dense, dense, DENSE))
-    for name in asked:
-        compress.keep(FILE, common | measured(work, dense, METHODS[name](work, dense), name))
+    for name in (DENSE, *methods):
+        if name == "torch-pruning" and name not in STRENGTHS[model]:
+            continue
+        train = WORKS[model]["train"] | SMALLER[model] | EPOCHS.get(name, {}) | {"epochs": 0, "distill": DISTILL}
+        work = prepare(recipe(model, seed, {"model": weights, "train": train}), kept)
+        settings = compress.settings(work.recipe) | {"distill": DISTILL, "refit_lr": work.recipe.train.refit_lr}
+        common = {"measure": "structured", "model": model, "seed": seed, "settings": settings}
+        compress.forget(FILE, common, [name])
+        small = dense if name == DENSE else METHODS[name](work, dense)
+        compress.keep(FILE, common | measured(work, dense, small, name))
 
 
 def recipe(model: str, seed: int, changed: dict[str, Any]) -> Recipe:
@@ -145,6 +151,7 @@ def by_torch_pruning(work: Work, dense: nn.Module) -> nn.Module:
     import torch_pruning
 
     section, trainer, name = work.recipe.train, work.trainer, work.recipe.model.name
+    refit_lr = REFIT * section.lr if section.refit_lr is None else section.refit_lr
     strength, model, teacher = Strength(STRENGTHS[name]["torch-pruning"]), deepcopy(dense), dense.eval()
     pruner = torch_pruning.pruner.GroupNormPruner(
         model,
@@ -166,9 +173,8 @@ def by_torch_pruning(work: Work, dense: nn.Module) -> nn.Module:
         if multiply_adds(model, work.example) <= allowed:
             break
         pruner.step()
-    lr = REFIT * section.lr
-    plain = Method(model, [], Strength(), trainer.optimizer(lr), 0)
-    trainer.fit(f"{stage}, refit", model, plain, section.refit_epochs, lr=lr, teacher=teacher)
+    plain = Method(model, [], Strength(), trainer.optimizer(refit_lr), 0)
+    trainer.fit(f"{stage}, refit", model, plain, section.refit_epochs, lr=refit_lr, teacher=teacher)
     return model.cpu()
 
 
