@@ -161,6 +161,7 @@ ELASTIC = {"l1_ratio": 0.2, "eps": 0.002}
 METHODS: dict[str, Method] = {
     "network, sparse": network("sparse", 50, *CHOICES),
     "network, elastic net": network("sparse", 50, "min", "min, refit", **ELASTIC),
+    "network, elastic net, shorter": network("sparse", 50, "1se", **ELASTIC),
     "network, dense": network("dense", 20, "1se", activation="silu"),
     "network, auto": network("auto", 20, "1se"),
     "L1 linear": linear("1se", "min"),
