@@ -46,18 +46,14 @@ WORKS: dict[str, dict[str, Any]] = {
     "vit": {
         "data": compress.CIFAR,
         "penalty": {"kind": ["heads", "neurons"], "densities": [0.5]},
-        "train": {"epochs": 12, "sparse_epochs": 9, "refit_epochs": 3, "optimizer": "adamw", "lr": 1e-3},
+        "train": {"epochs": 12, "sparse_epochs": 11, "refit_epochs": 1, "optimizer": "adamw", "lr": 1e-3},
     },
 }
 """Recipes by the name of their model."""
 
 SMALLER = {"resnet-20": {"refit_lr": 0.01}, "vit": {}}
 DISTILL = 0.5
-EPOCHS = {"spred": {"sparse_epochs": 11, "refit_epochs": 1}}
-"""How smaller models are trained, where not as the dense one; epochs where a method shares them out in another way.
-
-torch-pruning cuts at once, and needs the epochs of the refit; spred has cut long before. Chosen on validation images.
-"""
+"""How smaller models are trained, where not as the dense one; the refit was chosen on validation images."""
 
 STRENGTHS: dict[str, dict[str, float]] = {
     "resnet-20": {"spred": 1e-5, "torch-pruning": 5e-4},
@@ -116,7 +112,7 @@ def run(model: str, seed: int, methods: Sequence[str]) -> None:
     for name in (DENSE, *methods):
         if name == "torch-pruning" and name not in STRENGTHS[model]:
             continue
-        train = WORKS[model]["train"] | SMALLER[model] | EPOCHS.get(name, {}) | {"epochs": 0, "distill": DISTILL}
+        train = WORKS[model]["train"] | SMALLER[model] | {"epochs": 0, "distill": DISTILL}
         work = prepare(recipe(model, seed, {"model": weights, "train": train}), kept)
         settings = compress.settings(work.recipe) | {"distill": DISTILL, "refit_lr": work.recipe.train.refit_lr}
         common = {"measure": "structured", "model": model, "seed": seed, "settings": settings}

@@ -20,7 +20,6 @@ def test_each_method_has_one_row_with_its_work_widths_and_times(
 ):
     data = str(write_npz(tmp_path / "bars.npz", n=64))
     short = {"epochs": 1, "sparse_epochs": 2, "refit_epochs": 1, "batch_size": 16}
-    monkeypatch.setattr(bench, "EPOCHS", {})
     for module in (record, compress, bench):
         monkeypatch.setattr(module, "RESULTS", tmp_path / "benchmarks" / "results")
     work = bench.WORKS[model]
