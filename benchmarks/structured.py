@@ -35,7 +35,7 @@ from spred.compress.methods import Method, Strength
 from spred.compress.recipe import Recipe
 from spred.compress.runner import prepare
 from spred.compress.study import DENSE, Work, stage_name
-from spred.compress.train import REFIT, accuracy
+from spred.compress.train import accuracy
 from spred.nn import shrink
 
 FILE = "structured"
@@ -108,17 +108,16 @@ def run(model: str, seed: int, methods: Sequence[str]) -> None:
     kept = RESULTS / "compress-part.states"
     dense, point = prepare(recipe(model, seed, {"penalty": {"densities": [0.5]}}), kept).dense()
     weights = {"name": model, "weights": str(Path(point.state_file).resolve())}
+    train = WORKS[model]["train"] | SMALLER[model] | {"epochs": 0, "distill": DISTILL}
+    work = prepare(recipe(model, seed, {"model": weights, "train": train}), kept)
+    settings = compress.settings(work.recipe) | {"distill": DISTILL, "refit_lr": work.recipe.train.refit_lr}
+    common = {"measure": "structured", "model": model, "seed": seed, "settings": settings}
+    asked = [name for name in methods if name != "torch-pruning" or name in STRENGTHS[model]]
+    compress.forget(FILE, common, [DENSE, *asked])
     print(f"\n{model}\n{COLUMNS}", flush=True)
-    for name in (DENSE, *methods):
-        if name == "torch-pruning" and name not in STRENGTHS[model]:
-            continue
-        train = WORKS[model]["train"] | SMALLER[model] | {"epochs": 0, "distill": DISTILL}
-        work = prepare(recipe(model, seed, {"model": weights, "train": train}), kept)
-        settings = compress.settings(work.recipe) | {"distill": DISTILL, "refit_lr": work.recipe.train.refit_lr}
-        common = {"measure": "structured", "model": model, "seed": seed, "settings": settings}
-        compress.forget(FILE, common, [name])
-        small = dense if name == DENSE else METHODS[name](work, dense)
-        compress.keep(FILE, common | measured(work, dense, small, name))
+    compress.keep(FILE, common | measured(work, dense, dense, DENSE))
+    for name in asked:
+        compress.keep(FILE, common | measured(work, dense, METHODS[name](work, dense), name))
 
 
 def recipe(model: str, seed: int, changed: dict[str, Any]) -> Recipe:
@@ -147,7 +146,6 @@ def by_torch_pruning(work: Work, dense: nn.Module) -> nn.Module:
     import torch_pruning
 
     section, trainer, name = work.recipe.train, work.trainer, work.recipe.model.name
-    refit_lr = REFIT * section.lr if section.refit_lr is None else section.refit_lr
     strength, model, teacher = Strength(STRENGTHS[name]["torch-pruning"]), deepcopy(dense), dense.eval()
     pruner = torch_pruning.pruner.GroupNormPruner(
         model,
@@ -169,8 +167,8 @@ def by_torch_pruning(work: Work, dense: nn.Module) -> nn.Module:
         if multiply_adds(model, work.example) <= allowed:
             break
         pruner.step()
-    plain = Method(model, [], Strength(), trainer.optimizer(refit_lr), 0)
-    trainer.fit(f"{stage}, refit", model, plain, section.refit_epochs, lr=refit_lr, teacher=teacher)
+    plain = Method(model, [], Strength(), trainer.optimizer(trainer.refit_lr), 0)
+    trainer.fit(f"{stage}, refit", model, plain, section.refit_epochs, lr=trainer.refit_lr, teacher=teacher)
     return model.cpu()
 
 

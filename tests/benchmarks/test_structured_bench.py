@@ -1,4 +1,4 @@
-"""``scripts/bench structured`` runs through: dense, spred and torch-pruning, each with a row in its place."""
+"""``scripts/bench structured`` runs through: the dense model and each method have a row in its place."""
 
 from __future__ import annotations
 

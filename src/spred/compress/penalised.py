@@ -23,6 +23,7 @@ from spred.nn import L1, GroupL1, weights
 from spred.nn.channels import CONVOLUTIONS
 from spred.nn.cost import MultiplyAdds
 from spred.nn.heads import OUTPUTS
+from spred.nn.places import join_tensors
 from spred.nn.reading import exported, read
 
 FIRST_ALPHA = 5e-4
@@ -78,8 +79,8 @@ def find(model: nn.Module, section: PenaltySection, example: Tensor) -> list[Bun
 
         for parts, dims, heads in KINDS[kind](model, example, asked):
             if parts:
-                by_index = bool(dims) and heads is None
-                fits = by_index and parts[0].shape[dims[0]] % section.multiple_of == 0
+                channels = bool(dims) and heads is None
+                fits = channels and parts[0].shape[dims[0]] % section.multiple_of == 0
                 together = section.multiple_of if fits else 1
                 bundles.append(Bundle(tuple(tensors[id(part)] for part in parts), dims, heads, together))
     if not bundles:
@@ -116,8 +117,7 @@ def penalties(
 
 def _ranked(parts: Sequence[Tensor], dims: Sequence[int], size: int) -> Tensor:
     """Return a group for each index along the axes: the ``size`` largest in norm are the first, and so on."""
-    rows = [part.detach().movedim(dim, 0).reshape(part.shape[dim], -1) for part, dim in zip(parts, dims, strict=True)]
-    falling = torch.cat(rows, dim=1).norm(dim=1).argsort(descending=True, stable=True)
+    falling = join_tensors(parts, dims, None).value().norm(dim=1).argsort(descending=True, stable=True)
     return falling.argsort() // size
 
 

@@ -19,7 +19,7 @@ from spred.compress.methods import METHODS, Method, Refit, Strength, magnitudes
 from spred.compress.penalised import find, layers, penalties
 from spred.compress.recipe import Recipe
 from spred.compress.record import Magnitudes, Outcome, Point
-from spred.compress.train import REFIT, Trainer, accuracy
+from spred.compress.train import Trainer, accuracy
 from spred.errors import SpredWarning, StateError
 from spred.nn import alpha_path
 from spred.nn.cost import MultiplyAdds
@@ -161,11 +161,10 @@ class Work:
         self, name: str, strength: Strength, model: nn.Module, found: Magnitudes | None, dense: nn.Module
     ) -> Point:
         """Train the weights that are left, and judge the model."""
-        section, stage = self.recipe.train, stage_name(name, strength)
-        lr = REFIT * section.lr if section.refit_lr is None else section.refit_lr
+        stage, lr = stage_name(name, strength), self.trainer.refit_lr
         method = Refit(model, self.names, self.trainer.optimizer(lr))
         refit = f"{stage}, refit"
-        self.trainer.fit(refit, model, method, section.refit_epochs, lr=lr, teacher=self._teacher(dense))
+        self.trainer.fit(refit, model, method, self.recipe.train.refit_epochs, lr=lr, teacher=self._teacher(dense))
         return self._point(name, stage, model, strength, found)
 
     def _point(self, name: str, stage: str, model: nn.Module, strength: Strength, found: Magnitudes | None) -> Point:

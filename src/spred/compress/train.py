@@ -108,6 +108,12 @@ class Trainer:
         """Steps of one epoch."""
         return max(len(self.images.train) // self.recipe.train.batch_size, 1)
 
+    @property
+    def refit_lr(self) -> float:
+        """The learning rate of the refit."""
+        section = self.recipe.train
+        return REFIT * section.lr if section.refit_lr is None else section.refit_lr
+
     def optimizer(self, lr: float) -> MakeOptimizer:
         """Return a function that makes the recipe's optimiser at this learning rate."""
         return lambda model, special: make_optimizer(model, special, self.recipe.train, lr)

@@ -22,7 +22,7 @@ from spred.nn.reading import evaluating, exported, read
 from spred.nn.sharding import count, whole
 
 Kept = Sequence[tuple[Place, Tensor]]
-"""Penalised values, and which of their weights are kept (bool, of the shape of the value)."""
+"""Penalised values, and which of their weights are kept (bool, of the shape of the value); of all others, all are."""
 
 
 class Cost(Protocol):

@@ -39,6 +39,9 @@ WEIGHTED = (
 
 GROUP_WEIGHTS = ("none", "sqrt")
 
+INTEGERS = (torch.int64, torch.int32)
+"""What labels of groups may be."""
+
 
 class L1:
     """The penalty ``alpha · Σ_i |v_i|`` on every weight of ``params``.
@@ -215,7 +218,7 @@ class GroupL1(L1):
 
     def _check_fit(self, tensor: Tensor, dim: int, place: str) -> None:
         if self.groups is not None and not self.join:
-            if self.groups.dtype not in (torch.int64, torch.int32) or self.groups.shape != tensor.shape:
+            if self.groups.dtype not in INTEGERS or self.groups.shape != tensor.shape:
                 raise InputError(
                     f"{place}: groups has shape {tuple(self.groups.shape)} and dtype {self.groups.dtype}; "
                     "give integer labels in the tensor's shape"
@@ -338,7 +341,7 @@ def _check_tensor(tensor: Tensor, place: str) -> None:
 
 def _even(labels: Tensor) -> bool:
     """Return whether these are integers from 0 on, each as often as the others."""
-    if labels.dtype not in (torch.int64, torch.int32) or labels.numel() == 0 or int(labels.min()) < 0:
+    if labels.dtype not in INTEGERS or labels.numel() == 0 or int(labels.min()) < 0:
         return False
     return len(torch.bincount(labels).unique()) == 1
 

@@ -31,7 +31,7 @@ from torch import Tensor
 
 from spred.core.partition import norms
 from spred.errors import InputError
-from spred.nn.cost import Cost, Kept, Weights, largest
+from spred.nn.cost import Cost, Weights, largest
 from spred.nn.factored import Factored
 from spred.nn.groups import L1, factor_dtype
 from spred.nn.reopen import EVERY, Opening, Reopening, slope
@@ -88,9 +88,9 @@ class Loop:
 
     def __post_init__(self) -> None:
         self.limits = [penalty.alpha for penalty in self.penalties]
-        everything = [~torch.zeros_like(dead_groups(entry)) for entry in self.entries]
+        nothing = [torch.zeros_like(entry.factors[-1], dtype=torch.bool) for entry in self.entries]
         self.vital = [
-            self.cost.severed(self._kept([mask & (mask is not mine) for mask in everything])) for mine in everything
+            self.cost.severed([(entry.place, mask)]) for entry, mask in zip(self.entries, nothing, strict=True)
         ]
 
     def turn(self, progress: float) -> None:
@@ -121,12 +121,10 @@ class Loop:
 
     def left(self, kept: Sequence[Tensor]) -> float:
         """Return the share of the cost that is left with these groups (bool, gate shape, for each tensor)."""
-        return self.cost.share(self._kept(kept))
-
-    def _kept(self, groups: Sequence[Tensor]) -> Kept:
-        """Return which weights groups (bool, gate shape, for each tensor) keep, as a cost wants to know it."""
-        pairs = zip(self.entries, groups, strict=True)
-        return [(entry.target.place, entry.partition.spread(mask, entry.factors[-1])) for entry, mask in pairs]
+        pairs = zip(self.entries, kept, strict=True)
+        return self.cost.share(
+            [(entry.place, entry.partition.spread(mask, entry.factors[-1])) for entry, mask in pairs]
+        )
 
     def mine(self, means: list[Watched]) -> list[Watched]:
         """Return the tensors of this loop with their mean gradients."""
