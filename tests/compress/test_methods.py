@@ -155,6 +155,19 @@ def test_spred_takes_an_alpha_or_a_density():
     assert np.count_nonzero(flat(network_)) == pytest.approx(16, abs=2)
 
 
+@pytest.mark.parametrize("name", ["spred", "one-shot", "gradual"])
+def test_a_uniform_density_is_that_of_each_penalty(name):
+    model = network()
+    with torch.no_grad():
+        model[2].weight.mul_(10.0)  # all of them together, these would stay
+    listed = [L1([model[k].weight], 1e-3) for k in (0, 2)]
+    method = make(name, model, listed, Strength(1e-3 if name == "spred" else None, 0.25, uniform=True))
+    train(model, method)
+    method.finish()
+    left = [np.count_nonzero(model[k].weight.detach()) for k in (0, 2)]
+    assert left == pytest.approx([12, 4], abs=1)
+
+
 def test_refitting_holds_the_zeros_and_moves_the_rest():
     model = network()
     with torch.no_grad():

@@ -12,7 +12,7 @@ from spred.compress.penalised import find, layers, penalties
 from spred.compress.recipe import PenaltySection
 from spred.core.partition import norms
 from spred.errors import InputError
-from spred.nn.groups import targets
+from spred.nn.groups import targets, weights
 
 
 def section(*kind: str, **options) -> PenaltySection:
@@ -51,6 +51,13 @@ def test_single_weights_are_those_of_spred_weights():
     assert [bundle.names for bundle in bundles] == [("0.weight", "3.weight", "7.weight", "9.weight")]
     listed = penalties(model, bundles, depth=3, alpha=0.5)
     assert [(type(one).__name__, one.alpha, one.depth) for one in listed] == [("L1", 0.5, 3)]
+
+
+def test_weights_that_have_to_stand_apart_are_a_penalty_for_each_tensor():
+    model, example = make("lenet-5", Facts(1, (28, 28), 10))
+    bundles = find(model, section("weights"), example)
+    listed = penalties(model, bundles, apart=True)
+    assert [[p.shape for p in one.params] for one in listed] == [[w.shape] for w in weights(model)]
 
 
 def test_filters_that_a_residual_sum_ties_are_one_group():

@@ -82,6 +82,7 @@ def test_a_file_is_read_with_its_folder_and_its_defaults(tmp_path: Path):
         (changed(penalty={"alphas": [], "densities": [1.5]}), "between 0 and 1"),
         (changed(penalty={"alphas": [], "densities": [0.5]}, train={"start": "path"}), "'path' needs alphas"),
         (changed(penalty={"largest_alpha": 1e-4}), "largest_alpha is 0.0001; give a number above 0, and densities"),
+        (changed(penalty={"uniform": True}), "uniform is for densities"),
         (changed(penalty={"depth": 1}), "depth is 1; give at least 2"),
         (changed(train={"distill": 2.0}), "distill is 2; give a share"),
         (changed(train={"lr": -0.1}), "above 0"),

@@ -83,6 +83,13 @@ def test_it_takes_the_plain_steps_and_is_not_compiled_again_when_numbers_change(
     assert len(programs) == n_programs > 0
 
 
+def test_every_optimiser_of_a_process_is_compiled(programs):
+    for k in range(10):
+        model = net()
+        train(model, SpredOptimizer(BASES["SGD"](model), KINDS["single"](model), compile=True), 3)
+        assert len(programs) > k  # after eight programs of one code torch would take the steps as they stand
+
+
 @pytest.mark.filterwarnings("ignore:.*has collapsed")
 def test_reopening_is_part_of_it(programs):
     models = [net(), net()]
@@ -155,9 +162,9 @@ def test_a_step_that_fails_leaves_the_weights_as_they_were(programs):
     train(model, opt, 2)
     before = [weight.detach().clone() for weight in weights(model)]
 
-    def fail():
+    def fail(numbers):
         for entry in opt.factored:
-            entry.fill_gradients(metric=True)
+            entry.fill_gradients(0.01, 0.1)
         raise KeyboardInterrupt
 
     opt._program.program = fail

@@ -33,11 +33,12 @@ class Strength:
     """How sparse a model shall be: the strength of its penalty, its density, or both.
 
     With both, spred goes to the density by at most this alpha; for a peer they are what spred has found. The density is
-    a share of ``cost``.
+    a share of ``cost``: of all penalties together, or of each by itself where it is ``uniform``.
     """
 
     alpha: float | None = None
     density: float | None = None
+    uniform: bool = False
     cost: Cost = field(default_factory=Weights, compare=False)
 
 
@@ -85,6 +86,10 @@ class Spred(Method):
                 one.alpha = strength.alpha
         if strength.density is None:
             self.opt = SpredOptimizer(base, listed)
+        elif strength.uniform:
+            for one in listed:
+                one.target_density = strength.density
+            self.opt = SpredOptimizer(base, listed, total_steps=n_steps)
         else:
             self.opt = SpredOptimizer(
                 base, listed, target_density=strength.density, total_steps=n_steps, cost=strength.cost
@@ -123,7 +128,8 @@ class Pruned(Method):
         """Prune, and keep what is pruned at zero."""
         density = self.kept(n_done)
         if density is not None:
-            self.masks = smallest(self.targets, density, self.strength.cost)
+            together = [[target] for target in self.targets] if self.strength.uniform else [self.targets]
+            self.masks = [mask for listed in together for mask in smallest(listed, density, self.strength.cost)]
         for target, mask in zip(self.targets, self.masks or [], strict=True):
             for tensor, part in zip(target.place.tensors, target.place.parts(mask), strict=True):
                 tensor.mul_(part.to(tensor.dtype))

@@ -95,12 +95,15 @@ def penalties(
     depth: int = 2,
     alpha: float = FIRST_ALPHA,
     cost: MultiplyAdds | None = None,
+    *,
+    apart: bool = False,
 ) -> list[L1]:
     """Return the penalties on the tensors of ``model``; groups are weighed by the root of their size, and by price.
 
     Where several channels close together, the strongest do, then the next: a group is as good as its channels are.
     Without a ``cost`` all have one price; else it is the fourth root of what a weight costs. Its root, or more, closes
-    the first layers of a ResNet, which work at many pixels, before the steering has come to the rest.
+    the first layers of a ResNet, which work at many pixels, before the steering has come to the rest. What has no
+    groups is one penalty, or one for each tensor if they are to be ``apart``.
     """
     tensors = dict(model.named_parameters())
     found: list[L1] = []
@@ -111,7 +114,7 @@ def penalties(
             where: dict[str, Any] = {"dim": bundle.dims, "heads": bundle.heads, "groups": groups, "join": True}
             found.append(GroupL1(parts, alpha, **where, weight="sqrt", depth=depth, price=_price(parts, cost)))
         else:
-            found.append(L1(parts, alpha, depth=depth))
+            found += [L1(some, alpha, depth=depth) for some in ([[part] for part in parts] if apart else [parts])]
     return found
 
 

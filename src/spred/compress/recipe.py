@@ -89,6 +89,8 @@ class PenaltySection:
         densities: instead of alphas, the shares of weights to keep, one model each.
         cost: what ``densities`` are shares of: the weights, or the ``"multiply-adds"`` of the shrunk model. With these,
             groups whose weights are used more often in an image also pay more.
+        uniform: each layer keeps these shares by itself, instead of all layers together: half the heads and half the
+            neurons of every block, say.
         largest_alpha: how strong the penalty may become on the way to a density; 5e-4 if left out.
         depth: number of factors; 2 is L1.
         multiple_of: filters and neurons close by so many at once, which leaves widths that are multiples of it. Layers
@@ -100,6 +102,7 @@ class PenaltySection:
     alphas: tuple[float, ...] = ()
     densities: tuple[float, ...] = ()
     cost: Cost = "weights"
+    uniform: bool = False
     largest_alpha: float | None = None
     depth: int = 2
     multiple_of: int = 1
@@ -121,6 +124,8 @@ class PenaltySection:
                 "cost = 'multiply-adds' is for densities of filters and neurons: single zeros save no work, and that "
                 "of heads and blocks is not counted"
             )
+        if self.uniform and (not self.densities or self.cost != "weights"):
+            raise InputError("uniform is for densities, and for shares of the weights: leave out alphas, and cost")
         if self.multiple_of > 1 and set(self.kind).isdisjoint({"filters", "neurons"}):
             raise InputError(f"multiple_of is {self.multiple_of}; it is for kinds with filters or neurons")
         _at_least(1, multiple_of=self.multiple_of)

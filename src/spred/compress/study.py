@@ -151,7 +151,7 @@ class Work:
         method = self._method(name, model, strength)
         self._train(stage_name(name, strength), model, method, dense)
         point = self._refitted(name, strength, model, method.finish(), dense)
-        return replace(point, alpha=method.opt.penalties[0].alpha) if name == "spred" else point
+        return replace(point, alpha=max(one.alpha for one in method.opt.penalties)) if name == "spred" else point
 
     def _train(self, stage: str, model: nn.Module, method: Method, dense: nn.Module) -> None:
         section = self.recipe.train
@@ -214,11 +214,11 @@ class Work:
 
     def _method(self, name: str, model: nn.Module, strength: Strength) -> Method:
         section, penalty = self.recipe.train, self.recipe.penalty
-        cost = None
+        strength, cost = replace(strength, uniform=penalty.uniform), None
         if penalty.cost == "multiply-adds":
             cost = MultiplyAdds(model, self.example[:1])
             strength = replace(strength, cost=cost)
-        listed = penalties(model, self.bundles, penalty.depth, cost=cost)
+        listed = penalties(model, self.bundles, penalty.depth, cost=cost, apart=penalty.uniform)
         n_steps = section.sparse_epochs * self.trainer.steps_in_epoch
         return METHODS[name](model, listed, strength, self.trainer.optimizer(section.lr), n_steps)
 

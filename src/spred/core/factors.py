@@ -120,11 +120,14 @@ def quadratic_penalty(
     return (alpha / len(factors)) * array_namespace(full).sum(weights * squares)
 
 
-def decay(factors: Factors, alpha: float, weights: Array | float = 1.0, partition: Partition = SINGLES) -> Factors:
+def decay(
+    factors: Factors, alpha: Array | float, weights: Array | float = 1.0, partition: Partition = SINGLES
+) -> Factors:
     """Return the gradient of :func:`quadratic_penalty` in each factor, ``(2α/D)·ω·f_k``."""
     *gates, full = factors
     rate = (2.0 * alpha / len(factors)) * weights
-    on_full = rate if isinstance(rate, float) else partition.spread(rate, full)
+    one = isinstance(rate, float) or rate.ndim == 0
+    on_full = rate if one else partition.spread(rate, full)
     return (*(rate * gate for gate in gates), on_full * full)
 
 

@@ -13,15 +13,16 @@ import torch
 from torch import Tensor, nn
 
 from spred.core.factors import Factors, merge
-from spred.core.partition import Partition, norms
+from spred.core.partition import SINGLES, Partition, norms
 from spred.errors import InputError
-from spred.nn.gradients import deep_gradients, pair_gradients, scratch
+from spred.nn import passes
+from spred.nn.gradients import Number, deep_gradients, pair_gradients, scratch
 from spred.nn.groups import Target, factor_dtype, split_exactly
 from spred.nn.metric import FADE, saturation
 from spred.nn.places import Place
 from spred.nn.sharding import number, typical_norm, whole
 
-PROBED, RUN = 512, 16
+PROBED, RUN = 512, 64
 """Values of a tensor that are compared at each step to notice writes that torch does not count; so many in a row."""
 
 
@@ -155,23 +156,29 @@ class Factored:
         """Give each factor its gradient: the loss's, pulled back, plus the penalty's, both divided by the metric."""
         grad = self.grad()
         memory = self.lend(grad is not None)
+        constant = self.constant if metric else None
         if grad is None or len(memory) > 2:
-            self.fill_gradients(metric=metric)
+            self.fill_gradients(self.target.penalty.alpha, constant)
             return
         of_gate, of_full = memory
+        rate = self.target.penalty.alpha * self.target.weights
+        alone = self.partition is SINGLES and not self.place.sharded
+        if alone and isinstance(rate, float) and passes.fits((grad, *self.factors, of_gate, of_full)):
+            passes.pair_gradients(grad, self.factors, rate, constant, (of_gate, of_full))
+            return
         if self._divisor is None:
             self._divisor = scratch(self.factors[0], self.partition, whole=self.place.sharded)
-        rate = self.target.penalty.alpha * self.target.weights
-        constant = self.constant if metric else None
         pair_gradients(grad, self.factors, self.partition, rate, constant, (of_gate, of_full, self._divisor))
 
-    def fill_gradients(self, *, metric: bool) -> None:
-        """Write the same, at any depth, to memory that the factors have for it."""
-        grad, target = self.grad(), self.target
+    def fill_gradients(self, alpha: Number, constant: Number | None) -> None:
+        """Write the same, at any depth, to memory that the factors have for it; without a metric, ``constant`` is None.
+
+        The numbers are the penalty's and the metric's; a compiled step has them as tensors.
+        """
+        grad = self.grad()
         if grad is None:
             return
-        constant = self.constant if metric else None
-        grads = deep_gradients(grad, self.factors, self.partition, target.penalty.alpha, target.weights, constant)
+        grads = deep_gradients(grad, self.factors, self.partition, alpha, self.target.weights, constant)
         for factor, value in zip(self.factors, grads, strict=True):
             if factor.grad is not None:
                 factor.grad.copy_(value)

@@ -16,6 +16,9 @@ from spred.core.factors import Factors, decay, pull_back
 from spred.core.partition import SINGLES, Partition
 from spred.nn.metric import speed
 
+Number = float | Tensor
+"""A number, or a tensor without axes that holds one."""
+
 Buffers = tuple[Tensor, Tensor, Tensor]
 """Gradient of the gate, gradient of the full factor, and the metric, which may have fewer rows than the gate."""
 
@@ -107,9 +110,9 @@ def deep_gradients(
     grad: Tensor,
     factors: Factors,
     partition: Partition,
-    alpha: float,
+    alpha: Number,
     weights: Tensor | float,
-    constant: float | None,
+    constant: Number | None,
 ) -> Factors:
     """Return the same at any depth, in new memory; ``alpha`` and ``weights`` as in :func:`spred.core.factors.decay`."""
     of_loss = pull_back(grad, factors, partition)

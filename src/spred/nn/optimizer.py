@@ -128,7 +128,7 @@ class SpredOptimizer(torch.optim.Optimizer):
         for entry in self.factored:
             adopt_state(base, entry)
         self._routes = install(base, self.factored, paced=wants_pace(base, metric))
-        self._program = CompiledStep(base, self.factored, self.reopening, metric=self.metric) if compile else None
+        self._program = CompiledStep(base, self.factored, metric=self.metric) if compile else None
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
@@ -145,6 +145,8 @@ class SpredOptimizer(torch.optim.Optimizer):
         if self.reopening is not None:
             self.reopening.begin(max(float(group["lr"]) for group in self.param_groups))
         loss = self._step_base(closure) if self._program is None else self._step_compiled(self._program, closure)
+        if self.reopening is not None:
+            self.reopening.take_in()
         self._reopen()
         self._fetch_options()
         self.n_steps += 1
@@ -296,8 +298,6 @@ class SpredOptimizer(torch.optim.Optimizer):
             loss: Any = self.base.step(None if closure is None else self._penalised(closure))
         finally:
             self._write_products()  # till here the tensors may hold gradients of factors
-        if self.reopening is not None:
-            self.reopening.take_in()
         return loss
 
     def _step_compiled(self, program: CompiledStep, closure: Callable[[], Any] | None) -> Any:
