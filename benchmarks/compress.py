@@ -70,7 +70,7 @@ QUICK = {
 ALPHAS: dict[str, dict[str, tuple[float, ...]]] = {
     "lenet-300-100": {"pat": (4e-5, 1e-4, 2e-4, 4e-4), "subgradient": (5e-5, 2e-4, 6e-4, 1.5e-3)},
     "lenet-5": {"pat": (3e-4, 1.5e-4, 6e-5), "subgradient": (6e-4, 2e-4)},
-    "resnet-20": {"pat": (6e-5, 1.2e-4, 2.4e-4, 4.8e-4), "subgradient": (3e-5, 1e-4, 3e-4)},
+    "resnet-20": {"pat": (6e-5, 1.2e-4, 2.4e-4, 4.8e-4, 9.6e-4), "subgradient": (3e-5, 1e-4, 3e-4)},
 }
 """The strengths of the peers that have an alpha, by model."""
 

@@ -42,7 +42,10 @@ FILE = "structured"
 
 WORKS: dict[str, dict[str, Any]] = {
     "resnet-20": compress.WORKS["resnet-20"]
-    | {"penalty": {"kind": "filters", "densities": [0.33], "cost": "multiply-adds", "multiple_of": 16}},
+    | {
+        "penalty": {"kind": "filters", "densities": [0.33], "cost": "multiply-adds", "multiple_of": 16},
+        "train": compress.WORKS["resnet-20"]["train"] | {"sparse_epochs": 5, "refit_epochs": 7},
+    },
     "vit": {
         "data": compress.CIFAR,
         "penalty": {"kind": ["heads", "neurons"], "densities": [0.5]},
@@ -51,12 +54,12 @@ WORKS: dict[str, dict[str, Any]] = {
 }
 """Recipes by the name of their model."""
 
-SMALLER = {"resnet-20": {"refit_lr": 0.01}, "vit": {}}
+SMALLER = {"resnet-20": {"refit_lr": 0.05}, "vit": {}}
 DISTILL = 0.5
 """How smaller models are trained, where not as the dense one; the refit was chosen on validation images."""
 
 STRENGTHS: dict[str, dict[str, float]] = {
-    "resnet-20": {"spred": 1e-5, "torch-pruning": 5e-4},
+    "resnet-20": {"spred": 3e-4, "torch-pruning": 5e-4},
     "vit": {"spred": 1e-4},
 }
 """The largest alpha of spred; the strength of torch-pruning's regulariser, as in its own benchmark."""

@@ -8,7 +8,7 @@ from torch import nn
 
 from spred import L1, shrink
 from spred.compress.models import Facts, build
-from spred.compress.penalised import find, layers, penalties
+from spred.compress.penalised import Sizes, find, follow, layers, penalties
 from spred.compress.recipe import PenaltySection
 from spred.core.partition import norms
 from spred.errors import InputError
@@ -66,8 +66,75 @@ def test_filters_that_a_residual_sum_ties_are_one_group():
     # Nine inner convolutions, and one group of channels for each of the three widths of the residual stream.
     assert sorted(group_counts(listed)) == sorted([16] * 3 + [32] * 3 + [64] * 3 + [16, 32, 64])
     stream = max(listed, key=lambda one: len(one.params) if one.params[0].shape[0] == 16 else 0)
-    assert len(stream.params) == 4 * 3  # the stem and three blocks: a convolution, a gain and a bias each
+    assert len(stream.params) == 4 * 2  # the stem and three blocks: a gain and a bias each; the convolutions follow
     assert not [n for n in names(model, section("filters"), example) if n.startswith("14.")]  # the classes stay
+
+
+class Norms(nn.Module):
+    """A layer that its batch norm alone reads, one that is read by another too, and one whose norm comes first."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one, self.norm_one = nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)
+        self.two, self.norm_two = nn.Conv2d(4, 5, 3), nn.BatchNorm2d(5)
+        self.before, self.three = nn.BatchNorm2d(5), nn.Conv2d(5, 6, 3)
+        self.head = nn.Linear(6, 2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = torch.relu(self.norm_one(self.one(x)))
+        x = self.two(x)
+        x = self.three(self.before(torch.relu(x + self.norm_two(x))))
+        return self.head(torch.relu(x).mean(dim=(2, 3)))
+
+
+def test_gains_are_penalised_alone_where_nothing_else_reads_what_they_scale():
+    model, example = Norms(), torch.randn(1, 3, 12, 12)
+    bundles = find(model, section("filters"), example)
+    assert [(bundle.names, bundle.followers) for bundle in bundles] == [
+        (("norm_one.weight", "norm_one.bias"), ("one.weight", "one.bias")),
+        (
+            ("two.weight", "two.bias", "norm_two.weight", "norm_two.bias", "before.weight", "before.bias"),
+            (),
+        ),
+        (("three.weight", "three.bias"), ()),
+    ]
+    assert bundles[0].size == 4 * (2 + 27 + 1)
+    model.norm_one.bias.requires_grad_(False)
+    model.norm_one.weight.requires_grad_(False)
+    assert find(model, section("filters"), example)[0].names == ("one.weight", "one.bias")
+
+
+def test_what_follows_a_closed_gain_is_zero_and_is_cut_out_with_equal_outputs():
+    model, example = make("resnet-20")
+    bundles = find(model, section("filters"), example)
+    inner = next(bundle for bundle in bundles if bundle.names == ("7.body.1.weight", "7.body.1.bias"))
+    assert inner.followers == ("7.body.0.weight",)
+    with torch.no_grad():
+        model[7].body[1].weight[:20] = 0.0
+        model[7].body[1].bias[:19] = 0.0  # the last of them is a constant still
+    expected = model.eval()(example)
+    follow(model, bundles)
+    rows = model[7].body[0].weight.flatten(start_dim=1).any(dim=1)
+    assert rows.tolist() == [False] * 19 + [True] * 13
+    torch.testing.assert_close(model(example), expected)
+    small = shrink(model, example)
+    assert small[7].body[0].out_channels in (12, 13)
+    torch.testing.assert_close(small(example), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_the_cost_of_gains_is_that_of_their_filters_too():
+    model, example = make("resnet-20")
+    bundles = find(model, section("filters"), example)
+    places = [target.place for listed in penalties(model, bundles) for target in targets([listed])]
+    cost = Sizes(model, bundles)
+    kept = [(place, torch.ones_like(place.value(), dtype=torch.bool)) for place in places]
+    assert cost.share(kept) == 1.0
+    sizes = [bundle.size for bundle in bundles]
+    for place, mask in kept[:3]:
+        mask[: len(mask) // 2] = False
+        assert place.tensors[0].ndim == 1
+    assert cost.share(kept) == pytest.approx(1 - sum(sizes[:3]) / 2 / sum(sizes))
+    assert not cost.severed(kept)
 
 
 def test_channels_close_by_so_many_at_once():

@@ -80,6 +80,24 @@ def test_the_share_is_that_of_the_shrunk_model(seed):
     assert cost.share(kept) < 0.9
 
 
+def test_a_gain_of_zero_is_as_good_as_a_row_of_zeros():
+    model = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.Conv2d(8, 4, 3), nn.Flatten())
+    model = model.append(nn.Linear(4 * 64, 5))
+    cost = MultiplyAdds(model, X[:1])
+    rows = torch.arange(8) < 3
+    on_gains, on_rows = [(Place((model[1].weight,)), rows)], [(Place((model[0].weight,)), rows.view(8, 1, 1, 1))]
+    wide = [(place, mask.expand_as(place.value())) for place, mask in on_rows]
+    assert cost.share(on_gains) == cost.share(wide) < 0.5
+    both = [*on_gains, (wide[0][0], wide[0][1].flip(0))]  # what is kept by both: nothing
+    assert cost.severed(both)
+    assert not cost.severed(on_gains)
+    assert cost.price(model[1].weight) == cost.price(model[0].weight) != 1.0
+    with torch.no_grad():
+        model[1].weight[~rows] = 0.0
+        model[1].bias[~rows] = 0.0
+    assert measured(shrink(model.eval(), X[:1])) / cost.total == pytest.approx(cost.share(on_gains))
+
+
 def test_a_network_is_cut_in_two_where_nothing_leads_around():
     model = nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.ReLU(), Around(4), nn.Flatten(), nn.Linear(64, 2))
     cost = MultiplyAdds(model, torch.ones(1, 1, 4, 4))

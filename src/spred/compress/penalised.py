@@ -1,8 +1,13 @@
 """From the words of a recipe to penalties on a model: which tensors, and which of their weights go together.
 
 Filters and neurons are found in the model's graph, as :func:`spred.shrink` finds them: channels that a residual sum
-ties together are one group with all layers that write to them, and with the gain and bias of their batch norms. So what
-training closes can be cut out afterwards. Channels that cannot be cut (the outputs, for one) are not penalised.
+ties together are one group with all layers that write to them. So what training closes can be cut out afterwards.
+Channels that cannot be cut (the outputs, for one) are not penalised.
+
+A batch norm takes the scale from the weights before it. A penalty on them would shrink all filters for nothing, and
+their sizes say little; so where every layer of a group has a batch norm, its gains and biases are penalised alone, and
+the weights follow where these have closed (the scaling factors of Liu et al., ICCV 2017, as groups). They go on
+learning until then, and a filter whose gain is zero still has a gradient by which it can come back.
 """
 
 from __future__ import annotations
@@ -11,20 +16,21 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from math import prod
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from spred.compress import record
 from spred.compress.recipe import PenaltySection
-from spred.compress.record import Layer
 from spred.errors import InputError
 from spred.nn import L1, GroupL1, weights
-from spred.nn.channels import CONVOLUTIONS
-from spred.nn.cost import MultiplyAdds
+from spred.nn.channels import CONVOLUTIONS, Layer
+from spred.nn.cost import Cost, Kept, MultiplyAdds
 from spred.nn.heads import OUTPUTS
 from spred.nn.places import join_tensors
 from spred.nn.reading import exported, read
+from spred.nn.sharding import count
 
 FIRST_ALPHA = 5e-4
 """The largest alpha of a model that is steered to a density."""
@@ -42,16 +48,28 @@ class Bundle:
         dims: the axis of each along which its groups run; empty where every weight is alone.
         heads: the number of heads that the axes are cut into; None for a group of each index.
         together: how many indices close at once.
+        followers: names of tensors that are not penalised, and zero wherever, along their first axis, all of it is.
+        size: weights in it, those of the followers too.
     """
 
     names: tuple[str, ...]
     dims: tuple[int, ...] = ()
     heads: int | None = None
     together: int = 1
+    followers: tuple[str, ...] = ()
+    size: int = 0
 
 
-Found = Iterator[tuple[Sequence[Tensor], tuple[int, ...], int | None]]
-"""Tensors, dims and heads of bundles."""
+class Units(NamedTuple):
+    """What a bundle is made of: tensors, the axis of each, heads, and tensors that follow."""
+
+    tensors: Sequence[Tensor]
+    dims: tuple[int, ...] = ()
+    heads: int | None = None
+    followers: Sequence[Tensor] = ()
+
+
+Found = Iterator[Units]
 
 Asked = Callable[[nn.Module], bool]
 """Whether the recipe names a module."""
@@ -77,12 +95,14 @@ def find(model: nn.Module, section: PenaltySection, example: Tensor) -> list[Bun
         def asked(module: nn.Module, patterns: tuple[str, ...] = patterns) -> bool:
             return any(fnmatch(modules[id(module)], pattern) for pattern in patterns)
 
-        for parts, dims, heads in KINDS[kind](model, example, asked):
-            if parts:
-                channels = bool(dims) and heads is None
-                fits = channels and parts[0].shape[dims[0]] % section.multiple_of == 0
+        for units in KINDS[kind](model, example, asked):
+            if units.tensors:
+                channels = bool(units.dims) and units.heads is None
+                fits = channels and units.tensors[0].shape[units.dims[0]] % section.multiple_of == 0
+                names, followers = (tuple(tensors[id(t)] for t in some) for some in (units.tensors, units.followers))
+                size = sum(tensor.numel() for tensor in (*units.tensors, *units.followers))
                 together = section.multiple_of if fits else 1
-                bundles.append(Bundle(tuple(tensors[id(part)] for part in parts), dims, heads, together))
+                bundles.append(Bundle(names, units.dims, units.heads, together, followers, size))
     if not bundles:
         where = f" in the modules {list(section.modules)}" if section.modules else ""
         raise InputError(f"the model has no {' or '.join(section.kind)} to penalise{where}; see penalty.kind")
@@ -125,26 +145,60 @@ def _ranked(parts: Sequence[Tensor], dims: Sequence[int], size: int) -> Tensor:
 
 
 def _price(parts: Sequence[Tensor], cost: MultiplyAdds | None) -> float:
-    """Return the price of a weight of a bundle: the fourth root of the mean cost over its matrices."""
-    matrices = [part for part in parts if part.ndim > 1]
-    if cost is None or not matrices:
+    """Return the price of a weight of a bundle: the fourth root of the mean cost over its matrices, or its gains."""
+    priced = [part for part in parts if part.ndim > 1] or parts
+    if cost is None:
         return 1.0
-    total = sum(cost.price(part) * part.numel() for part in matrices)
-    return float(total / sum(part.numel() for part in matrices)) ** 0.25
+    total = sum(cost.price(part) * part.numel() for part in priced)
+    return float(total / sum(part.numel() for part in priced)) ** 0.25
 
 
-def layers(model: nn.Module, names: Sequence[str]) -> tuple[Layer, ...]:
+class Sizes(Cost):
+    """Weights as a cost, those of followers too: they go with the values that they follow.
+
+    Args:
+        model: the model that is trained.
+        bundles: of it.
+    """
+
+    def __init__(self, model: nn.Module, bundles: Sequence[Bundle]) -> None:
+        tensors = dict(model.named_parameters())
+        self._sizes = {id(tensors[bundle.names[0]]): bundle.size for bundle in bundles if bundle.followers}
+
+    def share(self, kept: Kept) -> float:
+        """Return the share of weights that are kept."""
+        sizes = [self._sizes.get(id(place.tensors[0]), mask.numel()) for place, mask in kept]
+        left = sum(n * count(mask) / mask.numel() for n, (_, mask) in zip(sizes, kept, strict=True))
+        return left / sum(sizes)
+
+    def severed(self, kept: Kept) -> bool:
+        """Return False: sizes alone do not tell how layers are connected."""
+        return False
+
+
+@torch.no_grad()
+def follow(model: nn.Module, bundles: Sequence[Bundle]) -> None:
+    """Set to zero what follows penalised tensors that are zero."""
+    tensors = dict(model.named_parameters())
+    for bundle in bundles:
+        if bundle.followers:
+            closed = torch.stack([tensors[name] == 0 for name in bundle.names]).all(dim=0)
+            for name in bundle.followers:
+                tensors[name][closed] = 0.0
+
+
+def layers(model: nn.Module, names: Sequence[str]) -> tuple[record.Layer, ...]:
     """Return how many weights of the named tensors are left."""
     tensors = dict(model.named_parameters())
     shapes = {name: tuple(tensors[name].shape) for name in names}
     counts = {name: int(torch.count_nonzero(tensors[name].detach())) for name in names}
-    return tuple(Layer(name, shapes[name], prod(shapes[name]), counts[name]) for name in names)
+    return tuple(record.Layer(name, shapes[name], prod(shapes[name]), counts[name]) for name in names)
 
 
 def _weights(model: nn.Module, example: Tensor, asked: Asked) -> Found:
     """Give all weights, each alone."""
     inside = {id(p) for module in model.modules() if asked(module) for p in module.parameters()}
-    yield [weight for weight in weights(model) if id(weight) in inside], (), None
+    yield Units([weight for weight in weights(model) if id(weight) in inside])
 
 
 def _filters(model: nn.Module, example: Tensor, asked: Asked) -> Found:
@@ -161,13 +215,21 @@ def _channels(model: nn.Module, example: Tensor, asked: Asked, makers: tuple[typ
     reader = read(exported(model, (example,)), model)
     roots = reader.ties.roots()
     kept = set(roots[reader.ties.kept()].tolist())
-    together: dict[tuple[int, ...], list[nn.Module]] = {}
+    together: dict[tuple[int, ...], list[Layer]] = {}
     for layer in reader.layers:
-        together.setdefault(tuple(roots[layer.labels].tolist()), []).append(layer.module)
-    for labels, modules in together.items():
+        together.setdefault(tuple(roots[layer.labels].tolist()), []).append(layer)
+    for labels, tied in together.items():
+        modules = [layer.module for layer in tied]
         if kept.isdisjoint(labels) and isinstance(modules[0], makers) and any(map(asked, modules)):
-            tensors = [p for module in modules for p in module.parameters(recurse=False) if p.requires_grad]
-            yield tensors, (0,) * len(tensors), None
+            norms = {layer.module: layer.normalises for layer in tied if layer.normalises is not None}
+            scaled = set(modules) == {*norms, *norms.values()} and all(_trained(norm) for norm in norms)
+            tensors = [p for module in (norms if scaled else modules) for p in _trained(module)]
+            followers = [p for module in norms.values() for p in _trained(module)] if scaled else []
+            yield Units(tensors, (0,) * len(tensors), followers=followers)
+
+
+def _trained(module: nn.Module) -> list[nn.Parameter]:
+    return [parameter for parameter in module.parameters(recurse=False) if parameter.requires_grad]
 
 
 def _heads(model: nn.Module, example: Tensor, asked: Asked) -> Found:
@@ -177,17 +239,17 @@ def _heads(model: nn.Module, example: Tensor, asked: Asked) -> Found:
         if isinstance(module, nn.MultiheadAttention):
             inputs = ("in_proj_weight", "q_proj_weight", "k_proj_weight", "v_proj_weight")
             tensors = [p for name in inputs if (p := getattr(module, name)) is not None]
-            yield [*tensors, module.out_proj.weight], (*(0,) * len(tensors), 1), heads
+            yield Units([*tensors, module.out_proj.weight], (*(0,) * len(tensors), 1), heads)
         elif isinstance(packed, nn.Linear) and isinstance(heads, int):
             output: Any = next(getattr(module, name) for name in OUTPUTS if hasattr(module, name))
-            yield [packed.weight, output.weight], (0, 1), heads
+            yield Units([packed.weight, output.weight], (0, 1), heads)
 
 
 def _blocks(model: nn.Module, example: Tensor, asked: Asked) -> Found:
     """Give each block as one group of everything in it."""
     for module in filter(asked, model.modules()):
         tensors = [p for p in module.parameters() if p.requires_grad]
-        yield tensors, (0,) * len(tensors), 1
+        yield Units(tensors, (0,) * len(tensors), 1)
 
 
 KINDS: dict[str, Callable[[nn.Module, Tensor, Asked], Found]] = {

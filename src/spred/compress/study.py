@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from spred.compress.extras import extra
 from spred.compress.layout import plainly_arranged
 from spred.compress.methods import METHODS, Method, Refit, Strength, magnitudes
-from spred.compress.penalised import find, layers, penalties
+from spred.compress.penalised import Sizes, find, follow, layers, penalties
 from spred.compress.recipe import Recipe
 from spred.compress.record import Magnitudes, Outcome, Point
 from spred.compress.train import Trainer, accuracy
@@ -52,7 +52,7 @@ class Work:
         self.recipe, self.model, self.trainer = recipe, model, trainer
         self.example = trainer.images.scale(trainer.images.validation.images[:16])
         self.bundles = find(model, recipe.penalty, self.example[:1])
-        inside = {name for bundle in self.bundles for name in bundle.names}
+        inside = {name for bundle in self.bundles for name in (*bundle.names, *bundle.followers)}
         self.names = [name for name, _ in model.named_parameters() if name in inside]
         self.notes: list[str] = []
         for name in ("spred", *recipe.compare):
@@ -161,6 +161,7 @@ class Work:
         self, name: str, strength: Strength, model: nn.Module, found: Magnitudes | None, dense: nn.Module
     ) -> Point:
         """Train the weights that are left, and judge the model."""
+        follow(model, self.bundles)
         stage, lr = stage_name(name, strength), self.trainer.refit_lr
         method = Refit(model, self.names, self.trainer.optimizer(lr))
         refit = f"{stage}, refit"
@@ -214,10 +215,8 @@ class Work:
 
     def _method(self, name: str, model: nn.Module, strength: Strength) -> Method:
         section, penalty = self.recipe.train, self.recipe.penalty
-        strength, cost = replace(strength, uniform=penalty.uniform), None
-        if penalty.cost == "multiply-adds":
-            cost = MultiplyAdds(model, self.example[:1])
-            strength = replace(strength, cost=cost)
+        cost = MultiplyAdds(model, self.example[:1]) if penalty.cost == "multiply-adds" else None
+        strength = replace(strength, uniform=penalty.uniform, cost=cost or Sizes(model, self.bundles))
         listed = penalties(model, self.bundles, penalty.depth, cost=cost, apart=penalty.uniform)
         n_steps = section.sparse_epochs * self.trainer.steps_in_epoch
         return METHODS[name](model, listed, strength, self.trainer.optimizer(section.lr), n_steps)

@@ -63,12 +63,14 @@ class Layer:
         labels: those of its outputs.
         inputs: what it reads; None where its inputs cannot be cut, and in a layer ``by_channel``.
         by_channel: each output reads the input of the same label and no other (batch norm, depthwise convolution).
+        normalises: of a batch norm, the layer whose outputs it alone reads: their scale is free.
     """
 
     module: Weighted
     labels: Tensor
     inputs: Flow | None = None
     by_channel: bool = False
+    normalises: Weighted | None = None
 
 
 class Ties:

@@ -97,6 +97,9 @@ class MultiplyAdds:
         self._matrices = [_matrix(layer, positions) for layer in reader.layers if isinstance(layer.module, MATRICES)]
         if not self._matrices:
             raise InputError("no linear layer and no convolution of the model has channels that can be cut")
+        self._gained = {  # by a gain that is zero, the whole row of its layer is as good as zero
+            id(layer.module.weight): layer.normalises.weight for layer in reader.layers if layer.normalises is not None
+        }
         self._roots = reader.ties.roots()
         self._fixed = torch.zeros(len(self._roots), dtype=torch.bool)
         self._fixed[self._roots[reader.ties.kept()]] = True
@@ -116,23 +119,31 @@ class MultiplyAdds:
         return bool((self._outputs & ~self._reached(self._masks(kept))).any())
 
     def price(self, weight: Tensor) -> float:
-        """Return the work of one weight of a layer, over that of the average weight; 1 if the layer is not counted."""
+        """Return the work of one weight of a layer, over that of the average weight; 1 if the layer is not counted.
+
+        The gain of a batch norm is as dear as the weights of the layer that it alone reads.
+        """
         n_weights = sum(matrix.weight.numel() for matrix in self._matrices)
+        weight = self._gained.get(id(weight), weight)
         mine = [matrix for matrix in self._matrices if matrix.weight is weight]
         return sum(map(_per_weight, mine)) / len(mine) * n_weights / self.total if mine else 1.0
 
     def _masks(self, kept: Kept) -> dict[int, Tensor]:
         """Return which weights of each layer are kept, by the identity of the tensor."""
         masks: dict[int, Tensor] = {}
-        known = {id(matrix.weight) for matrix in self._matrices}
+        known = {id(matrix.weight) for matrix in self._matrices} | set(self._gained)
         for place, mask in kept:
             parts = dict(zip(map(id, place.tensors), place.parts(mask), strict=True))
             if known.isdisjoint(parts):
                 raise InputError(
                     "a cost in multiply-adds needs penalties on linear layers and convolutions whose channels can be "
-                    "cut; leave the others out of this optimiser's penalties, or the cost"
+                    "cut, or on their batch norms; leave the others out of this optimiser's penalties, or the cost"
                 )
             masks |= parts
+        for gain in self._gained.keys() & masks.keys():
+            weight = self._gained[gain]
+            rows = masks[gain].reshape(-1, *[1] * (weight.ndim - 1)).expand_as(weight)
+            masks[id(weight)] = masks[id(weight)] & rows if id(weight) in masks else rows
         return masks
 
     def _left(self, masks: dict[int, Tensor]) -> float:

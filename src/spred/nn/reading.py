@@ -120,6 +120,7 @@ class Reader:
         self.homes = Counter(id(tensor) for _, tensor in model.named_parameters(remove_duplicate=False))
         self.flows: dict[Any, Flow] = {}
         self.layers: list[Layer] = []
+        self.makers: dict[Any, Weighted] = {}  # of the results of linear layers and convolutions
         self.ties = Ties()
 
     def start(self, node: Operation) -> None:
@@ -166,12 +167,13 @@ def _matrix(reader: Reader, node: Operation) -> Flow | None:
         return None
     axis = len(_shape(node)) - 1 if isinstance(module, nn.Linear) else 1
     if getattr(module, "groups", 1) > 1:
-        return _depthwise(reader, module, inputs) if inputs is not None and inputs.axis == 1 else None
+        return _depthwise(reader, node, module, inputs) if inputs is not None and inputs.axis == 1 else None
     if inputs is not None and inputs.axis != axis:
         reader.keep(node)
         inputs = None
     labels = reader.ties.new(len(module.weight))
     reader.layers.append(Layer(module, labels, inputs))
+    reader.makers[node] = module
     return Flow(axis, labels, _constant_outputs(module, inputs))
 
 
@@ -184,11 +186,12 @@ def _constant_outputs(module: Weighted, inputs: Flow | None) -> Tensor:
     return values.masked_fill(reads[:, useless].any(dim=1), UNKNOWN)
 
 
-def _depthwise(reader: Reader, module: Weighted, inputs: Flow) -> Flow | None:
+def _depthwise(reader: Reader, node: Operation, module: Weighted, inputs: Flow) -> Flow | None:
     """Follow a convolution of each channel by itself; other grouped convolutions keep their channels."""
     if not module.groups == module.in_channels == module.out_channels:
         return None
     reader.layers.append(Layer(module, inputs.labels, by_channel=True))
+    reader.makers[node] = module
     total = kernels(module).double().sum(dim=(1, 2))
     constants = inputs.constants
     if padded(module):
@@ -203,7 +206,8 @@ def _batch_norm(reader: Reader, node: Operation) -> Flow | None:
     inputs, module = reader.flows.get(source), reader.owner(weight)
     if inputs is None or inputs.axis != 1 or training or not isinstance(module, BATCH_NORMS):
         return None
-    reader.layers.append(Layer(module, inputs.labels, by_channel=True))
+    maker = reader.makers.get(source) if len(source.users) == 1 else None
+    reader.layers.append(Layer(module, inputs.labels, by_channel=True, normalises=maker))
     gain, mean, var = (
         getattr(module, name).detach().double().cpu() for name in ("weight", "running_mean", "running_var")
     )
