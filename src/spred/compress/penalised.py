@@ -145,7 +145,10 @@ def _ranked(parts: Sequence[Tensor], dims: Sequence[int], size: int) -> Tensor:
 
 
 def _price(parts: Sequence[Tensor], cost: MultiplyAdds | None) -> float:
-    """Return the price of a weight of a bundle: the fourth root of the mean cost over its matrices, or its gains."""
+    """Return the price of a weight of a bundle: the fourth root of the mean cost over its matrices.
+
+    Where there are none it is that of its gains and biases; a bias has the price of the average weight.
+    """
     priced = [part for part in parts if part.ndim > 1] or parts
     if cost is None:
         return 1.0
