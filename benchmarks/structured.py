@@ -48,7 +48,7 @@ WORKS: dict[str, dict[str, Any]] = {
     },
     "vit": {
         "data": compress.CIFAR,
-        "penalty": {"kind": ["heads", "neurons"], "densities": [0.5]},
+        "penalty": {"kind": ["heads", "neurons"], "densities": [0.5], "uniform": True},
         "train": {"epochs": 12, "sparse_epochs": 11, "refit_epochs": 1, "optimizer": "adamw", "lr": 1e-3},
     },
 }

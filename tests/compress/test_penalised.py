@@ -98,7 +98,11 @@ def test_gains_are_penalised_alone_where_nothing_else_reads_what_they_scale():
         ),
         (("three.weight", "three.bias"), ()),
     ]
-    assert bundles[0].size == 4 * (2 + 27 + 1)
+    listed = penalties(model, bundles)
+    kept = [(t.place, torch.ones_like(t.place.value(), dtype=torch.bool)) for one in listed for t in targets([one])]
+    kept[0][1][:] = False
+    n_rest = 5 * (36 + 1 + 4) + 6 * (45 + 1)
+    assert Sizes(model, bundles).share(kept) == pytest.approx(n_rest / (n_rest + 4 * (2 + 27 + 1)))
     model.norm_one.bias.requires_grad_(False)
     model.norm_one.weight.requires_grad_(False)
     assert find(model, section("filters"), example)[0].names == ("one.weight", "one.bias")
@@ -129,7 +133,8 @@ def test_the_cost_of_gains_is_that_of_their_filters_too():
     cost = Sizes(model, bundles)
     kept = [(place, torch.ones_like(place.value(), dtype=torch.bool)) for place in places]
     assert cost.share(kept) == 1.0
-    sizes = [bundle.size for bundle in bundles]
+    tensors = dict(model.named_parameters())
+    sizes = [sum(tensors[name].numel() for name in (*bundle.names, *bundle.followers)) for bundle in bundles]
     for place, mask in kept[:3]:
         mask[: len(mask) // 2] = False
         assert place.tensors[0].ndim == 1

@@ -65,6 +65,16 @@ def test_a_stopped_run_is_resumed_and_gives_the_same_figures(tmp_path: Path):
     assert all(torch.equal(left[name], right[name]) for name in left)
 
 
+def test_layers_may_keep_the_same_density_each(tmp_path: Path):
+    penalty = {"kind": "weights", "densities": [0.25], "uniform": True}
+    given = recipe(tmp_path, **EXPORT) | {"penalty": penalty, "choose": {"tolerance": 1.0}}
+    given |= {"train": given["train"] | {"start": "dense"}}
+    outcome = spred.compress.run(given, tmp_path / "out")
+    assert len(outcome.chosen.layers) > 1
+    for layer in outcome.chosen.layers:
+        assert layer.nonzero == pytest.approx(layer.weights / 4, abs=1)
+
+
 def test_the_demo_runs_in_short(tmp_path: Path):
     pytest.importorskip("mlxtend")
     short = {"epochs": 1, "sparse_epochs": 1, "refit_epochs": 1}

@@ -91,7 +91,7 @@ def test_a_gain_of_zero_is_as_good_as_a_row_of_zeros():
     both = [*on_gains, (wide[0][0], wide[0][1].flip(0))]  # what is kept by both: nothing
     assert cost.severed(both)
     assert not cost.severed(on_gains)
-    assert cost.price(model[1].weight) == cost.price(model[0].weight) != 1.0
+    assert cost.price(model[1].weight) == cost.price(model[1].bias) == cost.price(model[0].weight) != 1.0
     with torch.no_grad():
         model[1].weight[~rows] = 0.0
         model[1].bias[~rows] = 0.0

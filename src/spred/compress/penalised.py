@@ -49,7 +49,6 @@ class Bundle:
         heads: the number of heads that the axes are cut into; None for a group of each index.
         together: how many indices close at once.
         followers: names of tensors that are not penalised, and zero wherever, along their first axis, all of it is.
-        size: weights in it, those of the followers too.
     """
 
     names: tuple[str, ...]
@@ -57,7 +56,6 @@ class Bundle:
     heads: int | None = None
     together: int = 1
     followers: tuple[str, ...] = ()
-    size: int = 0
 
 
 class Units(NamedTuple):
@@ -100,9 +98,8 @@ def find(model: nn.Module, section: PenaltySection, example: Tensor) -> list[Bun
                 channels = bool(units.dims) and units.heads is None
                 fits = channels and units.tensors[0].shape[units.dims[0]] % section.multiple_of == 0
                 names, followers = (tuple(tensors[id(t)] for t in some) for some in (units.tensors, units.followers))
-                size = sum(tensor.numel() for tensor in (*units.tensors, *units.followers))
                 together = section.multiple_of if fits else 1
-                bundles.append(Bundle(names, units.dims, units.heads, together, followers, size))
+                bundles.append(Bundle(names, units.dims, units.heads, together, followers))
     if not bundles:
         where = f" in the modules {list(section.modules)}" if section.modules else ""
         raise InputError(f"the model has no {' or '.join(section.kind)} to penalise{where}; see penalty.kind")
@@ -145,10 +142,7 @@ def _ranked(parts: Sequence[Tensor], dims: Sequence[int], size: int) -> Tensor:
 
 
 def _price(parts: Sequence[Tensor], cost: MultiplyAdds | None) -> float:
-    """Return the price of a weight of a bundle: the fourth root of the mean cost over its matrices.
-
-    Where there are none it is that of its gains and biases; a bias has the price of the average weight.
-    """
+    """Return the price of a weight of a bundle: the fourth root of the mean cost over its matrices, or batch norms."""
     priced = [part for part in parts if part.ndim > 1] or parts
     if cost is None:
         return 1.0
@@ -166,7 +160,11 @@ class Sizes(Cost):
 
     def __init__(self, model: nn.Module, bundles: Sequence[Bundle]) -> None:
         tensors = dict(model.named_parameters())
-        self._sizes = {id(tensors[bundle.names[0]]): bundle.size for bundle in bundles if bundle.followers}
+        self._sizes = {
+            id(tensors[bundle.names[0]]): sum(tensors[name].numel() for name in (*bundle.names, *bundle.followers))
+            for bundle in bundles
+            if bundle.followers
+        }
 
     def share(self, kept: Kept) -> float:
         """Return the share of weights that are kept."""

@@ -100,10 +100,10 @@ def training(recipe: Recipe) -> Recipe:
     Stages are named by their strengths. So those may change too, unless each model starts from the one before.
     """
     penalty = recipe.penalty
-    if penalty.cost != "weights":  # which is for densities
-        penalty = replace(penalty, densities=(0.5,), largest_alpha=None)
-    elif recipe.start != "path":
-        penalty = replace(penalty, alphas=(1.0,), densities=(), largest_alpha=None)
+    if recipe.start != "path":
+        for_densities = penalty.cost != "weights" or penalty.uniform
+        strengths = ((), (0.5,)) if for_densities else ((1.0,), ())
+        penalty = replace(penalty, alphas=strengths[0], densities=strengths[1], largest_alpha=None)
     plain = Recipe(recipe.model, recipe.data, penalty)
     return replace(plain, train=recipe.train, seed=recipe.seed, device=recipe.device, folder=recipe.folder)
 

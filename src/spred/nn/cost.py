@@ -97,9 +97,9 @@ class MultiplyAdds:
         self._matrices = [_matrix(layer, positions) for layer in reader.layers if isinstance(layer.module, MATRICES)]
         if not self._matrices:
             raise InputError("no linear layer and no convolution of the model has channels that can be cut")
-        self._gained = {  # by a gain that is zero, the whole row of its layer is as good as zero
-            id(layer.module.weight): layer.normalises.weight for layer in reader.layers if layer.normalises is not None
-        }
+        norms = [(layer.module, layer.normalises.weight) for layer in reader.layers if layer.normalises is not None]
+        self._gained = {id(norm.weight): read for norm, read in norms}  # a gain of zero is as good as a row of zeros
+        self._scaled = {id(part): read for norm, read in norms for part in norm.parameters()}
         self._roots = reader.ties.roots()
         self._fixed = torch.zeros(len(self._roots), dtype=torch.bool)
         self._fixed[self._roots[reader.ties.kept()]] = True
@@ -121,10 +121,10 @@ class MultiplyAdds:
     def price(self, weight: Tensor) -> float:
         """Return the work of one weight of a layer, over that of the average weight; 1 if the layer is not counted.
 
-        The gain of a batch norm is as dear as the weights of the layer that it alone reads.
+        Gain and bias of a batch norm are as dear as the weights of the layer that it alone reads.
         """
         n_weights = sum(matrix.weight.numel() for matrix in self._matrices)
-        weight = self._gained.get(id(weight), weight)
+        weight = self._scaled.get(id(weight), weight)
         mine = [matrix for matrix in self._matrices if matrix.weight is weight]
         return sum(map(_per_weight, mine)) / len(mine) * n_weights / self.total if mine else 1.0
 

@@ -22,7 +22,7 @@ from spred.nn.metric import FADE, saturation
 from spred.nn.places import Place
 from spred.nn.sharding import number, typical_norm, whole
 
-PROBED, RUN = 512, 64
+PROBED, RUN = 512, 16
 """Values of a tensor that are compared at each step to notice writes that torch does not count; so many in a row."""
 
 

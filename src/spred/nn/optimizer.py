@@ -145,8 +145,6 @@ class SpredOptimizer(torch.optim.Optimizer):
         if self.reopening is not None:
             self.reopening.begin(max(float(group["lr"]) for group in self.param_groups))
         loss = self._step_base(closure) if self._program is None else self._step_compiled(self._program, closure)
-        if self.reopening is not None:
-            self.reopening.take_in()
         self._reopen()
         self._fetch_options()
         self.n_steps += 1
@@ -323,9 +321,10 @@ class SpredOptimizer(torch.optim.Optimizer):
         return penalised
 
     def _reopen(self) -> None:
-        """Open what noise has closed."""
+        """Take the gradients of this step in, and open what noise has closed."""
         if self.reopening is None:
             return
+        self.reopening.take_in()
         openings = self.reopening.openings()
         if openings and self.steering is not None:
             openings = self.steering.admit(openings, self.n_steps)

@@ -2,9 +2,8 @@
 
 Torch's operations read and write whole tensors one after the other. Written as a loop, the same is done while a number
 is in a register, which takes a quarter of the time on one thread. Torch shares its operations among threads and a loop
-is one thread's, so from :data:`MANY` threads on large tensors are left to torch.
+is one thread's, so from :data:`MANY` threads on large tensors are left to torch. :mod:`spred.nn.loops` has the loops.
 """
-# mypy: allow-untyped-defs
 
 from __future__ import annotations
 
@@ -12,7 +11,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from numba import njit
 from torch import Tensor
 
 SMALL, MANY, LARGE = 2**12, 4, 2**15
@@ -43,32 +41,16 @@ def pair_gradients(
 
     Without a constant ``S`` is 1. The tensors have to fit (:func:`fits`).
     """
+    from spred.nn import loops  # here, because numba takes long to import and not every run has a use for it
+
     g, u, w, a, b = (_flat(tensor) for tensor in (grad, *factors, *out))
     number = g.dtype.type
     if constant is None:
-        _plain(g, u, w, number(rate), a, b)
+        loops.plain(g, u, w, number(rate), a, b)
     else:
-        _saturating(g, u, w, number(rate), number(constant), a, b)
+        loops.saturating(g, u, w, number(rate), number(constant), a, b)
 
 
 def _flat(tensor: Tensor) -> Any:
     """Return the memory of a tensor without gaps as a NumPy array."""
     return tensor.detach().as_strided((tensor.numel(),), (1,)).numpy()
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _plain(grad, gate, full, rate, of_gate, of_full):
-    for i in range(grad.size):
-        g, u, w = grad[i], gate[i], full[i]
-        of_gate[i] = g * w + rate * u
-        of_full[i] = g * u + rate * w
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _saturating(grad, gate, full, rate, constant, of_gate, of_full):
-    one = type(constant)(1.0)
-    for i in range(grad.size):
-        g, u, w = grad[i], gate[i], full[i]
-        inverse = one / (u * u + w * w + constant)
-        of_gate[i] = (g * w + rate * u) * inverse
-        of_full[i] = (g * u + rate * w) * inverse
