@@ -19,7 +19,7 @@ from networks.resnet import resnet18
 TIMED = ("spred", "torchao PAT")
 
 CASES = {
-    "LeNet-300-100": (lenet, (BATCH, 784), 100, 5),
+    "LeNet-300-100": (lenet, (BATCH, 784), 400, 5),
     "ResNet-18": (resnet18, (64, 3, 32, 32), 8, 1),
 }
 """For each network: how to make it, the shape of a batch, rounds, steps in a round."""

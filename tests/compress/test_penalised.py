@@ -12,6 +12,7 @@ from spred.compress.penalised import Sizes, find, follow, layers, penalties
 from spred.compress.recipe import PenaltySection
 from spred.core.partition import norms
 from spred.errors import InputError
+from spred.nn.cost import MultiplyAdds
 from spred.nn.groups import targets, weights
 
 
@@ -140,6 +141,10 @@ def test_the_cost_of_gains_is_that_of_their_filters_too():
         assert place.tensors[0].ndim == 1
     assert cost.share(kept) == pytest.approx(1 - sum(sizes[:3]) / 2 / sum(sizes))
     assert not cost.severed(kept)
+    for _, mask in kept:
+        mask[:] = False
+    assert not cost.severed(kept)
+    assert Sizes(model, bundles, MultiplyAdds(model, example)).severed(kept)
 
 
 def test_channels_close_by_so_many_at_once():

@@ -59,6 +59,17 @@ def test_a_warm_path_and_its_choice(tmp_path: Path):
     assert stages[:3] == ["dense", "spred, alpha 0.003", "spred, alpha 0.003, refit"]
 
 
+def test_a_layer_that_the_network_cannot_do_without_keeps_a_neuron(tmp_path: Path):
+    found = work(
+        tmp_path,
+        model={"name": "mlp", "arguments": {"widths": (4, 32)}},
+        penalty={"alphas": [], "densities": [0.1], "kind": "neurons"},  # the four first neurons have two thirds of all
+        train={"sparse_epochs": 8},
+    ).study()
+    assert [layer.nonzero > 0 for layer in found.outcome.chosen.layers] == [True] * 4
+    assert found.outcome.chosen.validation > 0.5
+
+
 def test_densities_are_hit_and_peers_run_at_them(tmp_path: Path):
     given = work(
         tmp_path,

@@ -156,9 +156,11 @@ class Sizes(Cost):
     Args:
         model: the model that is trained.
         bundles: of it.
+        graph: tells what the network cannot do without; None if it cannot tell of these bundles.
     """
 
-    def __init__(self, model: nn.Module, bundles: Sequence[Bundle]) -> None:
+    def __init__(self, model: nn.Module, bundles: Sequence[Bundle], graph: MultiplyAdds | None = None) -> None:
+        self._graph = graph
         tensors = dict(model.named_parameters())
         self._sizes = {
             id(tensors[bundle.names[0]]): sum(tensors[name].numel() for name in (*bundle.names, *bundle.followers))
@@ -173,8 +175,8 @@ class Sizes(Cost):
         return left / sum(sizes)
 
     def severed(self, kept: Kept) -> bool:
-        """Return False: sizes alone do not tell how layers are connected."""
-        return False
+        """Return whether the graph says so: sizes alone do not tell how layers are connected."""
+        return self._graph is not None and self._graph.severed(kept)
 
 
 @torch.no_grad()

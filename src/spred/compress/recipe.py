@@ -16,6 +16,9 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 from spred.errors import FileError, InputError, did_you_mean, where
 
 Kind = Literal["weights", "filters", "neurons", "heads", "blocks"]
+CHANNELS = ("filters", "neurons")
+"""The kinds that are channels: what they cost, and what cannot do without them, is read from the model's graph."""
+
 Peer = Literal["one-shot", "gradual", "subgradient", "pat"]
 Start = Literal["path", "dense", "initial"]
 Cost = Literal["weights", "multiply-adds"]
@@ -119,14 +122,14 @@ class PenaltySection:
             raise InputError(f"largest_alpha is {self.largest_alpha:g}; give a number above 0, and densities with it")
         if "weights" in self.kind and len(self.kind) > 1:
             raise InputError(f"kind is {list(self.kind)}; single weights stand alone, only groups can be mixed")
-        if self.cost == "multiply-adds" and not (self.densities and set(self.kind) <= {"filters", "neurons"}):
+        if self.cost == "multiply-adds" and not (self.densities and set(self.kind) <= set(CHANNELS)):
             raise InputError(
                 "cost = 'multiply-adds' is for densities of filters and neurons: single zeros save no work, and that "
                 "of heads and blocks is not counted"
             )
         if self.uniform and (not self.densities or self.cost != "weights"):
             raise InputError("uniform is for densities, and for shares of the weights: leave out alphas, and cost")
-        if self.multiple_of > 1 and set(self.kind).isdisjoint({"filters", "neurons"}):
+        if self.multiple_of > 1 and set(self.kind).isdisjoint(CHANNELS):
             raise InputError(f"multiple_of is {self.multiple_of}; it is for kinds with filters or neurons")
         _at_least(1, multiple_of=self.multiple_of)
         _at_least(2, depth=self.depth)

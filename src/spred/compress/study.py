@@ -17,7 +17,7 @@ from spred.compress.extras import extra
 from spred.compress.layout import plainly_arranged
 from spred.compress.methods import METHODS, Method, Refit, Strength, magnitudes
 from spred.compress.penalised import Sizes, find, follow, layers, penalties
-from spred.compress.recipe import Recipe
+from spred.compress.recipe import CHANNELS, Recipe
 from spred.compress.record import Magnitudes, Outcome, Point
 from spred.compress.train import Trainer, accuracy
 from spred.errors import SpredWarning, StateError
@@ -215,8 +215,9 @@ class Work:
 
     def _method(self, name: str, model: nn.Module, strength: Strength) -> Method:
         section, penalty = self.recipe.train, self.recipe.penalty
-        cost = MultiplyAdds(model, self.example[:1]) if penalty.cost == "multiply-adds" else None
-        strength = replace(strength, uniform=penalty.uniform, cost=cost or Sizes(model, self.bundles))
+        graph = MultiplyAdds(model, self.example[:1]) if set(penalty.kind) <= set(CHANNELS) else None
+        cost = graph if penalty.cost == "multiply-adds" else None
+        strength = replace(strength, uniform=penalty.uniform, cost=cost or Sizes(model, self.bundles, graph))
         listed = penalties(model, self.bundles, penalty.depth, cost=cost, apart=penalty.uniform)
         n_steps = section.sparse_epochs * self.trainer.steps_in_epoch
         return METHODS[name](model, listed, strength, self.trainer.optimizer(section.lr), n_steps)
