@@ -2,9 +2,9 @@
 
 All start from the same dense model, learn from its outputs too, and get the same epochs, optimiser and refit. Of
 ResNet-20 spred is asked for a third of the multiply-adds (``penalty.cost``), in filters that close 16 at once, as many
-as the processor computes together; of the ViT for half the heads and neurons of each block. Magnitude pruning closes the
-same groups at the same share. torch-pruning's GroupNorm pruner trains with its group regulariser, prunes globally in
-400 small steps to the work that spred has left, widths multiples of 8, and trains on (Fang et al., CVPR 2023; the
+as the processor computes together; of the ViT for half the heads and neurons of each block. Magnitude pruning closes
+the same groups at the same share. torch-pruning's GroupNorm pruner trains with its group regulariser, prunes globally
+in 400 small steps to the work that spred has left, widths multiples of 8, and trains on (Fang et al., CVPR 2023; the
 settings of its own benchmark on CIFAR-10). The dense model and the smaller one run in ONNX Runtime in turn, one thread
 each.
 
