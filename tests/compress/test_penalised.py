@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from spred import L1, shrink
+from spred import L1, SpredOptimizer, shrink
 from spred.compress.models import Facts, build
 from spred.compress.penalised import Sizes, find, follow, layers, penalties
 from spred.compress.recipe import PenaltySection
@@ -145,6 +145,20 @@ def test_the_cost_of_gains_is_that_of_their_filters_too():
         mask[:] = False
     assert not cost.severed(kept)
     assert Sizes(model, bundles, MultiplyAdds(model, example)).severed(kept)
+
+
+def test_filters_whose_weights_are_frozen_are_steered_by_what_is_left_of_them():
+    model, example = make("lenet-5")
+    model[0].weight.requires_grad_(False)
+    bundles = find(model, section("filters"), example)
+    assert bundles[0].names == ("0.bias",)
+    listed = penalties(model, bundles)
+    cost = Sizes(model, bundles, MultiplyAdds(model, example))
+    opt = SpredOptimizer(
+        torch.optim.SGD(model.parameters(), lr=0.1), listed, target_density=0.5, total_steps=9, cost=cost
+    )
+    assert opt.steering is not None
+    assert opt.steering.loops[0].vital == [False, True]  # without a bias the first layer is there still
 
 
 def test_channels_close_by_so_many_at_once():

@@ -26,7 +26,7 @@ from spred.compress.recipe import PenaltySection
 from spred.errors import InputError
 from spred.nn import L1, GroupL1, weights
 from spred.nn.channels import CONVOLUTIONS, Layer
-from spred.nn.cost import Cost, Kept, MultiplyAdds
+from spred.nn.cost import Kept, MultiplyAdds
 from spred.nn.heads import OUTPUTS
 from spred.nn.places import join_tensors
 from spred.nn.reading import exported, read
@@ -150,7 +150,7 @@ def _price(parts: Sequence[Tensor], cost: MultiplyAdds | None) -> float:
     return float(total / sum(part.numel() for part in priced)) ** 0.25
 
 
-class Sizes(Cost):
+class Sizes:
     """Weights as a cost, those of followers too: they go with the values that they follow.
 
     Args:

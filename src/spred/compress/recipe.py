@@ -17,7 +17,7 @@ from spred.errors import FileError, InputError, did_you_mean, where
 
 Kind = Literal["weights", "filters", "neurons", "heads", "blocks"]
 CHANNELS = ("filters", "neurons")
-"""The kinds that are channels: what they cost, and what cannot do without them, is read from the model's graph."""
+"""The kinds that are channels: what they cost, and which the network needs, is read from the model's graph."""
 
 Peer = Literal["one-shot", "gradual", "subgradient", "pat"]
 Start = Literal["path", "dense", "initial"]

@@ -102,8 +102,8 @@ def training(recipe: Recipe) -> Recipe:
     penalty = recipe.penalty
     if recipe.start != "path":
         for_densities = penalty.cost != "weights" or penalty.uniform
-        strengths = ((), (0.5,)) if for_densities else ((1.0,), ())
-        penalty = replace(penalty, alphas=strengths[0], densities=strengths[1], largest_alpha=None)
+        alphas, densities = ((), (0.5,)) if for_densities else ((1.0,), ())
+        penalty = replace(penalty, alphas=alphas, densities=densities, largest_alpha=None)
     plain = Recipe(recipe.model, recipe.data, penalty)
     return replace(plain, train=recipe.train, seed=recipe.seed, device=recipe.device, folder=recipe.folder)
 

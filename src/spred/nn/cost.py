@@ -112,10 +112,19 @@ class MultiplyAdds:
         Raises:
             InputError: a penalised value is not of a layer whose work is counted.
         """
+        known = {id(matrix.weight) for matrix in self._matrices} | set(self._gained)
+        if any(known.isdisjoint(map(id, place.tensors)) for place, _ in kept):
+            raise InputError(
+                "a cost in multiply-adds needs penalties on linear layers and convolutions whose channels can be "
+                "cut, or on their batch norms; leave the others out of this optimiser's penalties, or the cost"
+            )
         return self._left(self._masks(kept)) / self.total
 
     def severed(self, kept: Kept) -> bool:
-        """Return whether an output has lost all ways from the input; a residual connection is such a way."""
+        """Return whether an output has lost all ways from the input; a residual connection is such a way.
+
+        Of values that are not of a layer whose work is counted it cannot tell, and takes them as kept.
+        """
         return bool((self._outputs & ~self._reached(self._masks(kept))).any())
 
     def price(self, weight: Tensor) -> float:
@@ -131,15 +140,8 @@ class MultiplyAdds:
     def _masks(self, kept: Kept) -> dict[int, Tensor]:
         """Return which weights of each layer are kept, by the identity of the tensor."""
         masks: dict[int, Tensor] = {}
-        known = {id(matrix.weight) for matrix in self._matrices} | set(self._gained)
         for place, mask in kept:
-            parts = dict(zip(map(id, place.tensors), place.parts(mask), strict=True))
-            if known.isdisjoint(parts):
-                raise InputError(
-                    "a cost in multiply-adds needs penalties on linear layers and convolutions whose channels can be "
-                    "cut, or on their batch norms; leave the others out of this optimiser's penalties, or the cost"
-                )
-            masks |= parts
+            masks |= dict(zip(map(id, place.tensors), place.parts(mask), strict=True))
         for gain in self._gained.keys() & masks.keys():
             weight = self._gained[gain]
             rows = masks[gain].reshape(-1, *[1] * (weight.ndim - 1)).expand_as(weight)
