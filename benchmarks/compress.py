@@ -51,7 +51,7 @@ WORKS: dict[str, dict[str, Any]] = {
     },
     "resnet-20": {
         "data": CIFAR,
-        "penalty": {"densities": [0.1, 0.05, 0.02], "largest_alpha": 1e-4},
+        "penalty": {"densities": [0.1, 0.05, 0.02]},
         "train": {"epochs": 12, "sparse_epochs": 9, "refit_epochs": 3, "weight_decay": 5e-4, "precision": "bfloat16"},
     },
 }

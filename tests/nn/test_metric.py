@@ -202,7 +202,7 @@ def test_what_was_steep_fades_and_a_checkpoint_remembers_it():
     layer = nn.Linear(3, 1, bias=False)
     opt = SpredOptimizer(torch.optim.SGD(layer.parameters(), lr=0.1, momentum=0.5), L1(layer.weight, 0.1))
     entry = opt.factored[0]
-    for size, expected in [(4.0, 4.1), (1.0, 0.99 * 4.1), (float("inf"), 0.99**2 * 4.1)]:
+    for size, expected in [(4.0, 4.1), (1.0, 0.9 * 4.1), (float("inf"), 0.9**2 * 4.1)]:
         layer.weight.grad = torch.tensor([[0.0, -size, 0.5]])
         entry.look()
         assert entry.steepest == pytest.approx(expected)

@@ -217,7 +217,12 @@ class Work:
         section, penalty = self.recipe.train, self.recipe.penalty
         graph = MultiplyAdds(model, self.example[:1]) if set(penalty.kind) <= set(CHANNELS) else None
         cost = graph if penalty.cost == "multiply-adds" else None
-        strength = replace(strength, uniform=penalty.uniform, cost=cost or Sizes(model, self.bundles, graph))
+        strength = replace(
+            strength,
+            uniform=penalty.uniform,
+            trained=self.recipe.start != "initial" or self.recipe.model.weights is not None,
+            cost=cost or Sizes(model, self.bundles, graph),
+        )
         listed = penalties(model, self.bundles, penalty.depth, cost=cost, apart=penalty.uniform)
         n_steps = section.sparse_epochs * self.trainer.steps_in_epoch
         return METHODS[name](model, listed, strength, self.trainer.optimizer(section.lr), n_steps)

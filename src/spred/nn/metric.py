@@ -28,7 +28,7 @@ Metric = bool | Literal["auto"]
 SLOW, STEADY = 0.2, 0.5
 """The constant of the metric at depth 2: over the speed of a typical group, and at least so much of a jolt."""
 
-LOOKS, FIRST_LOOKS, FADE = 10, 20, 0.99
+LOOKS, FIRST_LOOKS, FADE = 10, 20, 0.9
 """Steps between two looks at the gradients, looks at every step at first, what a look leaves of the steepest."""
 
 ADAPTIVE = (
