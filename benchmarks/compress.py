@@ -51,7 +51,7 @@ WORKS: dict[str, dict[str, Any]] = {
     },
     "resnet-20": {
         "data": CIFAR,
-        "penalty": {"densities": [0.1, 0.05, 0.02]},
+        "penalty": {"densities": [0.1, 0.05, 0.02], "largest_alpha": [1e-4, 1e-4, 5e-4]},
         "train": {"epochs": 12, "sparse_epochs": 9, "refit_epochs": 3, "weight_decay": 5e-4, "precision": "bfloat16"},
     },
 }
@@ -138,10 +138,11 @@ def run(file: str, asked: Recipe, methods: Sequence[str], states: Path, *, resum
 
 def strengths(asked: Recipe, methods: Sequence[str]) -> Iterator[tuple[str, Strength]]:
     """Give the models to train: the first strength of each method, then the second, and so on."""
-    limits = {"spred": asked.penalty.largest_alpha}
+    densities = asked.penalty.densities
+    limits = {"spred": asked.penalty.limits()}
     grids = [
         [Strength(alpha) for alpha in asked.peers.alphas(name)]
-        or [Strength(limits.get(name), density) for density in asked.penalty.densities]
+        or [Strength(*one) for one in zip(limits.get(name, [None] * len(densities)), densities, strict=True)]
         for name in methods
     ]
     for ranked in zip_longest(*grids):

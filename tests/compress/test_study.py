@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from copy import deepcopy
 from pathlib import Path
 
 import pytest
 import torch
 from compress_images import recipe
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
 from spred.compress.measure import multiply_adds
-from spred.compress.methods import Strength, available
+from spred.compress.methods import available
 from spred.compress.penalised import FIRST_ALPHA
 from spred.compress.recipe import read_recipe
 from spred.compress.record import Point
@@ -135,21 +134,9 @@ def test_the_way_to_a_density_has_a_largest_alpha(tmp_path: Path):
     stage = "spred, density 0.3, alpha up to 1e-05"
     assert [curve.stage for curve in weak.curves[1:]] == [stage, f"{stage}, refit"]
     assert weak.chosen.seconds == again.trainer.seconds[stage] + again.trainer.seconds[f"{stage}, refit"]
-
-
-def test_first_weights_may_change_their_signs_and_trained_ones_need_not(tmp_path: Path):
-    save_file(work(tmp_path).model.state_dict(), tmp_path / "trained.safetensors")
-    pretrained = {"name": "mlp", "arguments": {"widths": (16,)}, "weights": str(tmp_path / "trained.safetensors")}
-    asked = {
-        "dense": work(tmp_path),
-        "initial": work(tmp_path, train={"start": "initial"}),
-        "pretrained": work(tmp_path, model=pretrained, train={"start": "initial"}),
-    }
-    balanced = {
-        name: given._method("spred", deepcopy(given.model), Strength(1e-3)).opt.balanced
-        for name, given in asked.items()
-    }
-    assert balanced == {"dense": True, "initial": False, "pretrained": True}
+    each = {"densities": [0.5, 0.3], "largest_alpha": [1e-3, 1e-5]}
+    stages = [curve.stage for curve in work(tmp_path, penalty=densities | each).study().outcome.curves]
+    assert stages[1::2] == ["spred, density 0.5, alpha up to 0.001", stage]
 
 
 def test_whole_neurons_become_zero(tmp_path: Path):

@@ -33,14 +33,12 @@ class Strength:
     """How sparse a model shall be: the strength of its penalty, its density, or both.
 
     With both, spred goes to the density by at most this alpha; for a peer they are what spred has found. The density is
-    a share of ``cost``: of all penalties together, or of each by itself where it is ``uniform``. ``trained`` says that
-    the weights are those of a trained model.
+    a share of ``cost``: of all penalties together, or of each by itself where it is ``uniform``.
     """
 
     alpha: float | None = None
     density: float | None = None
     uniform: bool = False
-    trained: bool = False
     cost: Cost = field(default_factory=Weights, compare=False)
 
 
@@ -76,11 +74,7 @@ class Method:
 
 
 class Spred(Method):
-    """:class:`spred.SpredOptimizer` and :func:`spred.finalize`.
-
-    Of trained weights the factors are balanced from the start: alpha then has its full force at once. Of first weights
-    they are not, because they have yet to find their signs (docs/math.md, §6).
-    """
+    """:class:`spred.SpredOptimizer` as it comes, and :func:`spred.finalize`."""
 
     def __init__(
         self, model: nn.Module, listed: Sequence[L1], strength: Strength, make: MakeOptimizer, n_steps: int
@@ -90,14 +84,16 @@ class Spred(Method):
         if strength.alpha is not None:
             for one in listed:
                 one.alpha = strength.alpha
-        steered: dict[str, Any] = {}
-        if strength.density is not None and strength.uniform:
-            steered = {"total_steps": n_steps}
+        if strength.density is None:
+            self.opt = SpredOptimizer(base, listed)
+        elif strength.uniform:
             for one in listed:
                 one.target_density = strength.density
-        elif strength.density is not None:
-            steered = {"target_density": strength.density, "total_steps": n_steps, "cost": strength.cost}
-        self.opt = SpredOptimizer(base, listed, balanced=strength.trained, **steered)
+            self.opt = SpredOptimizer(base, listed, total_steps=n_steps)
+        else:
+            self.opt = SpredOptimizer(
+                base, listed, target_density=strength.density, total_steps=n_steps, cost=strength.cost
+            )
 
     def finish(self) -> Magnitudes:
         """Set to zero what is at zero."""

@@ -94,7 +94,8 @@ class PenaltySection:
             groups whose weights are used more often in an image also pay more.
         uniform: each layer keeps these shares by itself, instead of all layers together: half the heads and half the
             neurons of every block, say.
-        largest_alpha: how strong the penalty may become on the way to a density; 5e-4 if left out.
+        largest_alpha: how strong the penalty may become on the way to a density: one number, or one for each of
+            ``densities``; 5e-4 if left out.
         depth: number of factors; 2 is L1.
         multiple_of: filters and neurons close by so many at once, which leaves widths that are multiples of it. Layers
             whose width is no multiple close one at a time.
@@ -106,7 +107,7 @@ class PenaltySection:
     densities: tuple[float, ...] = ()
     cost: Cost = "weights"
     uniform: bool = False
-    largest_alpha: float | None = None
+    largest_alpha: tuple[float, ...] = ()
     depth: int = 2
     multiple_of: int = 1
     modules: tuple[str, ...] = ()
@@ -118,8 +119,11 @@ class PenaltySection:
             raise InputError(f"alphas are {list(self.alphas)}; give numbers above 0")
         if any(not 0 < density < 1 for density in self.densities):
             raise InputError(f"densities are {list(self.densities)}; give shares of the weights between 0 and 1")
-        if self.largest_alpha is not None and (self.largest_alpha <= 0 or not self.densities):
-            raise InputError(f"largest_alpha is {self.largest_alpha:g}; give a number above 0, and densities with it")
+        one_each = len(self.largest_alpha) in (1, len(self.densities)) and self.densities
+        if any(alpha <= 0 for alpha in self.largest_alpha) or (self.largest_alpha and not one_each):
+            raise InputError(
+                f"largest_alpha is {list(self.largest_alpha)}; give a number above 0, or one for each of the densities"
+            )
         if "weights" in self.kind and len(self.kind) > 1:
             raise InputError(f"kind is {list(self.kind)}; single weights stand alone, only groups can be mixed")
         if self.cost == "multiply-adds" and not (self.densities and set(self.kind) <= set(CHANNELS)):
@@ -133,6 +137,11 @@ class PenaltySection:
             raise InputError(f"multiple_of is {self.multiple_of}; it is for kinds with filters or neurons")
         _at_least(1, multiple_of=self.multiple_of)
         _at_least(2, depth=self.depth)
+
+    def limits(self) -> tuple[float | None, ...]:
+        """Return the largest alpha of each density; None where it is left out."""
+        each: tuple[float | None, ...] = self.largest_alpha or (None,)
+        return each if len(each) == len(self.densities) else each * len(self.densities)
 
 
 @dataclass(frozen=True)

@@ -103,7 +103,7 @@ def training(recipe: Recipe) -> Recipe:
     if recipe.start != "path":
         for_densities = penalty.cost != "weights" or penalty.uniform
         alphas, densities = ((), (0.5,)) if for_densities else ((1.0,), ())
-        penalty = replace(penalty, alphas=alphas, densities=densities, largest_alpha=None)
+        penalty = replace(penalty, alphas=alphas, densities=densities, largest_alpha=())
     plain = Recipe(recipe.model, recipe.data, penalty)
     return replace(plain, train=recipe.train, seed=recipe.seed, device=recipe.device, folder=recipe.folder)
 

@@ -122,7 +122,7 @@ class Work:
         """Return what spred is asked for, or a peer: its own strengths, or else what spred has ``reached``."""
         if name == "spred":
             asked = self.recipe.penalty
-            steered = [Strength(asked.largest_alpha, density) for density in asked.densities]
+            steered = [Strength(*one) for one in zip(asked.limits(), asked.densities, strict=True)]
             return [Strength(alpha) for alpha in asked.alphas] + steered
         own = [Strength(alpha) for alpha in self.recipe.peers.alphas(name)]
         if self.recipe.penalty.cost != "weights":  # a point knows its share of the weights alone
@@ -217,12 +217,7 @@ class Work:
         section, penalty = self.recipe.train, self.recipe.penalty
         graph = MultiplyAdds(model, self.example[:1]) if set(penalty.kind) <= set(CHANNELS) else None
         cost = graph if penalty.cost == "multiply-adds" else None
-        strength = replace(
-            strength,
-            uniform=penalty.uniform,
-            trained=self.recipe.start != "initial" or self.recipe.model.weights is not None,
-            cost=cost or Sizes(model, self.bundles, graph),
-        )
+        strength = replace(strength, uniform=penalty.uniform, cost=cost or Sizes(model, self.bundles, graph))
         listed = penalties(model, self.bundles, penalty.depth, cost=cost, apart=penalty.uniform)
         n_steps = section.sparse_epochs * self.trainer.steps_in_epoch
         return METHODS[name](model, listed, strength, self.trainer.optimizer(section.lr), n_steps)
