@@ -119,10 +119,11 @@ class PenaltySection:
             raise InputError(f"alphas are {list(self.alphas)}; give numbers above 0")
         if any(not 0 < density < 1 for density in self.densities):
             raise InputError(f"densities are {list(self.densities)}; give shares of the weights between 0 and 1")
-        one_each = len(self.largest_alpha) in (1, len(self.densities)) and self.densities
-        if any(alpha <= 0 for alpha in self.largest_alpha) or (self.largest_alpha and not one_each):
+        counts = (1, len(self.densities)) if self.densities else ()
+        if self.largest_alpha and (len(self.largest_alpha) not in counts or min(self.largest_alpha) <= 0):
             raise InputError(
-                f"largest_alpha is {list(self.largest_alpha)}; give a number above 0, or one for each of the densities"
+                f"largest_alpha is {list(self.largest_alpha)}; give a number above 0, or one for each of the "
+                "densities, and densities with it"
             )
         if "weights" in self.kind and len(self.kind) > 1:
             raise InputError(f"kind is {list(self.kind)}; single weights stand alone, only groups can be mixed")
