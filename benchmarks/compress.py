@@ -27,11 +27,11 @@ from frontier import Rows, line
 from record import RESULTS, machine, read, write
 
 from spred.compress import Point, read_recipe
-from spred.compress.data import augment, shuffled
-from spred.compress.methods import METHODS, Strength, available
+from spred.compress.data.dataset import augment, shuffled
 from spred.compress.recipe import Recipe
 from spred.compress.runner import prepare
 from spred.compress.study import Work
+from spred.compress.training.methods import METHODS, Strength, available
 from spred.errors import StateError
 
 FOLDER = Path(os.environ.get("SPRED_DATA", Path(__file__).resolve().parents[2] / "shared" / "data")) / "images"

@@ -19,11 +19,11 @@ import torch
 from record import machine, write
 from torch import nn
 
-from spred.compress.export import save_onnx
-from spred.compress.measure import multiply_adds, speed
-from spred.compress.models import Facts, build
-from spred.compress.sparse import save_sparse
-from spred.compress.tensors import write_tensors
+from spred.compress.export.measure import multiply_adds, speed
+from spred.compress.export.onnx import save_onnx
+from spred.compress.export.safetensors import write_tensors
+from spred.compress.export.sparse import save_sparse
+from spred.compress.models.zoo import Facts, build
 from spred.nn import shrink
 
 DENSITIES = (0.5, 0.1, 0.01)

@@ -21,8 +21,8 @@ PROBES, SAMPLES = 54_675, 200
 CHILD = """
 import json, pathlib, re, sys, time
 import pyarrow.parquet
-from spred.genes.readers import read_with_sheet
-from spred.genes.tables import Request
+from spred.genes.io.readers import read_with_sheet
+from spred.genes.io.tables import Request
 status = pathlib.Path("/proc/self/status")  # ru_maxrss would count the parent too
 megabytes = lambda: int(re.search(r"VmHWM:\\s+(\\d+)", status.read_text())[1]) / 1024
 before, start = megabytes(), time.perf_counter()

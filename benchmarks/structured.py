@@ -29,13 +29,13 @@ from record import RESULTS
 from torch import nn
 
 from spred.compress import read_recipe
-from spred.compress.export import save_onnx
-from spred.compress.measure import multiply_adds, parameters, speed
-from spred.compress.methods import Method, Strength
+from spred.compress.export.measure import multiply_adds, parameters, speed
+from spred.compress.export.onnx import save_onnx
 from spred.compress.recipe import Recipe
 from spred.compress.runner import prepare
 from spred.compress.study import DENSE, Work, stage_name
-from spred.compress.train import accuracy
+from spred.compress.training.methods import Method, Strength
+from spred.compress.training.trainer import accuracy
 from spred.nn import shrink
 
 FILE = "structured"

@@ -22,7 +22,7 @@ def main() -> dict[str, float]:
     accelerator = Accelerator(cpu=True)
     model = nn.Sequential(nn.Linear(64, 100), nn.ReLU(), nn.Linear(100, 10))
     base = torch.optim.SGD(model.parameters(), lr=0.2, momentum=0.9)
-    sparse = spred.SpredOptimizer(base, spred.L1(spred.weights(model), alpha=3e-3))
+    sparse = spred.SpredOptimizer(base, spred.L1(spred.prunable_weights(model), alpha=3e-3))
     loader = torch.utils.data.DataLoader(data, batch_size=64, shuffle=True)
     model, opt, loader = accelerator.prepare(model, sparse, loader)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(opt, EPOCHS)

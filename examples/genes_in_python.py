@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from spred.genes import Settings, add_permutations, add_stability, apply_model, evidence, read, run_study, write_study
+from spred.genes import Settings, add_permutations, add_stability, apply_model, read, run_study, write_study
+from spred.genes.report import evidence
 
 # 30 patients gave a tumour and a normal sample each; of 200 genes, three differ between the two.
 rng = np.random.default_rng(0)

@@ -34,7 +34,7 @@ class Digits(lightning.LightningModule):
     def configure_optimizers(self) -> dict:
         """Return the wrapped optimiser and its schedule."""
         base = torch.optim.SGD(self.parameters(), lr=0.2, momentum=0.9)
-        opt = spred.SpredOptimizer(base, spred.L1(spred.weights(self), alpha=3e-3))
+        opt = spred.SpredOptimizer(base, spred.L1(spred.prunable_weights(self), alpha=3e-3))
         return {"optimizer": opt, "lr_scheduler": torch.optim.lr_scheduler.CosineAnnealingLR(opt, EPOCHS)}
 
 

@@ -33,7 +33,7 @@ def train(data: TensorDataset, alpha: float) -> tuple[nn.Module, torch.optim.Opt
     loader = DataLoader(data, batch_size=64, shuffle=True)
     opt: torch.optim.Optimizer = torch.optim.SGD(model.parameters(), lr=0.2, momentum=0.9)
     if alpha:
-        penalty = spred.L1(spred.weights(model), alpha=alpha)
+        penalty = spred.L1(spred.prunable_weights(model), alpha=alpha)
         opt = spred.SpredOptimizer(opt, penalty)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(opt, EPOCHS)
     for _ in range(EPOCHS):

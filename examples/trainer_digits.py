@@ -38,7 +38,7 @@ def main() -> dict[str, float]:
     rows = [{"pixels": pixels, "labels": label} for pixels, label in data]
     model = Digits()
     base = torch.optim.SGD(model.parameters(), lr=0.2, momentum=0.9)
-    opt = spred.SpredOptimizer(base, spred.L1(spred.weights(model), alpha=3e-3))
+    opt = spred.SpredOptimizer(base, spred.L1(spred.prunable_weights(model), alpha=3e-3))
     n_steps = EPOCHS * -(-len(rows) // 64)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(opt, n_steps)
     with tempfile.TemporaryDirectory() as folder:

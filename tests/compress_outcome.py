@@ -3,9 +3,9 @@
 import torch
 from torch import nn
 
-from spred.compress.models import Facts, build
-from spred.compress.record import Curve, Layer, Magnitudes, Outcome, Point
-from spred.nn.zeros import BINS
+from spred.compress.models.zoo import Facts, build
+from spred.compress.results import Curve, Layer, Magnitudes, Outcome, Point
+from spred.nn.threshold import BINS
 
 NASTY = "<b>$x$ & 'co'</b>"
 

@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from problems import PROBLEMS
 
-from spred.estimators.gating import gated
-from spred.exact.problem import make_problem
+from spred.estimators.network_base import gated
 from spred.gated import GatedProblem, Network
 from spred.gated.network import pack, unpack
+from spred.linear.problem import make_problem
 
 LOSSES = ["squared-wide", "logistic-wide", "multinomial-wide", "poisson-tall", "huber-tall", "cox-tall"]
 

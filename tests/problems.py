@@ -14,7 +14,7 @@ from scipy import sparse
 
 from spred.core.cox import RiskSets, risk_sets
 from spred.core.losses import Loss, get_loss
-from spred.exact.target import survival_target
+from spred.linear.target import survival_target
 
 
 @dataclass(frozen=True, eq=False)

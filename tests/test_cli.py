@@ -42,7 +42,7 @@ def call(*arguments: object) -> Result:
 
 
 def study(data: Path, out: Path, *more: object) -> Result:
-    return call("genes", data, "--target", "disease state", "--out", out, "--alphas", 8, "--folds", 3, *more)
+    return call("genes", data, "--target", "disease state", "--out", out, "--n-alphas", 8, "--folds", 3, *more)
 
 
 def assert_failed(result: Result, sentence: str) -> None:
@@ -70,7 +70,7 @@ def test_a_study_from_file_to_report(data: Path, tmp_path: Path) -> None:
     assert metrics["balanced_accuracy"]["mean"] > 0.8
     arguments = json.loads((tmp_path / "out" / "run.json").read_text())["arguments"]
     assert arguments["target"] == "disease state"
-    assert arguments["alphas"] == 8
+    assert arguments["n_alphas"] == 8
 
 
 def test_options_reach_the_study(data: Path, tmp_path: Path) -> None:
@@ -207,7 +207,7 @@ def test_a_full_disk_is_one_sentence(data: Path, tmp_path: Path, monkeypatch: py
     def full(*arguments: object, **options: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("spred.genes.report.write_json", full)
+    monkeypatch.setattr("spred.genes.report.report.write_json", full)
     assert_failed(study(data, tmp_path / "out"), "No space left on device")
     assert [p.name for p in tmp_path.iterdir()] == [".out.work"]
 
@@ -218,7 +218,7 @@ def test_a_stop_by_the_user_is_130_and_leaves_nothing(
     def stopped(*arguments: object, **options: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("spred.genes.report.page", stopped)
+    monkeypatch.setattr("spred.genes.report.report.page", stopped)
     result = study(data, tmp_path / "out")
     assert result.exit_code == 130
     assert result.stderr.strip().endswith("Stopped. No results were written; what is finished is kept for --resume.")
@@ -226,7 +226,7 @@ def test_a_stop_by_the_user_is_130_and_leaves_nothing(
 
 
 def arguments(data: Path, out: Path, *more: str) -> list[str]:
-    known = ["--target", "disease state", "--out", str(out), "--alphas", "8", "--folds", "3", "--jobs", "1"]
+    known = ["--target", "disease state", "--out", str(out), "--n-alphas", "8", "--folds", "3", "--jobs", "1"]
     return ["genes", str(data), *known, "--stability", "--permutations", "4", "--baselines", *more]
 
 
@@ -267,7 +267,7 @@ def test_a_killed_run_goes_on_and_gives_the_same_numbers(data: Path, tmp_path: P
 
     removed, patch = shutil.rmtree, pytest.MonkeyPatch()
     with patch.context() as context:
-        context.setattr("spred.output.tasks.shutil.rmtree", watched)
+        context.setattr("spred.runtime.tasks.shutil.rmtree", watched)
         assert call(*arguments(data, tmp_path / "out", "--resume")).exit_code == 0
     assert call(*arguments(data, tmp_path / "whole")).exit_code == 0
     assert changed == []
@@ -309,7 +309,7 @@ def test_survival_from_file_to_new_samples(tmp_path: Path) -> None:
     frame.iloc[48:].to_csv(tmp_path / "new.csv", index=False)
     result = call(
         "genes", tmp_path / "a.csv", "--time", "days", "--event", "dead", "--out", tmp_path / "out", "--folds", 3,
-        "--alphas", 10, "--repeats", 2, "--baselines", "--permutations", 9, "--jobs", 1,
+        "--n-alphas", 10, "--repeats", 2, "--baselines", "--permutations", 9, "--jobs", 1,
     )  # fmt: skip
     assert result.exit_code == 0, result.output
     assert "concordance of risk and survival" in result.stdout
@@ -344,7 +344,7 @@ def test_version_and_help() -> None:
         "--group",
         "--log2",
         "--rule",
-        "--alphas",
+        "--n-alphas",
         "--folds",
         "--seed",
         "--jobs",
@@ -378,7 +378,7 @@ def test_help_answers_at_once() -> None:
 def test_a_study_never_loads_torch(data: Path, tmp_path: Path) -> None:
     code = "import sys\nfrom spred.cli import main\ntry: main()\nfinally: print('torch' in sys.modules)"
     result = spred_process(
-        "genes", str(data), "--out", str(tmp_path / "out"), "--alphas", "5", "--folds", "2", code=code
+        "genes", str(data), "--out", str(tmp_path / "out"), "--n-alphas", "5", "--folds", "2", code=code
     )
     assert result.returncode == 0, result.stderr
     assert result.stdout.splitlines()[-1] == "False"

@@ -63,13 +63,13 @@ def kkt(problem: Problem, mode: str) -> dict:
     """Train, finalize, and return the largest relative KKT residual of the penalised tensors, and their density."""
     torch.manual_seed(0)
     model = problem.make()
-    penalty = spred.L1(spred.weights(model), problem.alpha)
+    penalty = spred.L1(spred.prunable_weights(model), problem.alpha)
     opt = (_full_batch if mode == "full batch" else _minibatch)(problem, model, penalty)
     record = spred.finalize(model, opt, [(problem.inputs, problem.targets)], problem.loss)
-    grads = torch.autograd.grad(problem.loss(model(problem.inputs), problem.targets), spred.weights(model))
+    grads = torch.autograd.grad(problem.loss(model(problem.inputs), problem.targets), spred.prunable_weights(model))
     residuals = [
         entry.target.core().kkt_residual(weight.detach(), grad).max().item() / problem.alpha
-        for entry, weight, grad in zip(opt.factored, spred.weights(model), grads, strict=True)
+        for entry, weight, grad in zip(opt.factored, spred.prunable_weights(model), grads, strict=True)
     ]
     return {
         "measure": "exactness",

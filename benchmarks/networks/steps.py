@@ -40,7 +40,7 @@ def step_times(case: str, methods: Iterable[str] = TIMED) -> dict[str, float]:
     opt, _ = METHODS["spred"].prepare(model, METHODS["spred"].GRID[0], 1, compile=True)
     steps["spred, compiled"] = _step(model, opt, x, y)
     model = make(0)
-    spred.parametrize(model, spred.L1(spred.weights(model), 1e-4))
+    spred.parametrize(model, spred.L1(spred.prunable_weights(model), 1e-4))
     steps["spred.parametrize"] = _step(model, sgd(list(model.parameters())), x, y, spred.penalty)
     for step in steps.values():
         step()

@@ -23,11 +23,11 @@ from sklearn.model_selection import KFold
 from threadpoolctl import threadpool_limits
 
 from selection.sets import Set, expression, xor
-from spred.estimators.gating import gated
-from spred.exact.problem import make_problem
+from spred.estimators.network_base import gated
 from spred.gated import GatedProblem, NetworkPath, PathOptions, network_path
 from spred.gated.network import sensitivities
 from spred.gated.newton import Metric, Point, along_groups, jacobian, over_parameters, over_samples
+from spred.linear.problem import make_problem
 
 CASES: dict[str, tuple[Callable[[], Set], int, str, int]] = {
     "ALLAML": (lambda: expression("ALLAML"), 6, "sparse", 50),

@@ -20,7 +20,7 @@ from record import machine, write
 
 import spred
 from selection.sets import Set, expression, linear
-from spred.estimators.selection import Split
+from spred.estimators.cross_validation import Split
 
 
 def wide() -> Set:

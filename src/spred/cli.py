@@ -24,9 +24,9 @@ from spred import __version__
 from spred.errors import SpredError
 
 if TYPE_CHECKING:
-    from spred.compress.train import Epoch, Listener
+    from spred.compress.training.trainer import Epoch, Listener
     from spred.genes import Study
-    from spred.output.tasks import Store
+    from spred.runtime.tasks import Store
 
 app = typer.Typer(
     name="spred",
@@ -112,7 +112,7 @@ TaskName = Annotated[
 ]
 Rule = Annotated[str, typer.Option(help="How the penalty is chosen: short, 1se, min, or at most so many genes.")]
 Refit = Annotated[bool, typer.Option("--refit/--no-refit", help="Fit the chosen genes again without the L1 shrinkage.")]
-Alphas = Annotated[int, typer.Option(min=2, help="Penalties on the path.")]
+NAlphas = Annotated[int, typer.Option(min=2, help="Penalties on the path.")]
 Folds = Annotated[int, typer.Option(min=2, help="Outer and inner folds.")]
 Repeats = Annotated[int, typer.Option(min=1, help="Make the outer folds so many times, with other seeds.")]
 Normalize = Annotated[
@@ -167,7 +167,7 @@ def genes(
     l1_ratio: L1Ratio = 1.0,
     rule: Rule = "short",
     refit: Refit = True,
-    alphas: Alphas = 50,
+    n_alphas: NAlphas = 50,
     folds: Folds = 5,
     repeats: Repeats = 1,
     balanced: Balanced = True,
@@ -186,16 +186,16 @@ def genes(
     arguments = {name: str(v) if isinstance(v, Path) else v for name, v in context.params.items()}
     with sentences():
         from spred.genes import Settings, read, run_study, write_study
-        from spred.output.folder import check_folder
-        from spred.output.progress import progress
-        from spred.output.tasks import unfinished_work, workers
+        from spred.runtime.folder import check_folder
+        from spred.runtime.progress import progress
+        from spred.runtime.tasks import unfinished_work, workers
 
         screen = Console(soft_wrap=True)
         check_folder(out)
         settings = Settings(
             rule=chosen_rule,
             refit=refit,
-            n_alphas=alphas,
+            n_alphas=n_alphas,
             folds=folds,
             repeats=repeats,
             seed=seed,
@@ -241,7 +241,7 @@ def add_evidence(
 ) -> Study:
     """Add what was asked for: baselines, permuted labels, stability selection (if ``pfer`` is given)."""
     from spred.genes import add_baselines, add_permutations, add_stability
-    from spred.output.progress import progress
+    from spred.runtime.progress import progress
 
     screen = Console(stderr=True)
     if baselines:
@@ -259,8 +259,8 @@ def add_evidence(
 def describe(data: Data, labels: Labels = None) -> None:
     """Tell what is in a file: samples, genes, columns and their levels, range of the values."""
     with sentences():
-        from spred.genes.describe import describe as look
-        from spred.genes.describe import sentences as lines
+        from spred.genes.io.describe import describe as look
+        from spred.genes.io.describe import sentences as lines
 
         print_notes(Console(soft_wrap=True), lines(look(data, labels=labels)))
 
@@ -277,8 +277,9 @@ def predict(
 ) -> None:
     """Apply the model of an earlier spred genes to new samples."""
     with sentences():
-        from spred.genes import apply_model, words
-        from spred.output.folder import write_text
+        from spred.genes import apply_model
+        from spred.genes.report import text as words
+        from spred.runtime.folder import write_text
 
         screen = Console(soft_wrap=True, stderr=out is None)
         found = apply_model(model, data, target=target, labels=labels, log2=log2, annotation=annotation)
@@ -308,7 +309,7 @@ def compress(
         raise typer.BadParameter("give a recipe, or --demo", param_hint="RECIPE")
     with sentences():
         from spred.compress import DEMO, read_recipe, run, with_peers
-        from spred.compress.words import lines
+        from spred.compress.report.words import lines
 
         given = read_recipe(DEMO if recipe is None else recipe)
         with listener(quiet, tensorboard) as listen:
@@ -320,7 +321,7 @@ def compress(
 def listener(quiet: bool, folder: Path | None) -> Iterator[Listener]:
     """Give what is told of each epoch: a bar or plain lines, a line as a stage ends, TensorBoard if asked for."""
     from spred.compress.listeners import tensorboard
-    from spred.output.progress import progress
+    from spred.runtime.progress import progress
 
     screen = Console(stderr=True, quiet=quiet)
     with ExitStack() as stack:
@@ -345,7 +346,8 @@ def print_notes(screen: Console, notes: Iterable[str]) -> None:
 
 def print_study(screen: Console, study: Study) -> None:
     """Print the selected genes, the score beside guessing, and the certificate."""
-    from spred.genes import evidence, words
+    from spred.genes.report import evidence
+    from spred.genes.report import text as words
 
     say(screen, "")
     for gene in study.genes.head(MOST_PRINTED).to_dict("records"):

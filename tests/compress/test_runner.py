@@ -13,10 +13,10 @@ from safetensors.torch import load_file
 
 import spred
 from spred.compress.listeners import tensorboard
-from spred.compress.models import Facts, build
+from spred.compress.models.zoo import Facts, build
 from spred.compress.recipe import DEMO, read_recipe
 from spred.compress.runner import find_device, n_epochs
-from spred.compress.train import Epoch
+from spred.compress.training.trainer import Epoch
 from spred.errors import FileError, InputError
 
 EXPORT = {"export": {"onnx": False}}

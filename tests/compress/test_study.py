@@ -9,15 +9,15 @@ import torch
 from compress_images import recipe
 from safetensors.torch import load_file
 
-from spred.compress.measure import multiply_adds
-from spred.compress.methods import available
-from spred.compress.penalised import FIRST_ALPHA
+from spred.compress.export.measure import multiply_adds
 from spred.compress.recipe import read_recipe
-from spred.compress.record import Point
+from spred.compress.results import Point
 from spred.compress.runner import prepare
 from spred.compress.study import Study, Work
+from spred.compress.training.methods import available
+from spred.compress.training.targets import FIRST_ALPHA
 from spred.errors import InputError, StateError
-from spred.nn.shrink import shrink
+from spred.nn.pruning.shrink import shrink
 
 NEEDS_TORCHAO = pytest.mark.skipif(not available("pat"), reason="torchao is not installed")
 

@@ -13,7 +13,7 @@ from hypothesis.extra import numpy as hnp
 from scipy.optimize import brentq, brute
 from strategies import WORLDS, Case, alphas, arrays, cases, positive, send
 
-from spred.core.factors import split
+from spred.core.factorization import split
 from spred.core.partition import SINGLES, Axes, Labels, Partition, norms
 from spred.core.penalties import Penalty, alpha_max
 from spred.errors import InputError

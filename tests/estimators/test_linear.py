@@ -379,8 +379,8 @@ def test_groups_of_samples_stay_in_one_fold() -> None:
 def test_the_path_says_what_it_explains() -> None:
     problem = PROBLEMS["logistic-wide"]
     path = spred.SparseClassifierCV(**QUICK).fit(problem.X, problem.y).path_
-    assert path.deviance[0] == pytest.approx(0.0, abs=1e-9)
-    assert (np.diff(path.deviance) > 0).all()
+    assert path.deviance_explained[0] == pytest.approx(0.0, abs=1e-9)
+    assert (np.diff(path.deviance_explained) > 0).all()
     assert path.gaps.max() <= 1e-9
     assert path.n_nonzero.tolist() == [int((c != 0).sum()) for c in path.coefs]
 

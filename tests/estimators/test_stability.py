@@ -15,8 +15,8 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 import spred
 from spred.errors import InputError
 from spred.estimators.stability import complementary_halves
-from spred.estimators.tails import r_concave, tail, worst_case
-from spred.output.tasks import Store
+from spred.estimators.stability_bounds import r_concave, tail, worst_case
+from spred.runtime.tasks import Store
 
 FEW = {"n_pairs": 10}
 

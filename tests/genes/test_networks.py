@@ -18,16 +18,16 @@ from spred.genes import (
     add_stability,
     apply_model,
     load_model,
-    methods,
     read,
     run_study,
-    words,
     write_study,
 )
-from spred.genes.expression import Expression
-from spred.genes.model import model_of
-from spred.genes.scores import spread
-from spred.genes.survival import make_survival
+from spred.genes.data.expression import Expression
+from spred.genes.data.survival import make_survival
+from spred.genes.report import methods
+from spred.genes.report import text as words
+from spred.genes.saved_model import model_of
+from spred.genes.study.scores import spread
 
 QUICK = Settings(n_alphas=6, folds=3, model="network")
 

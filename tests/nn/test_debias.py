@@ -7,9 +7,9 @@ from torch import nn
 
 from spred.errors import InputError
 from spred.nn.finalize import finalize
-from spred.nn.groups import L1, GroupL1, weights
-from spred.nn.modules import fold, parametrize, penalty
-from spred.nn.optimizer import SpredOptimizer
+from spred.nn.optimizer.optimizer import SpredOptimizer
+from spred.nn.parametrize import parametrize, penalty, remove_parametrizations
+from spred.nn.penalties import L1, GroupL1, prunable_weights
 
 RNG = np.random.default_rng(3)
 X = RNG.normal(size=(60, 20))
@@ -54,7 +54,7 @@ def test_the_refit_is_least_squares_on_the_support(road, kind):
     model, opt = solved(road, omega)
     record = finalize(model, opt, DATA, MSE, debias=True, epochs=3, optimizer=lbfgs)
     if road == "parametrize":
-        fold(model)
+        remove_parametrizations(model)
     coef = model.weight.detach().numpy()[0]
     support = coef != 0
     assert 0 < support.sum() < 20
@@ -71,7 +71,7 @@ def test_the_default_recipe_lowers_the_loss_and_training_can_go_on():
     data = [(x.float(), y.float()) for x, y in DATA] * 4
     model = nn.Sequential(nn.Linear(20, 8), nn.BatchNorm1d(8), nn.Tanh(), nn.Linear(8, 1)).eval()
     model[3].bias.requires_grad_(False)
-    opt = SpredOptimizer(torch.optim.Adam(model.parameters(), lr=0.01), L1(weights(model), 0.02))
+    opt = SpredOptimizer(torch.optim.Adam(model.parameters(), lr=0.01), L1(prunable_weights(model), 0.02))
 
     def train(n_steps):
         for _ in range(n_steps):
@@ -81,7 +81,7 @@ def test_the_default_recipe_lowers_the_loss_and_training_can_go_on():
 
     train(300)
     record = finalize(model, opt, data, MSE, threshold=0.05, debias=True, epochs=20)
-    zeros = [w == 0 for w in weights(model)]
+    zeros = [w == 0 for w in prunable_weights(model)]
     assert record.zeroed > 0
     assert sum(int(zero.sum()) for zero in zeros) == record.zeroed
     assert record.losses[-1] < record.losses[0]
@@ -89,7 +89,7 @@ def test_the_default_recipe_lowers_the_loss_and_training_can_go_on():
     for entry in opt.factored:
         torch.testing.assert_close(entry.product(), entry.place.value())
     train(5)
-    assert all(torch.equal(w == 0, zero) for w, zero in zip(weights(model), zeros, strict=True))
+    assert all(torch.equal(w == 0, zero) for w, zero in zip(prunable_weights(model), zeros, strict=True))
 
 
 def test_groups_that_span_tensors_are_held_together():

@@ -7,10 +7,10 @@ from torch import nn
 
 import spred
 from spred.nn.finalize import finalize
-from spred.nn.groups import L1, GroupL1
 from spred.nn.inspect import inspect
-from spred.nn.modules import fold, parametrize, penalty
-from spred.nn.optimizer import SpredOptimizer
+from spred.nn.optimizer.optimizer import SpredOptimizer
+from spred.nn.parametrize import parametrize, penalty, remove_parametrizations
+from spred.nn.penalties import L1, GroupL1
 
 ALPHA = {"lasso": 0.15, "logistic": 0.03, "group lasso": 0.3}
 
@@ -85,7 +85,7 @@ def test_full_batch_reaches_the_exact_solution(kind, optimiser, n_steps, road):
     assert inspect(model, spred_opt, loader, loss_fn).rows[0].residual < 1e-3
     finalize(model, spred_opt, loader, loss_fn)
     if road == "parametrize":
-        fold(model)
+        remove_parametrizations(model)
     coef = model.weight.detach().numpy()[0]
     expected = reference(kind, X, y)
     assert 0 < np.count_nonzero(expected) < 20

@@ -8,11 +8,11 @@ from spred.core.partition import Axes
 from spred.core.penalties import Penalty
 from spred.errors import InputError, SpredWarning, StateError
 from spred.nn.finalize import finalize
-from spred.nn.groups import L1, GroupL1, weights
 from spred.nn.inspect import inspect
-from spred.nn.modules import fold, parametrize
-from spred.nn.optimizer import SpredOptimizer
-from spred.nn.zeros import at_zero
+from spred.nn.optimizer.optimizer import SpredOptimizer
+from spred.nn.parametrize import parametrize, remove_parametrizations
+from spred.nn.penalties import L1, GroupL1, prunable_weights
+from spred.nn.threshold import at_zero
 
 pytestmark = pytest.mark.filterwarnings("ignore:the decay budget")
 
@@ -28,7 +28,7 @@ def net():
 def trained(kind, n_steps=1000, alpha=0.02, **options):
     model = net()
     base = torch.optim.Adam(model.parameters(), lr=0.005)
-    opt = SpredOptimizer(base, kind(weights(model), alpha, **options))
+    opt = SpredOptimizer(base, kind(prunable_weights(model), alpha, **options))
     train(model, opt, n_steps)
     return model, opt
 
@@ -78,9 +78,9 @@ def test_zeros_are_exact_everywhere_and_the_outputs_stay(kind, options):
 def test_zeros_stay_when_training_goes_on():
     model, opt = trained(L1)
     finalize(model, opt)
-    zeros = [w == 0 for w in weights(model)]
+    zeros = [w == 0 for w in prunable_weights(model)]
     train(model, opt, 20)
-    for w, zero in zip(weights(model), zeros, strict=True):
+    for w, zero in zip(prunable_weights(model), zeros, strict=True):
         assert torch.count_nonzero(w[zero]) == 0
         assert torch.count_nonzero(w) > 0
 
@@ -98,7 +98,7 @@ def test_the_threshold_can_be_given():
     assert finalize(model, opt, threshold=0.0).zeroed == 0
     record = finalize(model, opt, threshold=0.1)
     assert all(row.threshold == 0.1 for row in record.rows)
-    assert all(w[w != 0].abs().min() > 0.1 for w in weights(model))
+    assert all(w[w != 0].abs().min() > 0.1 for w in prunable_weights(model))
 
 
 def test_weights_written_before_are_taken_over():
@@ -111,11 +111,11 @@ def test_weights_written_before_are_taken_over():
 
 def test_the_parametrized_road_is_served():
     model = net()
-    parametrize(model, L1(weights(model), 0.02))
+    parametrize(model, L1(prunable_weights(model), 0.02))
     record = finalize(model, threshold=0.1)
-    fold(model)
+    remove_parametrizations(model)
     assert record.zeroed > 0
-    assert sum(int(torch.count_nonzero(w)) for w in weights(model)) == sum(row.nonzeros for row in record.rows)
+    assert sum(int(torch.count_nonzero(w)) for w in prunable_weights(model)) == sum(row.nonzeros for row in record.rows)
 
 
 def test_the_table_is_readable():

@@ -6,10 +6,10 @@ from torch import nn
 
 from spred.core.penalties import Penalty
 from spred.errors import InputError, StateError
-from spred.nn.groups import L1, GroupL1, weights
 from spred.nn.inspect import COLUMNS, inspect, residuals
-from spred.nn.modules import parametrize
-from spred.nn.optimizer import SpredOptimizer
+from spred.nn.optimizer.optimizer import SpredOptimizer
+from spred.nn.parametrize import parametrize
+from spred.nn.penalties import L1, GroupL1, prunable_weights
 
 X = torch.randn(40, 6, generator=torch.Generator().manual_seed(0))
 Y = X[:, :2] - X[:, 2:4]
@@ -45,7 +45,7 @@ def test_a_plain_model_has_counts_only():
 
 def test_balance_and_budget_rise_with_training():
     model = net()
-    opt = sgd(model, L1(weights(model), 0.01))
+    opt = sgd(model, L1(prunable_weights(model), 0.01))
     early = inspect(model, opt).rows[0]
     train(model, opt, 1500)
     late = inspect(model, opt).rows[0]
@@ -57,7 +57,7 @@ def test_balance_and_budget_rise_with_training():
 
 def test_residual_and_undecided_fall_to_zero_with_training():
     model = net()
-    opt = sgd(model, L1(weights(model), 0.01))
+    opt = sgd(model, L1(prunable_weights(model), 0.01))
     early = inspect(model, opt, LOADER, nn.functional.mse_loss)
     train(model, opt, 1500)
     late = inspect(model, opt, LOADER, nn.functional.mse_loss)
@@ -81,7 +81,7 @@ def test_residual_is_zero_at_a_known_solution():
 
 def test_the_mean_gradient_counts_batches_by_size_and_leaves_no_trace():
     model = nn.Sequential(nn.Linear(6, 8), nn.BatchNorm1d(8), nn.Dropout(0.5), nn.Linear(8, 2))
-    opt = sgd(model, L1(weights(model), 0.01))
+    opt = sgd(model, L1(prunable_weights(model), 0.01))
     model[0].weight.grad = torch.ones_like(model[0].weight)
     before = {name: value.clone() for name, value in model.state_dict().items()}
     parts = inspect(model, opt, LOADER, nn.functional.mse_loss)
@@ -95,7 +95,7 @@ def test_the_mean_gradient_counts_batches_by_size_and_leaves_no_trace():
 
 def test_notes_name_what_limits_the_figures():
     model = nn.Sequential(nn.Linear(6, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 4), nn.Linear(4, 2))
-    opt = sgd(model, L1(weights(model), 0.01))
+    opt = sgd(model, L1(prunable_weights(model), 0.01))
     with torch.no_grad():
         model[3].weight.zero_()
     model[4].weight.requires_grad_(False)
@@ -132,7 +132,7 @@ def test_the_table_is_readable():
 
 def test_wrong_calls_are_refused_in_a_sentence():
     model = net()
-    opt = sgd(model, L1(weights(model), 0.01))
+    opt = sgd(model, L1(prunable_weights(model), 0.01))
     with pytest.raises(InputError, match="needs a loss_fn"):
         inspect(model, opt, LOADER)
     with pytest.raises(InputError, match="no batches"):

@@ -16,7 +16,7 @@ from torch import nn
 from torch.distributed.fsdp import fully_shard
 from torch.nn.parallel import DistributedDataParallel
 
-from spred.nn import L1, GroupL1, SpredOptimizer, finalize, inspect, weights
+from spred.nn import L1, GroupL1, SpredOptimizer, finalize, inspect, prunable_weights
 
 X = torch.randn(32, 6, generator=torch.Generator().manual_seed(0))
 Y = torch.randn(32, 2, generator=torch.Generator().manual_seed(1))
@@ -32,13 +32,17 @@ def sgd(params):
 
 
 CASES = {
-    "ddp": (sgd, lambda model: L1(weights(model), 0.05), {}),
-    "ddp, rows": (adam, lambda model: GroupL1(weights(model), 0.05), {}),
-    "fsdp": (sgd, lambda model: L1(weights(model), 0.05), {}),
-    "fsdp, Adam": (adam, lambda model: L1(weights(model), 0.05, depth=3), {}),
-    "fsdp, rows": (sgd, lambda model: GroupL1(weights(model), 0.05), {}),
-    "fsdp, columns": (adam, lambda model: GroupL1(weights(model), 0.05, dim=1), {}),
-    "fsdp, target": (sgd, lambda model: L1(weights(model), 0.01), {"target_density": 0.4, "total_steps": N_STEPS}),
+    "ddp": (sgd, lambda model: L1(prunable_weights(model), 0.05), {}),
+    "ddp, rows": (adam, lambda model: GroupL1(prunable_weights(model), 0.05), {}),
+    "fsdp": (sgd, lambda model: L1(prunable_weights(model), 0.05), {}),
+    "fsdp, Adam": (adam, lambda model: L1(prunable_weights(model), 0.05, depth=3), {}),
+    "fsdp, rows": (sgd, lambda model: GroupL1(prunable_weights(model), 0.05), {}),
+    "fsdp, columns": (adam, lambda model: GroupL1(prunable_weights(model), 0.05, dim=1), {}),
+    "fsdp, target": (
+        sgd,
+        lambda model: L1(prunable_weights(model), 0.01),
+        {"target_density": 0.4, "total_steps": N_STEPS},
+    ),
 }
 
 

@@ -19,6 +19,6 @@ ALPHA = 5e-4
 def prepare(model: nn.Module, strength: float, n_steps: int) -> tuple[spred.SpredOptimizer, Callable[[], None]]:
     """Wrap the base; zeros are exact before the end, and what rounding has left of others goes."""
     base = sgd(list(model.parameters()))
-    penalty = spred.L1(spred.weights(model), ALPHA)
+    penalty = spred.L1(spred.prunable_weights(model), ALPHA)
     opt = spred.SpredOptimizer(base, penalty, target_density=strength, total_steps=n_steps)
     return opt, lambda: spred.finalize(model, opt)

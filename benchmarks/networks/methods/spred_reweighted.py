@@ -20,7 +20,7 @@ class Reweighted(spred.SpredOptimizer):
     """Renews the penalty's weights as it steps."""
 
     def __init__(self, model: nn.Module, alpha: float, n_steps: int) -> None:
-        super().__init__(sgd(list(model.parameters())), spred.L1(spred.weights(model), alpha))
+        super().__init__(sgd(list(model.parameters())), spred.L1(spred.prunable_weights(model), alpha))
         self.start = int(START * n_steps)
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:

@@ -16,5 +16,7 @@ def prepare(
     model: nn.Module, strength: float, n_steps: int, **options: object
 ) -> tuple[spred.SpredOptimizer, Callable[[], None]]:
     """Wrap the base; at the end the default rule makes the zeros."""
-    opt = spred.SpredOptimizer(sgd(list(model.parameters())), spred.L1(spred.weights(model), strength), **options)
+    opt = spred.SpredOptimizer(
+        sgd(list(model.parameters())), spred.L1(spred.prunable_weights(model), strength), **options
+    )
     return opt, lambda: spred.finalize(model, opt)

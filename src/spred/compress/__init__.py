@@ -11,13 +11,13 @@ study, runner        all models of a run and the choice among them; from recipe 
 deliver              shrink, export (tensors, sparse, widths), measure, report (figures); record says what is handed on
 """
 
-from spred.compress.methods import with_peers
-from spred.compress.models import MODELS
+from spred.compress.export.shrunk import load_shrunk
+from spred.compress.export.sparse import load_sparse
+from spred.compress.models.zoo import MODELS
 from spred.compress.recipe import DEMO, Recipe, read_recipe
-from spred.compress.record import Outcome, Point
+from spred.compress.results import Outcome, Point
 from spred.compress.runner import run
-from spred.compress.sparse import load_sparse
-from spred.compress.widths import load_shrunk
+from spred.compress.training.methods import with_peers
 
 __all__ = [
     "DEMO",

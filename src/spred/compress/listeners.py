@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from spred.compress.extras import extra
-from spred.compress.train import Epoch, Listener
+from spred.compress.training.trainer import Epoch, Listener
+from spred.runtime.extras import extra
 
 
 @contextmanager

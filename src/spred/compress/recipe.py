@@ -36,7 +36,7 @@ class ModelSection:
     """``[model]``: which network.
 
     Attributes:
-        name: a name of :data:`spred.compress.models.MODELS`, or ``"package.module:function"``.
+        name: a name of :data:`spred.compress.models.zoo.MODELS`, or ``"package.module:function"``.
         weights: file of pretrained weights, ``.safetensors`` or a ``state_dict``.
         arguments: named arguments for a function of your own.
     """
@@ -48,7 +48,7 @@ class ModelSection:
 
 @dataclass(frozen=True)
 class DataSection:
-    """``[data]``: which images (:mod:`spred.compress.data`), and how they are varied in training.
+    """``[data]``: which images (:mod:`spred.compress.data.dataset`), and how they are varied in training.
 
     Attributes:
         train: a parquet file or several (``train-*.parquet``), an ``.npz`` file, a folder with a folder for each class,

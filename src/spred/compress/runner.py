@@ -10,20 +10,20 @@ from typing import Any
 
 import torch
 
-from spred.compress.data import load_images
-from spred.compress.deliver import deliver
-from spred.compress.extras import extra
-from spred.compress.layout import arranged
-from spred.compress.methods import available
-from spred.compress.models import Facts, build, check_fit, load_weights
+from spred.compress.data.dataset import load_images
+from spred.compress.export.deliver import deliver
+from spred.compress.models.zoo import Facts, build, check_fit, load_weights
 from spred.compress.recipe import Recipe, read_recipe
-from spred.compress.record import Outcome
-from spred.compress.state import Keep, seeded
+from spred.compress.results import Outcome
 from spred.compress.study import Work
-from spred.compress.train import Epoch, Listener, Trainer
+from spred.compress.training.checkpoints import Keep, seeded
+from spred.compress.training.memory_format import arranged
+from spred.compress.training.methods import available
+from spred.compress.training.trainer import Epoch, Listener, Trainer
 from spred.errors import InputError, where
-from spred.output.folder import check_folder, results_folder, run_record
-from spred.output.tasks import unfinished_work
+from spred.runtime.extras import extra
+from spred.runtime.folder import check_folder, results_folder, run_record
+from spred.runtime.tasks import unfinished_work
 
 ONNX = ("onnx", "onnxscript", "onnxruntime")
 
@@ -46,10 +46,10 @@ def run(
         out: folder for the results; an earlier result there is replaced. They appear whole or not at all.
         resume: go on where a stopped run with the same recipe and ``out`` ended; the result is the same. What is
             compared, chosen and exported may have changed; so may densities and alphas, unless on a warm path.
-        listen: called after each epoch with an :class:`~spred.compress.train.Epoch`.
+        listen: called after each epoch with an :class:`~spred.compress.training.trainer.Epoch`.
 
     Returns:
-        An :class:`~spred.compress.record.Outcome`: all models of the frontier, the chosen one, sizes and latencies.
+        An :class:`~spred.compress.results.Outcome`: all models of the frontier, the chosen one, sizes and latencies.
 
     Raises:
         InputError: the recipe, the data or the model cannot be used; nothing has been trained then.

@@ -13,16 +13,16 @@ from dataclasses import dataclass, replace
 
 from torch import Tensor, nn
 
-from spred.compress.extras import extra
-from spred.compress.layout import plainly_arranged
-from spred.compress.methods import METHODS, Method, Refit, Strength, magnitudes
-from spred.compress.penalised import Sizes, find, follow, layers, penalties
 from spred.compress.recipe import CHANNELS, Recipe
-from spred.compress.record import Magnitudes, Outcome, Point
-from spred.compress.train import Trainer, accuracy
+from spred.compress.results import Magnitudes, Outcome, Point
+from spred.compress.training.memory_format import plainly_arranged
+from spred.compress.training.methods import METHODS, Method, Refit, Strength, magnitudes
+from spred.compress.training.targets import Sizes, find, follow, layers, penalties
+from spred.compress.training.trainer import Trainer, accuracy
 from spred.errors import SpredWarning, StateError
 from spred.nn import alpha_path
-from spred.nn.cost import MultiplyAdds
+from spred.nn.pruning.macs import MACs
+from spred.runtime.extras import extra
 
 DENSE = "dense"
 
@@ -215,7 +215,7 @@ class Work:
 
     def _method(self, name: str, model: nn.Module, strength: Strength) -> Method:
         section, penalty = self.recipe.train, self.recipe.penalty
-        graph = MultiplyAdds(model, self.example[:1]) if set(penalty.kind) <= set(CHANNELS) else None
+        graph = MACs(model, self.example[:1]) if set(penalty.kind) <= set(CHANNELS) else None
         cost = graph if penalty.cost == "multiply-adds" else None
         strength = replace(strength, uniform=penalty.uniform, cost=cost or Sizes(model, self.bundles, graph))
         listed = penalties(model, self.bundles, penalty.depth, cost=cost, apart=penalty.uniform)

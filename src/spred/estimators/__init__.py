@@ -10,12 +10,13 @@ nested     an honest score around all of it
 stability  features that are selected again and again on halves; tails holds its bounds
 """
 
+from spred.estimators.cross_validation import Curve
 from spred.estimators.linear import SparseClassifier, SparseClassifierCV, SparseRegressor, SparseRegressorCV
+from spred.estimators.metrics import concordance
 from spred.estimators.nested import NestedCV, nested_cv
 from spred.estimators.network import NetworkClassifier, NetworkCox, NetworkRegressor
-from spred.estimators.selection import Curve
 from spred.estimators.stability import StabilitySelection
-from spred.estimators.survival import SparseCox, SparseCoxCV, concordance
+from spred.estimators.survival import SparseCox, SparseCoxCV
 
 __all__ = [
     "Curve",

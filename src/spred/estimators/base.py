@@ -23,12 +23,12 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from spred.core.certificate import Certificate
 from spred.core.losses import EFFICIENT, Loss, get_loss, huber
 from spred.errors import InputError, did_you_mean
-from spred.estimators.selection import Split
-from spred.exact.newton import Limits, full_gradient
-from spred.exact.path import path_of
-from spred.exact.problem import Problem, check_finite, make_problem
-from spred.exact.solution import Path, Status
-from spred.exact.target import read_offset
+from spred.estimators.cross_validation import Split
+from spred.linear.path import path_of
+from spred.linear.problem import Problem, check_finite, make_problem
+from spred.linear.results import RegularizationPath, Status
+from spred.linear.solvers.newton import Limits, full_gradient
+from spred.linear.target import read_offset
 
 REGRESSION = ("squared", "huber", "poisson")
 """Losses whose target is a number."""
@@ -146,7 +146,7 @@ class SparseLinear(SelectorMixin, BaseEstimator):
         """Return what integer folds are made from, and whether they are stratified by it."""
         return target, self._classification
 
-    def _deviances(self, data: Samples, split: Split, path: Path) -> np.ndarray:
+    def _deviances(self, data: Samples, split: Split, path: RegularizationPath) -> np.ndarray:
         """Return the mean deviance ``(A,)`` of the test part for each model of ``path``."""
         loss = self._loss(self._loss_name())
         test = data.take(split[1][data.weight[split[1]] > 0])
@@ -177,7 +177,7 @@ class Samples:
         """Return the samples ``rows``."""
         return Samples(self.X[rows], self.target[rows], self.weight[rows], self.offset[rows])
 
-    def predictors(self, path: Path) -> np.ndarray:
+    def predictors(self, path: RegularizationPath) -> np.ndarray:
         """Return the linear predictor of every model of ``path``, ``(A, n)`` or ``(A, n, K)``."""
         *models, m = path.values.shape
         columns = self.X[:, path.features]

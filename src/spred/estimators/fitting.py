@@ -14,11 +14,11 @@ from sklearn.utils.validation import check_is_fitted
 
 from spred.core.certificate import Certificate
 from spred.estimators.base import Samples, SparseLinear
-from spred.estimators.selection import Curve, Split, check_rule, make_curve, make_folds, ratios_of
-from spred.exact.newton import Limits
-from spred.exact.path import path_of, solve_of
-from spred.exact.solution import Path, Status
-from spred.exact.target import read_offset
+from spred.estimators.cross_validation import Curve, Split, check_rule, make_curve, make_folds, ratios_of
+from spred.linear.path import path_of, solve_of
+from spred.linear.results import RegularizationPath, Status
+from spred.linear.solvers.newton import Limits
+from spred.linear.target import read_offset
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -61,7 +61,7 @@ class CrossValidated(SparseLinear):
 
     alpha_: float
     l1_ratio_: float
-    path_: Path
+    path_: RegularizationPath
     curve_: Curve
     scale_: np.ndarray
 
@@ -124,7 +124,7 @@ class CrossValidated(SparseLinear):
 
         They are those of the scaled columns where ``standardize=True``. ``figure.savefig("path.png")`` writes it.
         """
-        from spred.output.plots import path_plot
+        from spred.report.plots import path_plot
 
         check_is_fitted(self)
         coefs = self.path_.coefs.reshape(len(self.path_.alphas), -1, len(self.scale_)) * self.scale_
@@ -143,7 +143,7 @@ class CrossValidated(SparseLinear):
 
     def plot_curve(self) -> Figure:
         """Return a Matplotlib figure of the held-out deviance along the path, with what the rules would choose."""
-        from spred.output.plots import curve_plot
+        from spred.report.plots import curve_plot
 
         check_is_fitted(self)
         curve = self.curve_
@@ -170,13 +170,13 @@ class _Walk:
     """A path of all samples at one ratio, its curve, the scales of the columns, and how far its folds came."""
 
     l1_ratio: float
-    path: Path
+    path: RegularizationPath
     curve: Curve
     scale: np.ndarray
     folds: Sequence[_Ends]
 
 
-def _ends(paths: Iterable[Path | _Ends]) -> tuple[list[Certificate], list[Status]]:
+def _ends(paths: Iterable[RegularizationPath | _Ends]) -> tuple[list[Certificate], list[Status]]:
     listed = list(paths)
     return [c for path in listed for c in path.certificates], [s for path in listed for s in path.statuses]
 

@@ -8,8 +8,8 @@ from numpy.typing import ArrayLike
 from sklearn.model_selection import BaseCrossValidator
 
 from spred.estimators.base import Classification, Regression
+from spred.estimators.cross_validation import Rule, Split
 from spred.estimators.fitting import CrossValidated, OneAlpha
-from spred.estimators.selection import Rule, Split
 
 
 class SparseRegressor(Regression, OneAlpha):
@@ -180,8 +180,8 @@ class SparseRegressorCV(Regression, CrossValidated):
     Attributes:
         alpha_: the alpha chosen.
         l1_ratio_: the ratio chosen.
-        path_: the path on all samples, a :class:`spred.exact.Path`.
-        curve_: held-out deviance along it, a :class:`~spred.estimators.selection.Curve`.
+        path_: the path on all samples, a :class:`spred.linear.RegularizationPath`.
+        curve_: held-out deviance along it, a :class:`~spred.estimators.cross_validation.Curve`.
         coef_, intercept_, certificate_: of the model chosen, as in :class:`SparseRegressor`.
 
     Source: docs/math.md, §4; the one-standard-error rule is Breiman et al., 1984, §3.4.3.
@@ -265,8 +265,8 @@ class SparseClassifierCV(Classification, CrossValidated):
     Attributes:
         alpha_: the alpha chosen.
         l1_ratio_: the ratio chosen.
-        path_: the path on all samples, a :class:`spred.exact.Path`.
-        curve_: held-out deviance along it, a :class:`~spred.estimators.selection.Curve`.
+        path_: the path on all samples, a :class:`spred.linear.RegularizationPath`.
+        curve_: held-out deviance along it, a :class:`~spred.estimators.cross_validation.Curve`.
         classes_, coef_, intercept_, certificate_: of the model chosen, as in :class:`SparseClassifier`.
 
     >>> import numpy as np

@@ -16,7 +16,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import has_fit_parameter
 
 from spred.errors import InputError
-from spred.estimators.selection import Split, make_folds
+from spred.estimators.cross_validation import Split, make_folds
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,7 +79,7 @@ def nested_cv(
         y: ``(n,)``.
         groups: ``(n,)`` labels; samples with one label are never on both sides. Handed on to the estimator (or
             the last step of a Pipeline) if its ``fit`` takes ``groups``.
-        cv: outer folds; see :func:`spred.estimators.selection.make_folds`.
+        cv: outer folds; see :func:`spred.estimators.cross_validation.make_folds`.
         repeats: how often the folds are made anew, with ``random_state`` + 0, 1, …; needs an integer ``cv``.
         random_state: shuffles them.
         n_jobs: folds at a time, through joblib.

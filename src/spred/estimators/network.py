@@ -12,8 +12,8 @@ from sklearn.model_selection import BaseCrossValidator
 from spred.core.losses import Loss, huber
 from spred.errors import InputError
 from spred.estimators.base import Classification, Regression
-from spred.estimators.gating import Assembled, Etas, GatedNetwork
-from spred.estimators.selection import Rule, Split
+from spred.estimators.cross_validation import Rule, Split
+from spred.estimators.network_base import Assembled, Etas, GatedNetwork
 from spred.estimators.survival import SurvivalTarget
 
 

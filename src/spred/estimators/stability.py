@@ -27,9 +27,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from spred.errors import InputError, did_you_mean
 from spred.estimators.base import SparseLinear
-from spred.estimators.gating import GatedNetwork
-from spred.estimators.tails import BOUNDS
-from spred.output.tasks import Arrays, Store, run_tasks
+from spred.estimators.network_base import GatedNetwork
+from spred.estimators.stability_bounds import BOUNDS
+from spred.runtime.tasks import Arrays, Store, run_tasks
 
 LOWEST = {"r-concave": 0.5, "worst-case": 0.55}  # no feature that most halves leave out is called stable
 N_ALPHAS, EPS = 15, 0.1  # the moderate alpha, as a share of the smallest without any feature, and the steps to it

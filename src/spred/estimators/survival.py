@@ -14,10 +14,11 @@ from sklearn.utils.validation import validate_data
 from spred.core.losses import get_loss
 from spred.errors import InputError
 from spred.estimators.base import Samples, SparseLinear
+from spred.estimators.cross_validation import Rule, Split
 from spred.estimators.fitting import CrossValidated, OneAlpha
-from spred.estimators.selection import Rule, Split
-from spred.exact.solution import Path
-from spred.exact.target import final_target, read_target
+from spred.estimators.metrics import concordance
+from spred.linear.results import RegularizationPath
+from spred.linear.target import final_target, read_target
 
 
 class SurvivalTarget(SelectorMixin):
@@ -87,7 +88,7 @@ class Survival(SurvivalTarget, SparseLinear):
     def _shaped(self, coef: np.ndarray, intercept: Any) -> tuple[np.ndarray, Any]:
         return coef, 0.0
 
-    def _deviances(self, data: Samples, split: Split, path: Path) -> np.ndarray:
+    def _deviances(self, data: Samples, split: Split, path: RegularizationPath) -> np.ndarray:
         """Return what the test part adds to the deviance of the training part, ``(A,)``."""
         return self._added(data.target, data.weight, data.predictors(path), split)
 
@@ -184,8 +185,8 @@ class SparseCoxCV(Survival, CrossValidated):
     Attributes:
         alpha_: the alpha chosen.
         l1_ratio_: the ratio chosen.
-        path_: the path on all samples, a :class:`spred.exact.Path`.
-        curve_: held-out deviance along it, a :class:`~spred.estimators.selection.Curve`.
+        path_: the path on all samples, a :class:`spred.linear.RegularizationPath`.
+        curve_: held-out deviance along it, a :class:`~spred.estimators.cross_validation.Curve`.
         coef_, certificate_: of the model chosen, as in :class:`SparseCox`.
 
     >>> import numpy as np, spred
@@ -234,27 +235,3 @@ class SparseCoxCV(Survival, CrossValidated):
         self.max_seconds = max_seconds
         self.n_jobs = n_jobs
         self.random_state = random_state
-
-
-def concordance(event: ArrayLike, time: ArrayLike, risk: ArrayLike, stratum: ArrayLike | None = None) -> float:
-    """Return the share of comparable pairs in which who has the event first has the higher risk; equal risks count ½.
-
-    A pair is comparable if the shorter time ended with an event (at equal times: if one event and one censored), and
-    both are of one stratum. 0.5 is chance. Source: F. E. Harrell et al., JAMA 247, 1982.
-
-    Raises:
-        InputError: no pair is comparable.
-
-    >>> concordance([True, True, False], [1.0, 2.0, 3.0], [0.9, 0.1, 0.5])
-    0.6666666666666666
-    """
-    event, time, risk = np.asarray(event, dtype=bool), np.asarray(time, dtype=float), np.asarray(risk, dtype=float)
-    label = np.zeros(len(time), dtype=int) if stratum is None else np.asarray(stratum)
-    good = pairs = 0.0
-    for i in np.flatnonzero(event):
-        later = (label == label[i]) & ((time > time[i]) | ((time == time[i]) & ~event))
-        pairs += later.sum()
-        good += (risk[later] < risk[i]).sum() + 0.5 * (risk[later] == risk[i]).sum()
-    if not pairs:
-        raise InputError("no two samples can be compared: every time is censored, or the events come last")
-    return float(good / pairs)

@@ -42,7 +42,7 @@ class NetworkPath:
         weights: ``(G,)``, ω of each penalised group; adaptive ones where the start was dense.
         kkts: ``(A,)``, largest KKT residual over all inputs and all free parameters, over alpha·l1_ratio.
         objectives: ``(A,)``, penalised.
-        deviance: ``(A,)``, share of the null objective that the data term explains.
+        deviance_explained: ``(A,)``, share of the null objective that the data term explains.
         n_iter: ``(A,)``, Gauss-Newton steps.
         alpha_max: the smallest alpha at which the closed network is stationary, before any adaptive weights.
         l1_ratio: ρ.
@@ -59,7 +59,7 @@ class NetworkPath:
     weights: np.ndarray
     kkts: np.ndarray
     objectives: np.ndarray
-    deviance: np.ndarray
+    deviance_explained: np.ndarray
     n_iter: np.ndarray
     alpha_max: float
     l1_ratio: float
@@ -128,7 +128,7 @@ def network_path(
         weights=weighted.weights,
         kkts=np.array([step.kkt for step in steps]),
         objectives=np.array([step.objective for step in steps]),
-        deviance=np.array([1.0 - step.data_term / null_value if null_value > 0 else 0.0 for step in steps]),
+        deviance_explained=np.array([1.0 - step.data_term / null_value if null_value > 0 else 0.0 for step in steps]),
         n_iter=np.array([step.n_iter for step in steps]),
         alpha_max=top / ratio,
         l1_ratio=ratio,

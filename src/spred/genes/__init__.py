@@ -5,16 +5,16 @@ The way through: :func:`read` makes an :class:`Expression`, :func:`run_study` sc
 :func:`describe` tells what a file holds before, and :func:`apply_model` predicts new samples after.
 """
 
-from spred.genes.baselines import add_baselines
-from spred.genes.describe import Description, describe
-from spred.genes.expression import Expression
-from spred.genes.model import Application, GeneModel, apply_model, load_model
-from spred.genes.permutations import add_permutations
-from spred.genes.readers import read
-from spred.genes.report import write_study
-from spred.genes.settings import Settings
-from spred.genes.stability import add_stability
-from spred.genes.study import Study, run_study
+from spred.genes.data.expression import Expression
+from spred.genes.io.describe import Description, describe
+from spred.genes.io.readers import read
+from spred.genes.report.report import write_study
+from spred.genes.saved_model import Application, GeneModel, apply_model, load_model
+from spred.genes.study.baselines import add_baselines
+from spred.genes.study.permutations import add_permutations
+from spred.genes.study.settings import Settings
+from spred.genes.study.stability import add_stability
+from spred.genes.study.study import Study, run_study
 
 __all__ = [
     "Application",

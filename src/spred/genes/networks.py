@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from spred.estimators.gating import GatedNetwork
+from spred.estimators.network_base import GatedNetwork
 from spred.gated.network import Network, get_activation
 from spred.gated.problem import Fitted
 

@@ -15,29 +15,29 @@ frontier   a warm path of alphas from one run
 shrink     what is dead is cut out: channels (found by reading the graph), heads and branches
 """
 
-from spred.nn.cost import MultiplyAdds
+from spred.nn.alpha_path import PathPoint, alpha_path
 from spred.nn.finalize import FinalizeReport, finalize
-from spred.nn.frontier import PathPoint, alpha_path
-from spred.nn.groups import L1, GroupL1, weights
 from spred.nn.inspect import ModelReport, inspect
-from spred.nn.modules import fold, parametrize, penalty
-from spred.nn.optimizer import SpredOptimizer
-from spred.nn.shrink import shrink
+from spred.nn.optimizer.optimizer import SpredOptimizer
+from spred.nn.parametrize import parametrize, penalty, remove_parametrizations
+from spred.nn.penalties import L1, GroupL1, prunable_weights
+from spred.nn.pruning.macs import MACs
+from spred.nn.pruning.shrink import shrink
 
 __all__ = [
     "L1",
     "FinalizeReport",
     "GroupL1",
+    "MACs",
     "ModelReport",
-    "MultiplyAdds",
     "PathPoint",
     "SpredOptimizer",
     "alpha_path",
     "finalize",
-    "fold",
     "inspect",
     "parametrize",
     "penalty",
+    "prunable_weights",
+    "remove_parametrizations",
     "shrink",
-    "weights",
 ]

@@ -14,8 +14,8 @@ from torch import nn
 
 from spred.core.partition import norms
 from spred.errors import InputError
-from spred.nn.reading import evaluating
-from spred.nn.views import LossFn, View, batch_loss
+from spred.nn.model_weights import LossFn, View, batch_loss
+from spred.nn.pruning.graph import evaluating
 
 MakeOptimizer = Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
 

@@ -20,12 +20,12 @@ from torch import Tensor, nn
 from spred.core.partition import norms
 from spred.errors import InputError, SpredWarning, StateError
 from spred.nn.debias import MakeOptimizer, adam, refit
-from spred.nn.groups import factor_dtype, zero_groups_
 from spred.nn.inspect import SHORT, table, too_short
-from spred.nn.optimizer import SpredOptimizer
+from spred.nn.model_weights import LossFn, View, mean_gradients, views
+from spred.nn.optimizer.optimizer import SpredOptimizer
+from spred.nn.penalties import factor_dtype, zero_groups_
 from spred.nn.sharding import count, whole
-from spred.nn.views import LossFn, View, mean_gradients, views
-from spred.nn.zeros import at_zero, histogram, smallness
+from spred.nn.threshold import at_zero, histogram, smallness
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -41,7 +41,7 @@ class FinalizedTensor:
         zeroed: how many were set to zero.
         nonzeros: how many are left.
         threshold: the group norm up to which they were.
-        closed: how large the groups were that are at zero now, as counts of :func:`spred.nn.zeros.histogram`.
+        closed: how large the groups were that are at zero now, as counts of :func:`spred.nn.threshold.histogram`.
         open: the same of the groups that are left.
     """
 

@@ -14,15 +14,15 @@ from math import prod
 import torch
 from torch import Tensor, nn
 
-from spred.core.factors import Factors, quadratic_penalty
+from spred.core.factorization import Factors, quadratic_penalty
 from spred.core.partition import norms
 from spred.core.penalties import Penalty
-from spred.nn.groups import WEIGHTED, factor_dtype
-from spred.nn.modules import Product
-from spred.nn.optimizer import SpredOptimizer
+from spred.nn.model_weights import LossFn, View, mean_gradients, views
+from spred.nn.optimizer.optimizer import SpredOptimizer
+from spred.nn.parametrize import Product
+from spred.nn.penalties import WEIGHTED, factor_dtype
 from spred.nn.sharding import count, number
-from spred.nn.views import LossFn, View, mean_gradients, views
-from spred.nn.zeros import at_zero, smallness
+from spred.nn.threshold import at_zero, smallness
 
 STATIONARY = 0.1
 """A group whose residual is below this part of alpha is stationary."""

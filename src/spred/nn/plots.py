@@ -7,15 +7,15 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from spred.nn.zeros import BINS, HIGH, LOW
-from spred.output.plots import ACCENT, INK, SOFT, blank
+from spred.nn.threshold import BINS, HIGH, LOW
+from spred.report.plots import ACCENT, INK, SOFT, blank
 
 
 def magnitude_plot(zeroed: Sequence[int], kept: Sequence[int], threshold: str) -> Figure:
     """Draw the sizes of groups that were set to zero and of those that were kept, and where the threshold stood.
 
     Args:
-        zeroed: counts of :func:`spred.nn.zeros.histogram`.
+        zeroed: counts of :func:`spred.nn.threshold.histogram`.
         kept: the same.
         threshold: what to say of the threshold.
     """

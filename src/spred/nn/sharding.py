@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from spred.core.factors import natural_scale
+from spred.core.factorization import natural_scale
 from spred.core.partition import Partition
 
 
@@ -34,7 +34,7 @@ def count(mask: Tensor) -> int:
 
 
 def typical_norm(value: Tensor, partition: Partition) -> float:
-    """Return :func:`spred.core.factors.natural_scale` of a tensor that may be in parts."""
+    """Return :func:`spred.core.factorization.natural_scale` of a tensor that may be in parts."""
     return natural_scale(whole(value), partition)
 
 

@@ -1,0 +1,254 @@
+"""The models that a recipe can name: a table of built-in ones, and any function of the user's.
+
+A built-in model is made by ``function(channels, size, n_classes)``, with ``size`` the height and width of an image.
+All take their sizes from their tensors and use plain modules, so that :func:`spred.shrink` can follow them.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from importlib import import_module
+from inspect import signature
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from spred.errors import FileError, InputError, SpredError, did_you_mean, where
+from spred.runtime.extras import extra
+
+Size = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a model has to know of its data: channels of an image, its height and width, number of classes."""
+
+    channels: int
+    size: Size
+    n_classes: int
+
+
+def mlp(channels: int, size: Size, n_classes: int, widths: tuple[int, ...] = (512, 512)) -> nn.Sequential:
+    """Return a perceptron on all pixels, with ReLU."""
+    layers: list[nn.Module] = [nn.Flatten()]
+    for n_in, n_out in pairwise((channels * size[0] * size[1], *widths)):
+        layers += [nn.Linear(n_in, n_out), nn.ReLU()]
+    return nn.Sequential(*layers, nn.Linear(widths[-1], n_classes))
+
+
+def lenet_300_100(channels: int, size: Size, n_classes: int) -> nn.Sequential:
+    """Return LeNet-300-100 (LeCun et al., Proceedings of the IEEE 1998): two hidden layers of these widths."""
+    return mlp(channels, size, n_classes, (300, 100))
+
+
+def lenet_5(channels: int, size: Size, n_classes: int) -> nn.Sequential:
+    """Return LeNet-5 as Caffe has it, the form that pruning papers compress: filters 20 and 50, neurons 500."""
+    height, width = (((length - 4) // 2 - 4) // 2 for length in size)
+    if min(height, width) < 1:
+        raise InputError(f"lenet-5 needs images of at least 16 × 16 pixels, and these have {size[0]} × {size[1]}")
+    return nn.Sequential(
+        *(nn.Conv2d(channels, 20, 5), nn.ReLU(), nn.MaxPool2d(2)),
+        *(nn.Conv2d(20, 50, 5), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten()),
+        *(nn.Linear(50 * height * width, 500), nn.ReLU(), nn.Linear(500, n_classes)),
+    )
+
+
+class Residual(nn.Module):
+    """Two convolutions with batch norm, and a way around them (He et al., CVPR 2016).
+
+    Where the width changes, the way around is a 1 × 1 convolution with batch norm.
+    """
+
+    def __init__(self, n_in: int, n_out: int, stride: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            *(nn.Conv2d(n_in, n_out, 3, stride, 1, bias=False), nn.BatchNorm2d(n_out), nn.ReLU()),
+            *(nn.Conv2d(n_out, n_out, 3, 1, 1, bias=False), nn.BatchNorm2d(n_out)),
+        )
+        around = [nn.Conv2d(n_in, n_out, 1, stride, bias=False), nn.BatchNorm2d(n_out)] if n_in != n_out else []
+        self.around = nn.Sequential(*around)
+        self.activation = nn.ReLU()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the block's output."""
+        return self.activation(self.body(x) + self.around(x))
+
+
+def resnet(channels: int, n_classes: int, widths: tuple[int, ...]) -> nn.Sequential:
+    """Return a residual network: a stem of the first width, then a block for each further width; × 2 means stride 2."""
+    blocks = [Residual(a, b, 1 if a == b else 2) for a, b in pairwise(widths)]
+    stem = (nn.Conv2d(channels, widths[0], 3, 1, 1, bias=False), nn.BatchNorm2d(widths[0]), nn.ReLU())
+    return nn.Sequential(*stem, *blocks, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(widths[-1], n_classes))
+
+
+def resnet_20(channels: int, size: Size, n_classes: int) -> nn.Sequential:
+    """Return ResNet-20 for small images: nine blocks of 16, 32 and 64 channels."""
+    return resnet(channels, n_classes, (16, *(16,) * 3, *(32,) * 3, *(64,) * 3))
+
+
+def resnet_18(channels: int, size: Size, n_classes: int) -> nn.Sequential:
+    """Return ResNet-18 with the stem for small images: eight blocks of 64 to 512 channels."""
+    return resnet(channels, n_classes, (64, *(64,) * 2, *(128,) * 2, *(256,) * 2, *(512,) * 2))
+
+
+class Encoder(nn.Module):
+    """A block of a vision transformer: attention, then two linear layers, each added to what came in."""
+
+    def __init__(self, width: int, heads: int, hidden: int) -> None:
+        super().__init__()
+        self.norm_1, self.norm_2 = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.attention = nn.MultiheadAttention(width, heads, batch_first=True)
+        self.mlp = nn.Sequential(nn.Linear(width, hidden), nn.GELU(), nn.Linear(hidden, width))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the block's output, ``(batch, tokens, width)`` as its input."""
+        y = self.norm_1(x)
+        x = x + self.attention(y, y, y, need_weights=False)[0]
+        return x + self.mlp(self.norm_2(x))
+
+
+class VisionTransformer(nn.Module):
+    """A small vision transformer (Dosovitskiy et al., ICLR 2021), averaged over its tokens."""
+
+    def __init__(self, channels: int, size: Size, n_classes: int, *, width: int = 64, heads: int = 4, depth: int = 4):
+        super().__init__()
+        patch = next((side for side in (4, 7, 2, 1) if size[0] % side == 0 and size[1] % side == 0), 1)
+        n_tokens = (size[0] // patch) * (size[1] // patch)
+        self.patches = nn.Conv2d(channels, width, patch, patch)
+        self.positions = nn.Parameter(0.02 * torch.randn(1, n_tokens, width))
+        self.blocks = nn.Sequential(*(Encoder(width, heads, 2 * width) for _ in range(depth)))
+        self.norm = nn.LayerNorm(width)
+        self.head = nn.Linear(width, n_classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the logits."""
+        tokens = self.patches(x).flatten(2).transpose(1, 2) + self.positions
+        return self.head(self.norm(self.blocks(tokens)).mean(dim=1))
+
+
+MODELS: dict[str, Callable[[int, Size, int], nn.Module]] = {
+    "lenet-300-100": lenet_300_100,
+    "lenet-5": lenet_5,
+    "mlp": mlp,
+    "resnet-20": resnet_20,
+    "resnet-18": resnet_18,
+    "vit": VisionTransformer,
+}
+"""The built-in models by name."""
+
+
+def build(name: str, arguments: Mapping[str, Any], facts: Facts, folder: Path | None = None) -> nn.Module:
+    """Return a new model of a name in :data:`MODELS`, or of a user's ``package.module:function``.
+
+    Args:
+        name: what the recipe says.
+        arguments: named arguments from the recipe for the function, such as ``{"width": 128}``.
+        facts: go to a user's function where it has parameters of these names.
+        folder: where a user's module is looked for beside the import path: the recipe's folder.
+
+    Raises:
+        InputError: no such name, module or function; the function does not take the arguments, or returns no model.
+    """
+    make: Callable[..., nn.Module] = MODELS[name] if name in MODELS else _user_function(name, folder)
+    known = signature(make).parameters
+    given = {key: value for key, value in asdict(facts).items() if key in known} | dict(arguments)
+    try:
+        signature(make).bind(**given)
+    except TypeError as err:
+        raise InputError(f"model {name!r} cannot be made with {sorted(given)}: {err}") from err
+    model = make(**given)
+    if not isinstance(model, nn.Module):
+        raise InputError(f"model {name!r} returned a {type(model).__name__}; it has to return a torch.nn.Module")
+    return model
+
+
+def load_weights(model: nn.Module, path: str | Path) -> None:
+    """Load pretrained weights into ``model``: a ``.safetensors`` file, or what ``torch.save(state_dict)`` wrote.
+
+    Raises:
+        FileError: the file cannot be read, or its tensors are not those of the model.
+    """
+    with where(str(path)):
+        state, own = _read_state(Path(path)), model.state_dict()
+        wrong = [f"it lacks {name!r}" for name in own if name not in state]
+        wrong += [f"the model has no {name!r}{did_you_mean(name, own)}" for name in state if name not in own]
+        wrong += [
+            f"{name!r} has shape {tuple(state[name].shape)} and not {tuple(own[name].shape)}"
+            for name in own
+            if name in state and state[name].shape != own[name].shape
+        ]
+        if wrong:
+            raise FileError(f"these are not weights of this model: {wrong[0]} ({len(wrong)} such differences)")
+        model.load_state_dict(state)
+
+
+def check_fit(model: nn.Module, facts: Facts) -> None:
+    """Run two empty images through ``model``.
+
+    Raises:
+        InputError: it does not run on images of this size, or does not give a number for each class.
+    """
+    images = torch.zeros(2, facts.channels, *facts.size)
+    shape = f"images of {facts.channels} × {facts.size[0]} × {facts.size[1]}"
+    training = model.training
+    try:
+        with torch.no_grad():
+            outputs = model.eval()(images)
+    except (RuntimeError, ValueError) as err:
+        raise InputError(f"the model does not run on {shape}: {str(err).splitlines()[0]}") from err
+    finally:
+        model.train(training)
+    got = tuple(outputs.shape) if isinstance(outputs, Tensor) else type(outputs).__name__
+    if got != (2, facts.n_classes):
+        raise InputError(
+            f"the model gives {got} for two {shape}, and the data have {facts.n_classes} classes; it has to give "
+            f"{(2, facts.n_classes)}, a number for each class"
+        )
+
+
+def _read_state(path: Path) -> dict[str, Tensor]:
+    try:
+        if path.suffix != ".safetensors":
+            return torch.load(path, map_location="cpu", weights_only=True)
+        with path.open("rb") as file:
+            return extra("safetensors.torch").load(file.read())
+    except SpredError:
+        raise
+    except OSError as err:
+        raise FileError(f"cannot be read: {err.strerror or err}") from err
+    except Exception as err:  # each format has kinds of its own for a broken file
+        raise FileError(f"cannot be read as weights: {str(err).splitlines()[0]}") from err
+
+
+def _user_function(name: str, folder: Path | None) -> Callable[..., nn.Module]:
+    module_name, colon, function = name.partition(":")
+    if not colon:
+        raise InputError(
+            f"there is no model {name!r}{did_you_mean(name, MODELS)}; use one of {list(MODELS)}, or your own as "
+            "'package.module:function'"
+        )
+    with _import_path(folder):
+        try:
+            module = import_module(module_name)
+        except ImportError as err:
+            raise InputError(f"model {name!r}: {err}; put the module beside the recipe, or install it") from err
+    found = getattr(module, function, None)
+    if not callable(found):
+        raise InputError(f"model {name!r}: {module_name} has no {function!r}{did_you_mean(function, dir(module))}")
+    return found
+
+
+@contextmanager
+def _import_path(folder: Path | None) -> Iterator[None]:
+    added = str(Path.cwd() if folder is None else folder)
+    sys.path.insert(0, added)
+    try:
+        yield
+    finally:
+        sys.path.remove(added)

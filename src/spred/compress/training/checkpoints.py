@@ -1,0 +1,88 @@
+"""What a killed run left behind: after each epoch a stage keeps its state, and the next run goes on from there.
+
+A run that is resumed walks through the same stages again. A stage that had ended loads its last state and does
+nothing; one that was cut short goes on at its next epoch. Everything that the numbers depend on is in the state, random
+generators too, so the result is the same bit for bit. Files are read back without pickle's power to run code.
+"""
+
+from __future__ import annotations
+
+import pickle
+import re
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import torch
+
+from spred.runtime.tasks import digest
+
+State = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Keep:
+    """A folder of states, one file a stage.
+
+    >>> import tempfile
+    >>> keep = Keep(Path(tempfile.mkdtemp()))
+    >>> keep.save("dense", {"epoch": 3})
+    >>> keep.load("dense"), keep.load("spred, alpha 0.1")
+    ({'epoch': 3}, None)
+    """
+
+    folder: Path
+
+    def of(self, *inputs: object) -> Keep:
+        """Return the keep for one recipe on one set of data; others have another one."""
+        return Keep(self.folder / digest(*inputs))
+
+    def path(self, stage: str, suffix: str = ".pt") -> Path:
+        """Return the file of a stage; its folder is there."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        return self.folder / (re.sub(r"[^\w.+-]+", "-", stage) + suffix)
+
+    def load(self, stage: str) -> State | None:
+        """Return the last state of a stage; None if there is none, or if its file was cut short."""
+        path = self.path(stage)
+        try:
+            return torch.load(path, map_location="cpu", weights_only=True)
+        except (FileNotFoundError, EOFError, RuntimeError, zipfile.BadZipFile, pickle.UnpicklingError):
+            return None
+
+    def save(self, stage: str, state: State) -> None:
+        """Keep the state of a stage; its file appears whole or not at all."""
+        path = self.path(stage)
+        work = path.with_name(f"{uuid4().hex[:8]}.part")
+        torch.save(state, work)
+        work.replace(path)
+
+
+@contextmanager
+def seeded(seed: int, device: torch.device) -> Iterator[None]:
+    """Seed torch inside the block; the caller's own generators are as before after it."""
+    with torch.random.fork_rng(devices=_indices(device)):
+        torch.manual_seed(seed)
+        yield
+
+
+def random_state(device: torch.device) -> list[torch.Tensor]:
+    """Return the states of torch's own generators, which dropout draws from."""
+    return [torch.get_rng_state(), *(torch.cuda.get_rng_state(k) for k in _indices(device))]
+
+
+def set_random_state(states: list[torch.Tensor], device: torch.device) -> None:
+    """Put back what :func:`random_state` returned."""
+    torch.set_rng_state(states[0])
+    for state, k in zip(states[1:], _indices(device), strict=True):
+        torch.cuda.set_rng_state(state, k)
+
+
+def _indices(device: torch.device) -> list[int]:
+    if device.type != "cuda":
+        return []
+    return [torch.cuda.current_device() if device.index is None else device.index]

@@ -1,0 +1,252 @@
+"""The training loop: the same for every method and every stage, resumable after each epoch.
+
+A stage is so many epochs at a learning rate that falls to zero along a cosine. The loss is the cross-entropy, part of
+it replaced by the distance from the dense model's outputs where the recipe asks for distillation (Hinton et al., 2015).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from math import cos, pi
+from time import perf_counter
+from typing import Any
+from zlib import crc32
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy, kl_div, log_softmax
+
+from spred.compress.data.dataset import Images, Part, augment, shuffled
+from spred.compress.recipe import Recipe, TrainSection
+from spred.compress.results import Curve
+from spred.compress.training.checkpoints import Keep, State, random_state, seeded, set_random_state
+from spred.compress.training.memory_format import computing
+from spred.compress.training.methods import MakeOptimizer, Method
+
+REFIT = 0.3
+"""The refit's learning rate over that of training, where the recipe does not say."""
+
+N_JUDGED = 1000
+"""Images judged at once."""
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """An epoch that has ended: ``number`` of ``last`` in its stage, ``done`` of ``total`` in the whole run."""
+
+    stage: str
+    number: int
+    last: int
+    loss: float
+    validation: float
+    done: int
+    total: int
+
+
+Listener = Callable[[Epoch], object]
+
+
+@dataclass
+class Stage:
+    """How far a stage of training is; going on needs this, the model and the optimiser."""
+
+    name: str
+    generator: torch.Generator
+    losses: list[float] = field(default_factory=list)
+    accuracies: list[float] = field(default_factory=list)
+    seconds: float = 0.0
+
+    def state(self, model: nn.Module, method: Method, device: torch.device) -> State:
+        """Return everything that has to be kept."""
+        return {
+            "model": model.state_dict(),
+            "opt": method.opt.state_dict(),
+            "generator": self.generator.get_state(),
+            "random": random_state(device),
+            "losses": self.losses,
+            "accuracies": self.accuracies,
+            "seconds": self.seconds,
+        }
+
+    def load(self, state: State, model: nn.Module, method: Method, device: torch.device) -> None:
+        """Put back what :meth:`state` returned."""
+        model.load_state_dict(state["model"])
+        method.opt.load_state_dict(state["opt"])
+        self.generator.set_state(state["generator"])
+        set_random_state(state["random"], device)
+        self.losses, self.accuracies, self.seconds = (state[key] for key in ("losses", "accuracies", "seconds"))
+
+
+@dataclass
+class Trainer:
+    """Trains models stage by stage, and remembers the curves.
+
+    Attributes:
+        recipe: epochs, optimiser, augmentation, seed.
+        images: on ``device``.
+        device: where models are trained.
+        keep: where stages keep their states.
+        total: epochs of the whole run, for progress.
+        listen: is told of each epoch.
+        curves: of the stages so far.
+        seconds: time of each stage, that of earlier runs included.
+    """
+
+    recipe: Recipe
+    images: Images
+    device: torch.device
+    keep: Keep
+    total: int
+    listen: Listener = lambda epoch: None
+    done: int = 0
+    curves: list[Curve] = field(default_factory=list)
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def steps_in_epoch(self) -> int:
+        """Steps of one epoch."""
+        return max(len(self.images.train) // self.recipe.train.batch_size, 1)
+
+    @property
+    def refit_lr(self) -> float:
+        """The learning rate of the refit."""
+        section = self.recipe.train
+        return REFIT * section.lr if section.refit_lr is None else section.refit_lr
+
+    def optimizer(self, lr: float) -> MakeOptimizer:
+        """Return a function that makes the recipe's optimiser at this learning rate."""
+        return lambda model, special: make_optimizer(model, special, self.recipe.train, lr)
+
+    def fit(
+        self,
+        stage: str,
+        model: nn.Module,
+        method: Method,
+        epochs: int,
+        *,
+        lr: float,
+        warmup: int = 0,
+        teacher: nn.Module | None = None,
+    ) -> Curve:
+        """Train ``model`` in place for a stage, from where its kept state says.
+
+        Args:
+            stage: its name, unlike those of the other stages.
+            model: on the device.
+            method: what happens around the steps, made on ``model``.
+            epochs: how many.
+            lr: the largest learning rate.
+            warmup: epochs in which it rises.
+            teacher: the dense model, to distil from.
+        """
+        done = Stage(stage, torch.Generator().manual_seed(crc32(f"{stage} {self.recipe.seed}".encode())))
+        rates = Cosine(lr, epochs * self.steps_in_epoch, warmup * self.steps_in_epoch)
+        with seeded(done.generator.initial_seed(), self.device):
+            state = self.keep.load(stage)
+            if state is not None:
+                done.load(state, model, method, self.device)
+                self._tell(done, epochs, len(done.losses))
+            for _ in range(len(done.losses), epochs):
+                self._epoch(done, model, method, rates, teacher)
+                self.keep.save(stage, done.state(model, method, self.device))
+                self._tell(done, epochs, 1)
+        curve = Curve(stage, tuple(range(1, len(done.losses) + 1)), tuple(done.losses), tuple(done.accuracies))
+        if done.losses:
+            self.curves.append(curve)
+        self.seconds[stage] = done.seconds
+        return curve
+
+    def _epoch(self, stage: Stage, model: nn.Module, method: Method, rates: Cosine, teacher: nn.Module | None) -> None:
+        """Train one epoch, and judge the model."""
+        began = perf_counter()
+        model.train()
+        total = torch.zeros((), device=self.device)
+        n_done = len(stage.losses) * self.steps_in_epoch
+        for index in shuffled(len(self.images.train), self.recipe.train.batch_size, stage.generator):
+            batch = self.images.train.rows(index.to(self.device))
+            inputs = self.images.scale(augment(batch.images, self.recipe.data, stage.generator))
+            for group in method.opt.param_groups:
+                group["lr"] = rates.at(n_done)
+            method.opt.zero_grad()
+            loss = self.loss(model, inputs, batch.labels, teacher)
+            loss.backward()
+            method.before_step()
+            method.opt.step()
+            n_done += 1
+            method.after_step(n_done)
+            total += loss.detach()
+        stage.losses.append(total.item() / self.steps_in_epoch)
+        stage.accuracies.append(accuracy(model, self.images, self.images.validation))
+        stage.seconds += perf_counter() - began
+
+    def loss(self, model: nn.Module, inputs: Tensor, labels: Tensor, teacher: nn.Module | None = None) -> Tensor:
+        """Return the loss of a batch, computed in the recipe's precision."""
+        outputs = self._outputs(model, inputs)
+        loss = cross_entropy(outputs, labels)
+        share, heat = self.recipe.train.distill, self.recipe.train.temperature
+        if teacher is None or share == 0:
+            return loss
+        with torch.no_grad():
+            wanted = log_softmax(self._outputs(teacher, inputs) / heat, dim=1)
+        distance = kl_div(log_softmax(outputs / heat, dim=1), wanted, reduction="batchmean", log_target=True)
+        return (1 - share) * loss + share * heat**2 * distance
+
+    def _outputs(self, model: nn.Module, inputs: Tensor) -> Tensor:
+        """Return the outputs, computed in the recipe's precision, as float32."""
+        with computing(self.recipe.train.precision, self.device):
+            return model(inputs).float()
+
+    def _tell(self, stage: Stage, epochs: int, n_new: int) -> None:
+        self.done += n_new
+        last = len(stage.losses)
+        self.listen(Epoch(stage.name, last, epochs, stage.losses[-1], stage.accuracies[-1], self.done, self.total))
+
+
+@dataclass(frozen=True)
+class Cosine:
+    """A learning rate that rises for ``warmup`` steps and falls to zero along a cosine at step ``total``."""
+
+    lr: float
+    total: int
+    warmup: int = 0
+
+    def at(self, step: int) -> float:
+        """Return the rate of a step; the first is 0.
+
+        >>> Cosine(0.1, 100).at(50)
+        0.05
+        """
+        if step < self.warmup:
+            return self.lr * (step + 1) / (self.warmup + 1)
+        done = (step - self.warmup) / max(self.total - self.warmup, 1)
+        return 0.5 * self.lr * (1 + cos(pi * done))
+
+
+def make_optimizer(
+    model: nn.Module, special: Mapping[int, dict[str, Any]], section: TrainSection, lr: float
+) -> torch.optim.Optimizer:
+    """Return the recipe's optimiser on all parameters; those in ``special`` (by ``id``) get options of their own."""
+    named = [(name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad]
+    groups: list[dict[str, Any]] = [{"params": [pair for pair in named if id(pair[1]) not in special]}]
+    mine = [(pair, special[id(pair[1])]) for pair in named if id(pair[1]) in special]
+    if mine:
+        groups.insert(0, {"params": [pair for pair, _ in mine], **mine[0][1]})
+    groups = [group for group in groups if group["params"]]
+    decay = section.weight_decay
+    if section.optimizer == "sgd":
+        return torch.optim.SGD(groups, lr=lr, momentum=section.momentum, weight_decay=decay)
+    kind = torch.optim.AdamW if section.optimizer == "adamw" else torch.optim.Adam
+    return kind(groups, lr=lr, weight_decay=decay)
+
+
+@torch.no_grad()
+def accuracy(model: nn.Module, images: Images, part: Part) -> float:
+    """Return the share of images of a part that ``model`` names rightly, in evaluation mode."""
+    training = model.training
+    model.eval()
+    right = 0
+    for pixels, labels in zip(part.images.split(N_JUDGED), part.labels.split(N_JUDGED), strict=True):
+        right += int((model(images.scale(pixels)).argmax(dim=1) == labels).sum())
+    model.train(training)
+    return right / len(part)

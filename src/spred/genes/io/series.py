@@ -1,0 +1,108 @@
+"""GEO series matrices (``GSE2553_series_matrix.txt.gz``): samples described line by line, then one table.
+
+What is known of a sample stands in lines ``!Sample_characteristics_ch1`` as ``key: value``, in an order that may differ
+from sample to sample; each key becomes a column. A file holds the samples of one platform. For sequencing, GEO keeps
+no values in it: the table is empty, and the error says where the counts are.
+"""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import TextIO
+
+import pandas as pd
+
+from spred.errors import FileError
+from spred.genes.data.expression import Table
+from spred.genes.io.tables import Request, numbers
+from spred.genes.io.text import open_text, rows_of_table
+from spred.report.wording import count, some
+
+TABLE_BEGIN, TABLE_END = "!series_matrix_table_begin", "!series_matrix_table_end"
+FREE = "characteristics"  # the column of characteristics without a key
+KEPT = {"!Sample_title": "title", "!Sample_source_name_ch1": "source", "!Sample_source_name_ch2": "source (channel 2)"}
+CHANNELS = {"!Sample_characteristics_ch1": "", "!Sample_characteristics_ch2": " (channel 2)"}
+
+Lines = list[tuple[str, list[str]]]
+
+
+def is_series(first: str) -> bool:
+    """Tell a series matrix by its first line."""
+    return first.startswith(("!Series_", "!Sample_"))
+
+
+def read_series(path: Path, request: Request) -> Table:
+    """Read a series matrix; sample names are the accessions, GSM…"""
+    with open_text(path, request.encoding) as lines:
+        head = read_head(lines)
+        header = next(csv.reader([lines.readline()], delimiter="\t"), [])
+        refuse_empty(header, head)
+        frame = rows_of_table(lines, header, TABLE_END, quoting=csv.QUOTE_MINIMAL)
+    if frame.empty:
+        refuse_empty([], head)
+    samples, genes = header[1:], frame.pop(0).astype(str).tolist()
+    values = numbers(frame, list(frame.columns), genes, samples)
+    note = f"GEO series matrix: {count(len(samples), 'sample')}, {count(len(genes), 'probe')}."
+    return Table(values, samples, genes, sample_table(head, samples), notes=[note, *platform_notes(head)])
+
+
+def read_head(lines: TextIO) -> Lines:
+    """Read up to the table: the name of each line and its cells."""
+    head: Lines = []
+    for line in iter(lines.readline, ""):
+        if line.startswith(TABLE_BEGIN):
+            return head
+        cells = next(csv.reader([line.rstrip("\r\n")], delimiter="\t"), [])
+        if cells:
+            head.append((cells[0], [cell.strip() for cell in cells[1:]]))
+    raise FileError(f"no line {TABLE_BEGIN!r}: this series matrix is cut short; download it again")
+
+
+def sample_table(head: Lines, samples: list[str]) -> pd.DataFrame:
+    """Collect the characteristics: one column a key; a key that a sample has twice keeps both values."""
+    columns: dict[str, dict[str, str]] = {}
+    accessions = next((cells for name, cells in head if name == "!Sample_geo_accession"), samples)
+    for name, cells in head:
+        if name in KEPT:
+            columns[KEPT[name]] = {s: cell for s, cell in zip(accessions, cells, strict=False) if cell}
+        if name not in CHANNELS:
+            continue
+        for sample, cell in zip(accessions, cells, strict=False):
+            key, colon, value = (part.strip() for part in cell.partition(":"))
+            if not colon:
+                key, value = FREE, key
+            add_value(columns.setdefault(key + CHANNELS[name], {}), sample, value)
+    return pd.DataFrame(columns, index=samples, dtype=object)
+
+
+def add_value(column: dict[str, str], sample: str, value: str) -> None:
+    """Note a value of a sample beside what it has already; what GEO writes for a missing one is none."""
+    if value.lower() in {"", "na", "n/a", "nan", "null", "--"}:
+        return
+    known = column.get(sample)
+    column[sample] = value if known in (None, value) else f"{known} / {value}"
+
+
+def platform_notes(head: Lines) -> list[str]:
+    """Say which platform this is, if the series was measured on several."""
+    of_series = sorted({cell for name, cells in head if name == "!Series_platform_id" for cell in cells})
+    here = sorted({cell for name, cells in head if name == "!Sample_platform_id" for cell in cells})
+    others = [platform for platform in of_series if platform not in here]
+    if len(here) > 1:
+        return [f"The samples were measured on several platforms ({some(here)}); their values may not be comparable."]
+    if not (here and others):
+        return []
+    return [f"These are the samples on platform {here[0]}; those on {some(others)} have a file of their own."]
+
+
+def refuse_empty(header: list[str], head: Lines) -> None:
+    """Raise an error for a table without rows, with the place where the values are."""
+    if len(header) > 1 and not header[0].startswith(TABLE_END):
+        return
+    files = [cell for name, cells in head if name == "!Series_supplementary_file" for cell in cells if cell]
+    where = f" ({some([file.rsplit('/', 1)[-1] for file in files], 3)})" if files else ""
+    raise FileError(
+        "the table is empty, as it is for sequencing series at GEO; take the counts from the supplementary "
+        f"files{where}, and give a labels file that names their samples"
+    )

@@ -1,0 +1,244 @@
+"""Tables that a person made: which way round they stand, which columns are names, annotations and numbers."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from spred.errors import InputError, did_you_mean
+from spred.genes.data.expression import Table
+from spred.report.wording import count, some
+
+SAMPLE_HEADERS = {
+    "",
+    "sample",
+    "samples",
+    "sample_id",
+    "sampleid",
+    "id",
+    "name",
+    "rownames",
+    "index",
+    "geo_accession",
+}
+UNNAMED = "Unnamed: "  # what pandas calls a column without a heading
+MOST_LEADING = 30  # columns of whole numbers before the genes that can be annotations
+EXCEPTION = 0.1  # share of columns of whole numbers up to which they are no genes
+LOOKED_AT = 50  # genes that tell whether whole numbers are an exception
+AT_A_TIME = 2_000_000  # cells
+LONG = 3  # a table without any label has genes in rows if it is so many times longer than wide
+SYMBOL_HEADERS = {
+    "symbol",
+    "gene_symbol",
+    "gene symbol",
+    "genesymbol",
+    "identifier",
+    "gene_name",
+    "gene name",
+    "ilmn_gene",
+}
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the caller asks of a file: the columns named, the labels file, and the genes that must be in it."""
+
+    target: str | None = None
+    event: str | None = None
+    group: str | None = None
+    labels: pd.DataFrame | None = None
+    covariates: tuple[str, ...] = ()
+    genes: frozenset[str] = frozenset()
+    encoding: str = "utf-8-sig"
+
+    @property
+    def columns(self) -> set[str]:
+        """The columns asked for by name."""
+        return {c for c in (self.target, self.event, self.group, *self.covariates) if c is not None}
+
+
+def from_frame(header: list[str], frame: pd.DataFrame, request: Request) -> Table:
+    """Make a :class:`Table` of a frame, whichever way round it stands."""
+    if frame.empty or len(header) < 2:
+        raise InputError("the table is empty: it needs names and numbers, in one row or more")
+    if request.labels is None:
+        if stands_on_its_side(header, frame, request):
+            return genes_in_rows(header, frame, {header[i] for i in range(1, len(header)) if not is_text(frame[i])})
+        return samples_in_rows(header, frame, request)
+    wanted = set(request.labels.index)
+    as_columns = sum(name in wanted for name in header)
+    as_rows = int(frame[0].astype(str).isin(wanted).sum())
+    if not as_columns and not as_rows:
+        raise InputError(
+            f"no sample of the labels file ({some(list(request.labels.index), 3)}) "
+            "is a row or a column of the table; its first column must hold the sample names used there"
+        )
+    if as_columns > as_rows:
+        return genes_in_rows(header, frame, wanted)
+    return samples_in_rows(header, frame, request)
+
+
+def stands_on_its_side(header: list[str], frame: pd.DataFrame, request: Request) -> bool:
+    """Tell genes in rows where no labels file says so: by the genes looked for, or by a long table of numbers."""
+    if request.genes:
+        return frame[0].astype(str).isin(request.genes).sum() > sum(name in request.genes for name in header)
+    if request.columns or len(frame) < LONG * (len(header) - 1) or not (is_text(frame[0]) and frame[0].nunique() > 1):
+        return False
+    return all(not is_text(frame[i]) or header[i].lower() in SYMBOL_HEADERS for i in range(1, len(header)))
+
+
+def samples_in_rows(header: list[str], frame: pd.DataFrame, request: Request) -> Table:
+    """Read a table with one row a sample: its name, its annotations, and one column a gene."""
+    refuse_unclear(header, request)
+    texts = text_columns(frame)
+    first_is_name = header[0] not in request.columns and (
+        header[0].lower() in SAMPLE_HEADERS or request.labels is not None or (0 in texts and frame[0].is_unique)
+    )
+    samples = sample_names(frame[0]) if first_is_name else [str(i + 1) for i in range(len(frame))]
+    rest = range(1 if first_is_name else 0, len(header))
+    asked = {i for i in rest if header[i] in request.columns}
+    counts = leading_counts(frame, [i for i in rest if i not in asked | texts and header[i] not in request.genes])
+    about = [i for i in rest if i in asked | texts | counts]
+    genes = [i for i in rest if i not in set(about)]
+    if not genes:
+        raise InputError("no column of numbers found, so there are no genes to select from")
+    named = [i for i in genes if header[i] and not header[i].startswith(UNNAMED)]
+    names = [header[i] for i in named]
+    notes = [f"Samples are in rows: {count(len(samples), 'sample')}, {count(len(named), 'gene')}."]
+    if len(named) < len(genes):
+        notes.append(f"{count(len(genes) - len(named), 'column')} of numbers without a gene name dropped.")
+    if not first_is_name and 0 in texts and frame[0].nunique() > len(frame) / 2:
+        notes.append(f"Column {header[0]!r} is not taken for sample names, as it repeats some; samples are numbered.")
+    extra = [header[i] for i in about if i in texts - asked]
+    if extra and request.columns:
+        notes.append(f"Columns of text are kept as annotations, not as genes: {some(extra)}.")
+    if counts:
+        told = some([header[i] for i in sorted(counts)])
+        notes.append(f"Columns of whole numbers before the first gene are kept as annotations, not as genes: {told}.")
+    return Table(
+        values=np.ascontiguousarray(numbers(frame, named, samples, names).T),
+        samples=samples,
+        genes=names,
+        annotations=pd.DataFrame({header[i]: frame[i].to_numpy() for i in about}, index=samples),
+        notes=notes,
+    )
+
+
+def refuse_unclear(header: list[str], request: Request) -> None:
+    """Raise an error for a column asked for that is not there, or is there twice."""
+    known = [] if request.labels is None else list(request.labels.columns)
+    for column in sorted(request.columns):
+        if column not in header and column not in known:
+            hint = did_you_mean(column, header + known) or "; if genes are in rows, give the labels in a second file"
+            raise InputError(f"column {column!r} not found{hint}")
+        if header.count(column) > 1:
+            raise InputError(f"column {column!r} occurs {header.count(column)} times; rename all but one")
+
+
+def leading_counts(frame: pd.DataFrame, columns: list[int]) -> set[int]:
+    """Return the columns of whole numbers before the first of fractions: ages, batches, codes, and no genes.
+
+    None, if whole numbers are no exception: then the genes are counts.
+    """
+    first = next((k for k, i in enumerate(columns) if not is_whole(frame[i])), len(columns))
+    later = columns[first :: max(1, (len(columns) - first) // LOOKED_AT)]
+    if first > MOST_LEADING or not later or np.mean([is_whole(frame[i]) for i in later]) > EXCEPTION:
+        return set()
+    return set(columns[:first])
+
+
+def is_whole(column: pd.Series) -> bool:
+    """Tell whether all numbers of a column are whole."""
+    values = pd.to_numeric(column, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+    return bool(np.all((values == np.floor(values)) | np.isnan(values)))
+
+
+def genes_in_rows(header: list[str], frame: pd.DataFrame, wanted: set[str]) -> Table:
+    """Read a table with one row a gene: its name, perhaps its symbol, and one column a sample."""
+    columns = [i for i, name in enumerate(header) if i > 0 and name in wanted]
+    samples = sample_names(pd.Series([header[i] for i in columns]))
+    named = frame[0].notna().to_numpy()
+    notes = [f"Genes are in rows: {count(len(samples), 'sample')}, {count(int(named.sum()), 'gene')}."]
+    if not named.all():
+        notes.append(f"{count(int((~named).sum()), 'row')} without a gene name dropped.")
+        frame = frame.loc[named]
+    genes = frame[0].astype(str).str.strip().tolist()
+    other = [i for i in range(1, len(header)) if i not in set(columns)]
+    symbol = next((i for i in other if header[i].lower() in SYMBOL_HEADERS), None)
+    left = [header[i] for i in other if i != symbol]
+    if left:
+        notes.append(f"Columns that the labels file does not name were left out: {some(left)}.")
+    return Table(
+        values=numbers(frame, columns, genes, samples),
+        samples=samples,
+        genes=genes,
+        annotations=pd.DataFrame(index=samples),
+        symbols=None if symbol is None else frame[symbol].fillna("").astype(str).tolist(),
+        notes=notes,
+    )
+
+
+def sample_names(column: pd.Series) -> list[str]:
+    """Return the names of the samples; each must be there, once."""
+    if column.isna().any():
+        raise InputError(f"row {int(np.flatnonzero(column.isna())[0]) + 1} has no sample name")
+    names = column.astype(str).str.strip().tolist()
+    twice = [name for name, times in Counter(names).items() if times > 1]
+    if twice:
+        raise InputError(f"sample {twice[0]!r} occurs {names.count(twice[0])} times; give every sample its own name")
+    return names
+
+
+def text_columns(frame: pd.DataFrame) -> set[int]:
+    """Return the columns that are annotations and not numbers."""
+    return {i for i, kind in frame.dtypes.items() if not is_number(kind) and is_text(frame[i])}
+
+
+def is_number(kind: object) -> bool:
+    """Tell whether a column of this type holds numbers only; yes and no are none."""
+    return pd.api.types.is_numeric_dtype(kind) and not pd.api.types.is_bool_dtype(kind)
+
+
+def is_text(column: pd.Series) -> bool:
+    """Tell an annotation from a gene: fewer than half of the cells that are filled are numbers."""
+    if pd.api.types.is_bool_dtype(column):
+        return True
+    if pd.api.types.is_numeric_dtype(column):
+        return False
+    filled = column.dropna()
+    return len(filled) > 0 and bool(pd.to_numeric(filled, errors="coerce").notna().mean() < 0.5)
+
+
+def numbers(frame: pd.DataFrame, which: Sequence[int], rows: Sequence[str], columns: Sequence[str]) -> np.ndarray:
+    """Return columns of the frame as float64, ``(columns, rows)``, gaps as NaN.
+
+    They are taken over some at a time, so that a large table is never in memory a third time. A cell that is no number
+    is an error with its place, for which the names of rows and columns are.
+    """
+    values = np.empty((len(which), len(frame)))
+    step = max(1, AT_A_TIME // len(frame))
+    for first in range(0, len(which), step):
+        part = frame[list(which[first : first + step])]
+        words = [i for i, position in enumerate(part) if not is_number(part.dtypes[position])]
+        part = part.copy() if words else part
+        for i in words:
+            part.isetitem(i, parsed(part.iloc[:, i], rows, columns[first + i]))
+        values[first : first + step] = part.to_numpy(dtype=np.float64, na_value=np.nan).T
+    return values
+
+
+def parsed(cells: pd.Series, rows: Sequence[str], column: str) -> pd.Series:
+    """Return words as the numbers that they write."""
+    found = pd.to_numeric(cells, errors="coerce")
+    bad = (found.isna() & cells.notna()).to_numpy()
+    if bad.any():
+        row = int(np.flatnonzero(bad)[0])
+        raise InputError(
+            f"row {rows[row]!r}, column {column!r}: {str(cells.iloc[row])!r} is not a number; "
+            "correct the cell, or leave it empty if the value is missing"
+        )
+    return found

@@ -1,0 +1,209 @@
+"""The kinds of model that a study can fit: one row of ``MODELS`` each.
+
+A row says how to make the estimator that chooses its own penalty, how to make the same at a penalty that is given
+(for permuted labels), and how to read coefficients. An estimator has scikit-learn's ``fit``, ``predict``,
+``get_support`` and (for classes) ``predict_proba``, takes ``groups`` in ``fit`` where it chooses, and has ``alpha_``,
+``path_`` and ``curve_`` afterwards, as those of :mod:`spred.estimators` have.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from spred.errors import InputError, did_you_mean
+from spred.estimators import (
+    NetworkClassifier,
+    NetworkCox,
+    NetworkRegressor,
+    SparseClassifier,
+    SparseClassifierCV,
+    SparseCox,
+    SparseCoxCV,
+    SparseRegressor,
+    SparseRegressorCV,
+)
+from spred.estimators.network_base import gate_sizes
+from spred.genes.data.expression import Expression
+from spred.genes.study.refit import NO_L1, Refitted, short_index
+from spred.genes.study.settings import Settings
+
+
+@dataclass(frozen=True)
+class Model:
+    """One kind of model.
+
+    Attributes:
+        title: what it is for each task, in the words of a methods section.
+        choosing: makes the estimator that finds its alpha by cross-validation.
+        at_alpha: makes the same model at a given alpha.
+        on_path: makes the estimator whose path stability selection follows.
+        ranks: by what stability selection ranks the genes of a half, in words.
+        coefficients: reads a fitted estimator, ``(rows, columns of the design)``; a row a class where there are many.
+        sizes: how large each column is along its path, standardised, ``(A, columns)``; signed where it has one.
+        proof: reads its certificate, what is known first: ``gap`` and ``kkt``, or ``kkt`` alone.
+        counts_free: whether the numbers of features along the path count the covariates.
+    """
+
+    title: dict[str, str]
+    choosing: Callable[[Expression, Settings], Any]
+    at_alpha: Callable[[Expression, Settings, float], Any]
+    on_path: Callable[[Expression, Settings], Any]
+    ranks: str
+    coefficients: Callable[[Any], np.ndarray]
+    sizes: Callable[[Any, np.ndarray], np.ndarray]
+    proof: Callable[[Any], dict[str, float]]
+    counts_free: bool
+
+
+def linear_choosing(expression: Expression, settings: Settings) -> Any:
+    """Make the linear model of the task: L1 chooses the genes, and a ridge fits them again where that is asked for."""
+    short = settings.rule == "short"
+    sparse = linear_path(expression, replace(settings, rule="1se") if short else settings)
+    return Refitted(sparse, dense(expression, settings), short=short, refit=settings.refit)
+
+
+def linear_at_alpha(expression: Expression, settings: Settings, alpha: float) -> Any:
+    """Make the same at one alpha, solved as far as a prediction needs."""
+    given = {**penalty(expression), **weighting(expression, settings)}
+    sparse = ONE[expression.task](alpha, tol=1e-5, l1_ratio=settings.l1_ratio, **given)
+    return Refitted(sparse, dense(expression, settings), refit=settings.refit)
+
+
+def linear_path(expression: Expression, settings: Settings) -> Any:
+    """Make the sparse estimator of the task; a rule that counts genes does not count the covariates."""
+    rule = settings.rule if isinstance(settings.rule, str) else settings.rule + expression.n_free
+    return ON_A_PATH[expression.task](
+        rule=rule,
+        n_alphas=settings.n_alphas,
+        l1_ratio=settings.l1_ratio,
+        cv=settings.folds,
+        random_state=settings.seed,
+        **penalty(expression),
+        **weighting(expression, settings),
+    )
+
+
+def dense(expression: Expression, settings: Settings) -> Any:
+    """Make the estimator of the task that fits chosen genes again."""
+    return ONE[expression.task](l1_ratio=NO_L1, **penalty(expression), **weighting(expression, settings))
+
+
+def penalty(expression: Expression) -> dict[str, Any]:
+    """Leave the covariates, behind the genes, without a penalty."""
+    if not expression.n_free:
+        return {}
+    return {"penalty_weights": np.r_[np.ones(len(expression.genes)), np.zeros(expression.n_free)]}
+
+
+def weighting(expression: Expression, settings: Settings) -> dict[str, Any]:
+    """Weigh the classes, where there are any."""
+    return {"class_weight": settings.class_weight} if expression.task == "classification" else {}
+
+
+ON_A_PATH: dict[str, Any] = {
+    "classification": SparseClassifierCV,
+    "regression": SparseRegressorCV,
+    "survival": SparseCoxCV,
+}
+ONE: dict[str, Any] = {"classification": SparseClassifier, "regression": SparseRegressor, "survival": SparseCox}
+
+
+def linear_coefficients(fitted: Any) -> np.ndarray:
+    """Read the coefficients of a linear estimator, a row for each linear predictor."""
+    return np.atleast_2d(fitted.coef_)
+
+
+def linear_sizes(fitted: Any, values: np.ndarray) -> np.ndarray:
+    """Return coefficients per standard deviation of ``values``; with several rows, their norm."""
+    coefs = fitted.path_.coefs.reshape(len(fitted.path_.alphas), -1, fitted.path_.coefs.shape[-1])
+    size = coefs[:, 0] if coefs.shape[1] == 1 else np.linalg.norm(coefs, axis=1)
+    return size * values.std(axis=0)
+
+
+def linear_proof(fitted: Any) -> dict[str, float]:
+    """Read the duality gap and the KKT residual."""
+    return {"gap": float(fitted.certificate_.gap), "kkt": float(fitted.certificate_.kkt)}
+
+
+def network(expression: Expression, settings: Settings, **given: Any) -> Any:
+    """Make the network of the task, with a path from closed gates."""
+    return NETWORKS[expression.task](
+        n_alphas=settings.n_alphas,
+        l1_ratio=settings.l1_ratio,
+        refit=settings.refit,
+        cv=settings.folds,
+        random_state=settings.seed,
+        **penalty(expression),
+        **weighting(expression, settings),
+        **given,
+    )
+
+
+def network_choosing(expression: Expression, settings: Settings) -> Any:
+    """Make the network that finds its alpha; covariates have no gates, so that its rules do not count them."""
+    return network(expression, settings, rule=short_index if settings.rule == "short" else settings.rule)
+
+
+def network_at_alpha(expression: Expression, settings: Settings, alpha: float) -> Any:
+    """Make the network at one alpha, solved as far as a prediction needs."""
+    return network(expression, settings, alphas=[alpha], tol=0.03)
+
+
+NETWORK = "a linear predictor and a hidden layer of 50 units behind one gate for each gene, under a group penalty"
+
+NETWORKS: dict[str, Any] = {
+    "classification": NetworkClassifier,
+    "regression": NetworkRegressor,
+    "survival": NetworkCox,
+}
+
+MODELS: dict[str, Model] = {
+    "linear": Model(
+        title={
+            "two classes": "L1-penalised logistic regression",
+            "classes": "multinomial regression with a group penalty that selects a gene for all classes together",
+            "regression": "Lasso regression",
+            "survival": "L1-penalised Cox regression",
+        },
+        choosing=linear_choosing,
+        at_alpha=linear_at_alpha,
+        on_path=linear_path,
+        ranks="the largest coefficients at a tenth of the smallest penalty without a gene, then the largest gradients",
+        coefficients=linear_coefficients,
+        sizes=linear_sizes,
+        proof=linear_proof,
+        counts_free=True,
+    ),
+    "network": Model(
+        title={
+            "two classes": NETWORK + " (logistic loss)",
+            "classes": NETWORK + " (multinomial loss)",
+            "regression": NETWORK + " (squared loss)",
+            "survival": NETWORK + " (Cox's partial likelihood)",
+        },
+        choosing=network_choosing,
+        at_alpha=network_at_alpha,
+        on_path=network,
+        ranks="the largest gates at a tenth of the smallest penalty without a gene",
+        coefficients=lambda fitted: fitted.mean_slopes_,
+        sizes=lambda fitted, values: gate_sizes(fitted.path_, values.shape[1]),
+        proof=lambda fitted: {"kkt": fitted.kkt_},
+        counts_free=False,
+    ),
+}
+
+
+def find_model(name: str) -> Model:
+    """Return the row of this name.
+
+    Raises:
+        InputError: there is none.
+    """
+    if name not in MODELS:
+        known = ", ".join(map(repr, MODELS))
+        raise InputError(f"no model is called {name!r}{did_you_mean(name, MODELS)}; there is {known}")
+    return MODELS[name]

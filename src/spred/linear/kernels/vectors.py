@@ -1,0 +1,68 @@
+"""Sums and products of vectors, and how every kernel is compiled."""
+# mypy: allow-untyped-defs
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+# ``fastmath`` is said, for a function that leaves it open takes over what the first to call it has.
+compiled = njit(cache=True, nogil=True, error_model="numpy", fastmath=False)
+
+
+# Compiled as a part of its one caller, and not once more by itself.
+inlined = njit(cache=True, nogil=True, error_model="numpy", fastmath=False, inline="always")
+
+
+# Sums may be reordered, which lets them run in vector registers; NaN and infinity keep their meaning.
+reordered = njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz", "arcp"})
+
+
+@reordered
+def dot(a, b):
+    """Return ``a · b``."""
+    total = 0.0
+    for i in range(a.size):
+        total += a[i] * b[i]
+    return total
+
+
+@reordered
+def total(a):
+    """Return the sum of ``a``."""
+    out = 0.0
+    for i in range(a.size):
+        out += a[i]
+    return out
+
+
+@reordered
+def extent(a):
+    """Return the sum of the absolute values of ``a``."""
+    out = 0.0
+    for i in range(a.size):
+        out += abs(a[i])
+    return out
+
+
+@reordered
+def add(a, t, b):
+    """``a += t b``."""
+    for i in range(a.size):
+        a[i] += t * b[i]
+
+
+@reordered
+def distance(a, t, b):
+    """Return ``‖a − t b‖``."""
+    square = 0.0
+    for i in range(a.size):
+        square += (a[i] - t * b[i]) ** 2
+    return np.sqrt(square)
+
+
+@compiled
+def copy(a, b):
+    """``b = a``."""
+    for i in range(a.size):
+        b[i] = a[i]

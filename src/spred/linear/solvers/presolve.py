@@ -1,0 +1,123 @@
+"""A squared loss in fewer rows and without its intercept: the same minima, less to carry.
+
+With centred columns the best intercept is the mean of ``y``, whatever the coefficients; it is taken out first. And
+the data then enter only through ``XᵀSX`` and ``XᵀSy``: where there are many more samples than features, ``X`` is
+replaced by a triangular ``R`` with ``RᵀR = XᵀSX``, which has as many rows as columns. The objective changes by a
+constant.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.linalg import solve_triangular
+from scipy.linalg.blas import dsyrk
+from scipy.linalg.lapack import dpotrf
+
+from spred.linear.design import Design
+from spred.linear.problem import Problem
+
+MOST_COLUMNS = 4000
+"""Columns up to which the triangle is made: beyond, its p² numbers are no small thing."""
+
+BLOCK = 4096
+
+SAFE = 4.0
+"""Second moment over squared mean from which the mean can be taken out of products without losing digits."""
+
+
+@dataclass(frozen=True, eq=False)
+class Reduced:
+    """The problem that Newton works on, and how it differs from the one that was asked.
+
+    Attributes:
+        problem: what is solved.
+        constant: to be added to its objective.
+        intercept: to be added to its intercept, ``(K,)``.
+    """
+
+    problem: Problem
+    constant: float
+    intercept: np.ndarray
+
+
+def reduced(problem: Problem) -> Reduced:
+    """Return ``problem`` with its intercept and its surplus rows taken out, where the loss allows it."""
+    nothing = np.zeros(problem.n_outputs)
+    if not problem.loss.quadratic:
+        return Reduced(problem, 0.0, nothing)
+    if problem.fit_intercept:
+        mean = float(problem.s @ problem.y)
+        rest = problem.y - mean
+        if np.abs(rest).max() <= 1e-14 * abs(mean):  # a constant target: what is left is rounding
+            rest = np.zeros_like(rest)
+        problem = replace(problem, y=rest, fit_intercept=False)
+        nothing = nothing + mean
+    design = problem.design
+    if design.sparse or design.n < 2 * design.p or design.p > MOST_COLUMNS:
+        return Reduced(problem, 0.0, nothing)
+    return _fewer_rows(problem, nothing)
+
+
+def _fewer_rows(problem: Problem, intercept: np.ndarray) -> Reduced:
+    y, s = problem.y, problem.s
+    gram = _gram(problem.design, s)
+    cross = problem.design.correlate(s * y)
+    sizes, floor = np.sqrt(np.diagonal(gram)), 1e-13 * np.abs(problem.design.mean / problem.design.scale)
+    sizes[sizes <= floor] = 0.0  # what is left of a constant column is rounding
+    unit = np.where(sizes > 0, 1.0 / np.maximum(sizes, 1e-300), 0.0)
+    gram *= unit[:, None]
+    gram *= unit
+    R, target = _root(gram, unit * cross)
+    R *= sizes
+    weight = np.full(len(R), 1.0 / len(R))
+    grown = np.sqrt(len(R))
+    smaller = replace(
+        problem,
+        design=Design(grown * R, weight, center=False, scale=False),
+        y=grown * target,
+        s=weight,
+    )
+    return Reduced(smaller, 0.5 * float(s @ (y * y) - target @ target), intercept)
+
+
+def _gram(design: Design, s: np.ndarray) -> np.ndarray:
+    """Return the upper half of ``XᵀSX`` of the centred and scaled columns.
+
+    Samples of equal weight need no copy of X: the means are taken out of the products, where that cancels no digits.
+    Otherwise blocks of rows are centred first.
+    """
+    X, outer = design.X, np.outer(design.mean, design.mean)
+    if np.ptp(s) == 0 and X.dtype == np.float64:
+        gram = _squared(X)
+        gram /= design.n
+        if (np.diagonal(gram) >= SAFE * np.diagonal(outer)).all():
+            gram -= outer
+            gram /= design.scale
+            gram /= design.scale[:, None]
+            return gram
+    gram = np.zeros((design.p, design.p))
+    for start in range(0, design.n, BLOCK):
+        part = slice(start, start + BLOCK)
+        rows = (X[part] - design.mean) / design.scale * np.sqrt(s[part])[:, None]
+        gram += _squared(rows)
+    return gram
+
+
+def _squared(X: np.ndarray) -> np.ndarray:
+    """Return the upper half of ``XᵀX``, by SciPy's BLAS: NumPy's threads would spin on while SciPy's factorise it."""
+    half: np.ndarray = dsyrk(1.0, X, trans=1) if X.flags.f_contiguous else dsyrk(1.0, X.T)
+    return half
+
+
+def _root(gram: np.ndarray, cross: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return ``R`` with ``RᵀR = gram``, of which the upper half is read, and ``t`` with ``Rᵀt = cross``."""
+    R, info = dpotrf(gram, lower=0, clean=1)
+    pivots = np.diagonal(R)
+    if info == 0 and pivots.min() > 1e-6 * pivots.max():
+        return R, solve_triangular(R, cross, trans="T")
+    values, vectors = np.linalg.eigh(gram, UPLO="U")
+    kept = values > 1e-14 * max(float(values[-1]), 1e-300)
+    root = np.sqrt(values[kept])
+    return root[:, None] * vectors[:, kept].T, (vectors[:, kept].T @ cross) / root

@@ -1,0 +1,103 @@
+"""The part of a problem that Newton works on: a few groups of coordinates, their columns written out.
+
+Coordinates of the working set are numbered 0 … m − 1: the groups' coordinates one group after another, then the
+intercept's, which belong to free groups and need no other treatment.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from spred.core.cox import Coupled
+from spred.linear.problem import Problem
+from spred.linear.subproblem.penalty import Blocks
+
+
+class WorkingSet:
+    """Columns, groups and penalty levels of the chosen ``groups`` of a problem at one alpha."""
+
+    def __init__(self, problem: Problem, groups: np.ndarray, alpha: float) -> None:
+        self.problem = problem
+        self.groups = groups
+        k = problem.n_outputs
+        coordinates, starts = problem.groups.members(groups)
+        self.coordinates = coordinates
+        self.features, at = np.unique(coordinates // k, return_inverse=True)
+        columns = problem.design.columns(self.features)
+        weights = problem.groups.weights[groups]
+        output = coordinates % k
+        if problem.fit_intercept:
+            columns = np.column_stack([columns, np.ones(len(columns))])
+            at = np.append(at, np.full(k, len(self.features)))
+            output = np.append(output, np.arange(k))
+            free = np.arange(k) if problem.groups.singles else np.zeros(1, dtype=int)
+            starts = np.append(starts, len(coordinates) + free)
+            weights = np.append(weights, np.zeros(len(free)))
+        self.columns = np.asfortranarray(columns)
+        self.column_of, self.output_of = at, output
+        bounded = np.zeros(len(at), dtype=bool)
+        bounded[: len(coordinates)] = problem.positive[coordinates // k]
+        level = alpha * problem.l1_ratio
+        self.blocks = Blocks(
+            starts=starts,
+            lam=level * (1.0 - problem.within_ratio) * weights,
+            mu=np.where(weights > 0, level * problem.within_ratio, 0.0),
+            positive=bounded,
+        )
+        self.ridge = alpha * (1.0 - problem.l1_ratio) * weights[self.blocks.group]
+
+    def take(self, v: np.ndarray, b: np.ndarray) -> np.ndarray:
+        """Return the working coordinates of coefficients ``(p, K)`` and intercept ``(K,)``."""
+        own = v.reshape(-1)[self.coordinates]
+        return np.append(own, b) if self.problem.fit_intercept else own
+
+    def put(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return ``(v, b)`` whose working coordinates are ``x`` and all others zero."""
+        k, p = self.problem.n_outputs, self.problem.design.p
+        m = len(self.coordinates)
+        flat = np.zeros(p * k)
+        flat[self.coordinates] = x[:m]
+        return flat.reshape(p, k), x[m:] if self.problem.fit_intercept else np.zeros(k)
+
+    def pull(self, theta: np.ndarray) -> np.ndarray:
+        """Return the gradient in the working coordinates, given ``theta`` ``(n, K)``, the gradient in ``eta``."""
+        return (self.columns.T @ theta)[self.column_of, self.output_of]
+
+    def push(self, index: np.ndarray, d: np.ndarray) -> np.ndarray:
+        """Return the change of ``eta`` ``(n, K)`` that ``d`` in the coordinates ``index`` makes."""
+        step = np.zeros((self.columns.shape[1], self.problem.n_outputs))
+        step[self.column_of[index], self.output_of[index]] = d
+        used = np.flatnonzero(step.any(axis=1))
+        return self.columns[:, used] @ step[used]
+
+    def value(self, x: np.ndarray) -> float:
+        """Return Ω of the working coordinates."""
+        return self.blocks.value(x) + 0.5 * float(self.ridge @ (x * x))
+
+    def hessian(self, index: np.ndarray, curvature: np.ndarray | Coupled) -> np.ndarray:
+        """Return the Hessian of loss and ridge in the coordinates ``index``."""
+        out = self._quadratic(index) if self.problem.loss.quadratic else self._curved(index, curvature)
+        out[np.diag_indices_from(out)] += self.ridge[index]
+        return out
+
+    def _quadratic(self, index: np.ndarray) -> np.ndarray:
+        used = self.column_of[index]  # features all: a squared loss comes here without its intercept
+        self.problem.gram.add(self.features[used], self.columns[:, used])
+        return self.problem.gram.of(self.features[used])
+
+    def _curved(self, index: np.ndarray, curvature: np.ndarray | Coupled) -> np.ndarray:
+        used, output = self.column_of[index], self.output_of[index]
+        if isinstance(curvature, Coupled):
+            return curvature.form(self.columns[:, used])
+        if curvature.ndim == 1:
+            columns = self.columns[:, used] * np.sqrt(np.maximum(curvature, 0.0))[:, None]
+            return columns.T @ columns
+        out = np.empty((len(index), len(index)))
+        members = [np.flatnonzero(output == k) for k in range(curvature.shape[1])]
+        for a, first in enumerate(members):
+            for b, second in enumerate(members[: a + 1]):
+                weighted = self.columns[:, used[first]] * curvature[:, a, b][:, None]
+                block = weighted.T @ self.columns[:, used[second]]
+                out[np.ix_(first, second)] = block
+                out[np.ix_(second, first)] = block.T
+        return out

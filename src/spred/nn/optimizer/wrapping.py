@@ -1,0 +1,213 @@
+"""What :class:`SpredOptimizer` does to the optimiser that it wraps: factors take the places of their tensors.
+
+The base's groups, options and moments are the public ones of every torch optimiser; no method of it is replaced.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from spred.errors import InputError, SpredWarning, StateError
+from spred.nn.optimizer.factored import Factored
+from spred.nn.optimizer.preconditioner import pace
+from spred.nn.penalties import Target
+
+NOT_OPTIONS = ("params", "param_names")
+
+
+def names(base: torch.optim.Optimizer, listed: list[Target]) -> list[str]:
+    """Return what messages call the tensors: their names where the base was given named parameters."""
+    known = {
+        id(tensor): name
+        for group in base.param_groups
+        for tensor, name in zip(group["params"], group.get("param_names", ()), strict=False)
+    }
+    return [
+        " + ".join(known[id(tensor)] for tensor in target.place.tensors)
+        if all(id(tensor) in known for tensor in target.place.tensors)
+        else f"penalised tensor {k} of shape {target.place.called()}"
+        for k, target in enumerate(listed)
+    ]
+
+
+def check_members(base: torch.optim.Optimizer, listed: list[Target]) -> None:
+    """Refuse penalised tensors that the base does not train."""
+    members = {id(tensor) for group in base.param_groups for tensor in group["params"]}
+    for tensor in (tensor for target in listed for tensor in target.place.tensors):
+        if id(tensor) not in members:
+            raise InputError(
+                f"a penalised tensor of shape {tuple(tensor.shape)} is not in the optimiser; "
+                "build the base optimiser on the same model's parameters"
+            )
+
+
+def check_direction(base: torch.optim.Optimizer) -> None:
+    """Refuse a base that climbs: it would climb the penalty, too."""
+    if any(group.get("maximize") for group in base.param_groups):
+        raise InputError("the base maximises, and a penalty is for a loss that falls; negate the loss, maximize=False")
+
+
+def check_shapes(base: torch.optim.Optimizer, factored: list[Factored]) -> None:
+    """Refuse factors that the base cannot step on: Muon takes matrices only."""
+    if type(base).__name__ != "Muon":  # torch has it since 2.9
+        return
+    for entry in factored:
+        shapes = [tuple(factor.shape) for factor in entry.factors]
+        if any(len(shape) != 2 for shape in shapes):
+            raise InputError(
+                f"{entry.name} has factors of shapes {shapes}, and Muon takes matrices only; give its penalty to "
+                "another optimiser"
+            )
+
+
+@dataclass(frozen=True)
+class Route:
+    """How a group of the base follows a public group.
+
+    Attributes:
+        source: which public group.
+        decays: whether its weight decay too.
+        pace: what the public learning rate is multiplied by (:func:`spred.nn.optimizer.preconditioner.pace`).
+    """
+
+    source: int
+    decays: bool = True
+    pace: float = 1.0
+
+    def send(self, public: list[dict[str, Any]], group: dict[str, Any]) -> None:
+        """Bring lr, momentum and the rest to the base's group."""
+        copy_options(public[self.source], group, decays=self.decays)
+        if self.pace != 1.0:
+            group["lr"] = public[self.source]["lr"] * self.pace
+
+    def fetch(self, group: dict[str, Any], public: list[dict[str, Any]]) -> None:
+        """Bring back what a base optimiser changes in its own groups (a few adapt their lr)."""
+        if self.pace == 1.0:
+            copy_options(group, public[self.source], decays=self.decays)
+
+
+def install(base: torch.optim.Optimizer, factored: list[Factored], *, paced: bool = False) -> list[Route]:
+    """Put factors in the place of their tensors in the base's groups, in place.
+
+    Where a group has other tensors too, and knows weight decay or is paced, the factors move to a group of their own;
+    paced, those of each tensor do. Factors of joined tensors are where the first of them was.
+
+    Args:
+        base: the optimiser.
+        factored: the penalised tensors.
+        paced: multiply the learning rate of each tensor's factors by its
+            :func:`spred.nn.optimizer.preconditioner.pace`.
+
+    Returns:
+        For each group of the base the public group that it follows, and how.
+    """
+    by_tensor = {tensor: entry for entry in factored for tensor in entry.place.tensors}
+    routes: list[Route] = []
+    moved: list[tuple[Route, dict[str, Any]]] = []
+    switched_off = False
+    for index, group in enumerate(base.param_groups):
+        named = list(zip(group["params"], group.get("param_names", group["params"]), strict=True))
+        inside = [pair for pair in named if pair[0] in by_tensor]
+        outside = [pair for pair in named if pair[0] not in by_tensor]
+        switched_off = switched_off or bool(inside and group.get("weight_decay"))
+        if not inside or not (paced or "weight_decay" in group):
+            _fill(group, named, by_tensor)
+            routes.append(Route(index))
+            continue
+        parts = [(Route(index, decays=False, pace=rate), pairs) for rate, pairs in _by_pace(inside, by_tensor, paced)]
+        if outside:
+            parts.insert(0, (Route(index), outside))
+        for k, (route, pairs) in enumerate(parts):
+            part = group if k == 0 else {**group, "params": []}
+            if not route.decays and "weight_decay" in part:
+                part["weight_decay"] = 0.0
+            _fill(part, pairs, by_tensor)
+            if k == 0:
+                routes.append(route)
+            else:
+                moved.append((route, part))
+    for route, part in moved:
+        base.add_param_group(part)
+        routes.append(route)
+    if switched_off:
+        warnings.warn(
+            "weight_decay is switched off for the penalised tensors, because their L2 must be inside the "
+            "objective and spred adds it there; build the base optimiser with weight_decay=0 for them",
+            SpredWarning,
+            stacklevel=3,
+        )
+    return routes
+
+
+def _by_pace(
+    inside: list[tuple[Tensor, Any]], by_tensor: dict[Tensor, Factored], paced: bool
+) -> list[tuple[float, list[tuple[Tensor, Any]]]]:
+    """Return the penalised tensors of a group by the pace of their factors."""
+    if not paced:
+        return [(1.0, inside)]
+    parts: dict[Factored, list[tuple[Tensor, Any]]] = {}
+    for pair in inside:
+        parts.setdefault(by_tensor[pair[0]], []).append(pair)
+    return [(_pace_of(entry), pairs) for entry, pairs in parts.items()]
+
+
+def _pace_of(entry: Factored) -> float:
+    gate, full = entry.factors[0], entry.factors[-1]
+    return pace(entry.scale, len(entry.factors), full.numel() / max(gate.numel(), 1))
+
+
+def _fill(group: dict[str, Any], named: list[tuple[Tensor, Any]], by_tensor: dict[Tensor, Factored]) -> None:
+    """Make ``named`` the content of a base group, each penalised tensor as its factors."""
+    params: list[Tensor] = []
+    names: list[str] = []
+    for tensor, name in named:
+        entry = by_tensor.get(tensor)
+        if entry is None:
+            params.append(tensor)
+            names.append(name)
+        elif tensor is entry.place.tensors[0]:
+            params.extend(entry.factors)
+            names.extend(f"{name}.factor{k}" for k in range(len(entry.factors)))
+    if "param_names" in group:
+        group["param_names"] = names
+    group["params"][:] = params  # in place: LBFGS holds on to this very list
+
+
+def copy_options(source: dict[str, Any], to: dict[str, Any], *, decays: bool) -> None:
+    """Copy the options of a group, weight decay only where ``decays`` says so."""
+    for key, value in source.items():
+        if key not in NOT_OPTIONS and (decays or key != "weight_decay"):
+            to[key] = value
+
+
+def adopt_state(base: torch.optim.Optimizer, entry: Factored) -> None:
+    """Give the factors the state that ``base`` made for the tensor when it was built (Adagrad does).
+
+    Such a state is constant; anything else comes from steps already taken, and has no meaning for factors.
+    """
+    states = [base.state.pop(tensor, {}) for tensor in entry.place.tensors]
+    for key, value in states[0].items():
+        per_weight = isinstance(value, Tensor) and value.ndim > 0
+        if not isinstance(value, Tensor) or (per_weight and not bool((value == value.flatten()[0]).all())):
+            raise StateError(
+                f"the base optimiser has already taken steps on a tensor of shape {entry.place.called()}; "
+                "wrap it before its first step"
+            )
+        for factor in entry.factors:
+            fill = value.flatten()[0].item()
+            base.state[factor][key] = torch.full_like(factor, fill) if per_weight else value.clone()
+
+
+def clear_moments(state: dict[str, Any], factor: Tensor, where: Tensor) -> None:
+    """Zero the moments of some coordinates (bool); a state that is not per coordinate is dropped whole."""
+    tensors = [value for value in state.values() if isinstance(value, Tensor) and value.ndim > 0]
+    if any(value.shape != factor.shape for value in tensors):
+        state.clear()
+        return
+    for value in tensors:
+        value.masked_fill_(where, 0.0)

@@ -1,0 +1,170 @@
+"""Shrink: zeros that were written become channels, neurons and heads that are no longer there.
+
+Zeros alone make a file smaller and a network no faster. Here whole channels are cut out of the weights, so that what is
+left is a smaller model of the same modules, with the same outputs. :mod:`spred.nn.pruning.channels` says which
+channels can go, :mod:`spred.nn.pruning.heads` which heads, :mod:`spred.nn.pruning.branches` which ways around a
+residual connection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from copy import deepcopy
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from spred.errors import InputError, StateError
+from spred.nn.parametrize import products
+from spred.nn.pruning.branches import drop_branches
+from spred.nn.pruning.channels import CONVOLUTIONS, Constant, Layer, Weighted, carrier_of, dead
+from spred.nn.pruning.graph import exported, read
+from spred.nn.pruning.heads import shrink_heads
+
+TOLERANCE = 1e-5
+"""Largest difference of outputs that is taken for rounding, as a part of the largest output (and of 1)."""
+
+
+@torch.no_grad()
+def shrink(model: nn.Module, example_input: Any, *, multiple: int = 1) -> nn.Module:
+    """Return a smaller plain model with the same outputs: dead neurons, filters, input channels and heads are cut out.
+
+    A channel goes if all that read it have zero weights on it, or if its own weights are zero, so that it is a
+    constant, which then moves into the biases that follow. Channels that meet in a residual sum go when they can on
+    every side. An attention head goes if its values or its share of the output projection are zero. A branch that adds
+    a constant goes as a whole. The outputs are those in evaluation mode, and are compared on ``example_input`` before
+    the model is returned.
+
+    Args:
+        model: a model with exact zeros (:func:`spred.finalize`); it is not changed. Shared weights and operations
+            that are not known (:mod:`spred.nn.pruning.graph`) keep their channels.
+        example_input: what ``model`` is called with: a tensor, a tuple of arguments or a dict of named ones.
+        multiple: layers are left with a multiple of so many channels, or with all they had: 8 suits the vector units
+            of most processors. Heads are not counted in channels and are not rounded.
+
+    Returns:
+        A copy, with fewer channels in linear layers, convolutions and batch norms, with
+        :class:`~spred.nn.pruning.heads.Attention` in the place of attention that lost heads, and with
+        :class:`~spred.nn.pruning.channels.Constant` and ``nn.Identity`` in the place of branches. It needs a new optimiser.
+
+    Raises:
+        StateError: the model is still under :func:`spred.parametrize`.
+        InputError: ``multiple`` is not a positive integer.
+        InputError: ``torch.export`` cannot follow the model; or its code has sizes written in numbers, so that a
+            smaller one cannot run.
+
+    >>> model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2))
+    >>> with torch.no_grad():
+    ...     _ = model[0].weight[3:].zero_()
+    >>> shrink(model, torch.ones(1, 4))[0]
+    Linear(in_features=4, out_features=3, bias=True)
+    """
+    if multiple < 1:
+        raise InputError(f"multiple is {multiple}; give a positive integer, such as 8")
+    if next(products(model), None) is not None:
+        raise StateError(
+            "the weights are still products; call spred.remove_parametrizations(model) before spred.shrink"
+        )
+    args, kwargs = _call(example_input)
+    small = deepcopy(model).eval()
+    modes = {name: module.training for name, module in model.named_modules()}
+    expected = deepcopy(small)(*args, **kwargs)
+    small = shrink_heads(small, args, kwargs)
+    program = _program(small, args, kwargs)
+    if drop_branches(read(program, small), program.graph):
+        program = _program(small, args, kwargs)
+    reader = read(program, small)
+    gone = dead(reader.layers, reader.ties, multiple)
+    for layer in reader.layers:
+        _cut(layer, gone)
+    _compare(small, args, kwargs, expected)
+    for name, module in small.named_modules():
+        module.training = modes.get(name, model.training)
+    return small
+
+
+def _call(example: Any) -> tuple[tuple, dict[str, Any]]:
+    if isinstance(example, Mapping):
+        return (), dict(example)
+    return (tuple(example) if isinstance(example, tuple | list) else (example,)), {}
+
+
+def _program(model: nn.Module, args: tuple, kwargs: dict[str, Any]) -> torch.export.ExportedProgram:
+    hint = "; see whether torch.export.export(model, args) works, or shrink the part of the model where it does"
+    return exported(model, args, kwargs, hint=hint)
+
+
+def _cut(layer: Layer, gone: Tensor) -> None:
+    """Cut the channels of one layer out of its weights, in place."""
+    module, kept = layer.module, ~gone[layer.labels]
+    if layer.inputs is not None:
+        _cut_inputs(module, layer.inputs.constants, ~gone[layer.inputs.labels])
+    for name in ("weight", "bias", "running_mean", "running_var"):
+        tensor = getattr(module, name, None)
+        if tensor is not None:
+            left = tensor[kept.to(tensor.device)]
+            setattr(module, name, _like(tensor, left) if isinstance(tensor, nn.Parameter) else left)
+    n_kept = int(kept.sum())
+    if isinstance(module, nn.Linear):
+        module.out_features = n_kept
+    elif isinstance(module, CONVOLUTIONS):
+        module.out_channels = n_kept
+        if layer.by_channel:
+            module.in_channels = module.groups = n_kept
+    elif not isinstance(module, Constant):
+        module.num_features = n_kept
+
+
+def _cut_inputs(module: Weighted, constants: Tensor, kept: Tensor) -> None:
+    """Cut inputs out, their constants going into the bias, or onto the one that carries them."""
+    weight = module.weight.double()
+    constants, kept = constants.to(weight.device), kept.to(weight.device)
+    moved = torch.tensordot(weight.movedim(1, -1), constants.nan_to_num(0.0).masked_fill(kept, 0.0), dims=1)
+    carrier = carrier_of(module, constants)
+    if carrier is not None:
+        weight[:, carrier] += moved / constants[carrier]
+    elif bool((moved != 0).any()):
+        bias = moved.flatten(start_dim=1).sum(dim=1) if moved.ndim > 1 else moved
+        bias = bias if module.bias is None else bias + module.bias
+        module.bias = _like(module.weight, bias)
+    module.weight = _like(module.weight, weight[:, kept])
+    if isinstance(module, nn.Linear):
+        module.in_features = int(kept.sum())
+    else:
+        module.in_channels = int(kept.sum())
+
+
+def _like(parameter: nn.Parameter, value: Tensor) -> nn.Parameter:
+    """Return a parameter of another value, with dtype and flag of ``parameter``."""
+    return nn.Parameter(value.to(parameter.dtype), parameter.requires_grad)
+
+
+def _compare(small: nn.Module, args: tuple, kwargs: dict[str, Any], expected: Any) -> None:
+    """Raise unless the smaller model runs and gives what the model gave."""
+    try:
+        outputs = small(*args, **kwargs)
+        pairs = zip(_tensors(outputs), _tensors(expected), strict=True)
+        equal = all(_close(one, other) for one, other in pairs)
+    except (RuntimeError, ValueError) as err:
+        reason = str(err).strip().split("\n")[0]
+        raise InputError(
+            f"the smaller model does not run ({reason}); its code has sizes written in numbers: take them from the "
+            "tensors, as in torch.flatten(x, 1)"
+        ) from err
+    if not equal:
+        raise InputError("the smaller model has other outputs; its code depends on the sizes of its layers")
+
+
+def _tensors(outputs: Any) -> list[Tensor]:
+    if isinstance(outputs, Tensor):
+        return [outputs]
+    parts = outputs.values() if isinstance(outputs, Mapping) else outputs if isinstance(outputs, tuple | list) else ()
+    return [tensor for part in parts for tensor in _tensors(part)]
+
+
+def _close(one: Tensor, other: Tensor) -> bool:
+    if one.shape != other.shape:
+        return False
+    scale = max(1.0, float(other.abs().max())) if other.numel() else 1.0
+    return bool(((one - other).abs() <= max(TOLERANCE, 8 * torch.finfo(other.dtype).eps) * scale).all())

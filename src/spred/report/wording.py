@@ -1,0 +1,25 @@
+"""How things are said in sentences and cells: counts with their nouns, lists that end, cells as text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+
+def count(n: int, noun: str) -> str:
+    """Write a number with its noun: ``1 sample``, ``3 samples``."""
+    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
+
+
+def some(names: Sequence[str], most: int = 5) -> str:
+    """List a few names: ``'a', 'b' and 7 more``."""
+    shown = ", ".join(repr(str(n)) for n in names[:most])
+    return f"{shown} and {len(names) - most} more" if len(names) > most else shown
+
+
+def label(value: object) -> str:
+    """Write a cell as the name of a class: ``2.0`` and ``2`` are the same class."""
+    if isinstance(value, float | np.floating) and float(value).is_integer():
+        return str(int(value))
+    return str(value).strip()

@@ -1,0 +1,90 @@
+"""Counts are those made by hand; times of a model beside itself are level."""
+
+import pytest
+import torch
+from torch import nn
+
+from spred.compress.export import measure
+from spred.errors import StateError
+from spred.nn.pruning.heads import Attention, shrink_heads
+from spred.runtime.extras import EXTRAS, extra
+
+
+class Functional(nn.Module):
+    """Attention without a module for it, weights without a layer."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(6, 12))
+
+    def forward(self, x):
+        attended = nn.functional.scaled_dot_product_attention(x, x, x)
+        return nn.functional.linear(attended, self.weight)
+
+
+class SelfAttention(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.inner = nn.MultiheadAttention(16, 4, batch_first=True)
+
+    def forward(self, x):
+        return self.inner(x, x, x)[0]
+
+
+def lenet5():
+    convolutions = [nn.Conv2d(1, 20, 5), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(20, 50, 5), nn.ReLU(), nn.MaxPool2d(2)]
+    return nn.Sequential(*convolutions, nn.Flatten(), nn.Linear(800, 500), nn.ReLU(), nn.Linear(500, 10))
+
+
+BY_HAND = {
+    "linear": (lambda: nn.Linear(7, 3), (7,), 7 * 3),
+    "tokens": (lambda: nn.Linear(7, 3), (5, 7), 5 * 7 * 3),
+    "LeNet-5": (lenet5, (1, 28, 28), 24 * 24 * 20 * 25 + 8 * 8 * 50 * 20 * 25 + 800 * 500 + 500 * 10),
+    "stride and padding": (lambda: nn.Conv2d(3, 8, 3, stride=2, padding=1), (3, 8, 8), 4 * 4 * 8 * 27),
+    "depthwise": (lambda: nn.Conv2d(8, 8, 3, groups=8), (8, 5, 5), 8 * 9 * 9),
+    "attention": (SelfAttention, (5, 16), 5 * 16 * 16 * 4 + 2 * 5 * 5 * 16),
+    "functions": (Functional, (5, 12), 2 * 5 * 5 * 12 + 5 * 12 * 6),
+    "a transformer's layer": (
+        lambda: nn.TransformerEncoderLayer(16, 4, 32, batch_first=True),
+        (5, 16),
+        5 * 16 * 16 * 4 + 2 * 5 * 5 * 16 + 2 * 5 * 16 * 32,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BY_HAND)
+def test_multiply_adds_are_those_counted_by_hand(name):
+    make, shape, expected = BY_HAND[name]
+    model = make()
+    fast = torch.backends.mha.get_fastpath_enabled()
+    assert measure.multiply_adds(model, torch.randn(3, *shape)) == expected
+    assert model.training
+    assert torch.backends.mha.get_fastpath_enabled() == fast
+
+
+def test_heads_that_are_gone_are_not_counted():
+    model = SelfAttention().eval()
+    with torch.no_grad():
+        model.inner.in_proj_weight[32:40].zero_()
+    small = shrink_heads(model, (torch.randn(1, 5, 16),), {})
+    assert isinstance(small.inner, Attention)
+    assert measure.multiply_adds(small, torch.randn(1, 5, 16)) == 5 * 16 * 8 * 4 + 2 * 5 * 5 * 8
+
+
+def test_parameters_are_counted_once_and_exact_zeros_apart():
+    model = nn.Sequential(nn.Linear(4, 4, bias=False), nn.Linear(4, 4, bias=False))
+    model[1].weight = model[0].weight
+    with torch.no_grad():
+        model[0].weight.fill_(1.0)[0].zero_()
+    assert measure.parameters(model) == (16, 12)
+
+
+def test_what_is_not_installed_is_said_with_its_remedy(monkeypatch):
+    monkeypatch.setattr("spred.runtime.extras.import_module", missing)
+    for module, name in EXTRAS.items():
+        with pytest.raises(StateError, match=rf"{module} is not installed.*torch-spred\[{name}\]"):
+            extra(module)
+
+
+def missing(module):
+    raise ImportError(module)

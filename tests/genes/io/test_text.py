@@ -1,0 +1,50 @@
+"""How text is written: separators, decimal signs, comments, rows that are blank."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from spred.errors import FileError, InputError
+from spred.genes.io.text import Layout, layout_of, read_text
+
+
+@pytest.mark.parametrize(
+    ("text", "layout"),
+    [
+        ('"sample","HLA-A,B"\n"s1",3\n', Layout(["sample", "HLA-A,B"], ",", ".", 1)),
+        ("a;b;c\nx;1,5;2\ny;2,5;3\n", Layout(["a", "b", "c"], ";", ",", 1)),
+        ("a;b\nx;1.5\n", Layout(["a", "b"], ";", ".", 1)),
+        ("a\tb\nx\t-1,5e3\n", Layout(["a", "b"], "\t", ",", 1)),
+        ('a;b\n"x, y";1\n', Layout(["a", "b"], ";", ".", 1)),
+        ("# made by a program\n#\nb\tc\nx\t1\t2\n", Layout(["", "b", "c"], "\t", ".", 3)),
+        ('"b" "c"\n"x" 1 2\n', Layout(["", "b", "c"], " ", ".", 1)),
+    ],
+)
+def test_layouts(text: str, layout: Layout, tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text(text)
+    assert layout_of(tmp_path / "a.txt", "utf-8") == layout
+
+
+def test_values_with_a_decimal_comma(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("a;b;c\n001;1,5;2\n002;;3,25\n;;\n")
+    _, frame = read_text(tmp_path / "a.csv", {"a"}, "utf-8")
+    assert frame[0].tolist() == ["001", "002"]
+    assert frame[2].tolist() == [2.0, 3.25]
+    assert frame[1].isna().tolist() == [False, True]
+
+
+def test_a_file_of_comments_is_empty(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("# nothing\n")
+    with pytest.raises(InputError, match="empty"):
+        read_text(tmp_path / "a.csv", None, "utf-8")
+
+
+def test_a_long_row_and_a_header_of_another_width(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("a,b\nx,1\ny,1,2,3\n")
+    with pytest.raises(FileError, match="not equally long"):
+        read_text(tmp_path / "a.csv", None, "utf-8")
+    (tmp_path / "a.csv").write_text("a,b\nx,1,2,3\n")
+    with pytest.raises(FileError, match="the header has 2 cells but the rows have 4"):
+        read_text(tmp_path / "a.csv", None, "utf-8")

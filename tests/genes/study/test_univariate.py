@@ -1,0 +1,77 @@
+"""p-values are SciPy's, adjusted ones statsmodels' by hand, neighbours those of the correlation matrix."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from spred.core.losses import get_loss
+from spred.genes.data.survival import censored
+from spred.genes.study.univariate import adjusted, correlations, cox_score, neighbours, p_values
+from spred.linear.target import final_target, survival_target
+
+RNG = np.random.default_rng(0)
+VALUES = RNG.normal(size=(30, 12))
+LABELS = np.repeat(["a", "b", "c"], [8, 10, 12])
+
+
+def test_two_classes_are_welchs_test() -> None:
+    labels = np.where(LABELS == "a", "a", "b")
+    expected = stats.ttest_ind(VALUES[labels == "a"], VALUES[labels == "b"], equal_var=False).pvalue
+    np.testing.assert_allclose(p_values(VALUES, labels, "classification"), expected)
+
+
+def test_more_classes_are_an_analysis_of_variance() -> None:
+    expected = stats.f_oneway(*(VALUES[c == LABELS] for c in "abc")).pvalue
+    np.testing.assert_allclose(p_values(VALUES, LABELS, "classification"), expected)
+
+
+def test_a_number_is_pearsons_correlation() -> None:
+    y = RNG.normal(size=30)
+    expected = [stats.pearsonr(column, y).pvalue for column in VALUES.T]
+    np.testing.assert_allclose(p_values(VALUES, y, "regression"), expected)
+
+
+def test_a_binary_gene_and_a_survival_time_are_the_log_rank_test() -> None:
+    y = survival_target(RNG.random(30) < 0.7, RNG.exponential(size=30))
+    half = np.arange(30) % 2 == 0
+    expected = stats.logrank(censored(y[half]), censored(y[~half])).pvalue
+    assert p_values(half[:, None].astype(float), y, "survival")[0] == pytest.approx(expected)
+
+
+def test_the_score_test_of_cox_is_slope_and_curvature_of_its_loss_at_nought() -> None:
+    y = survival_target(RNG.random(30) < 0.7, np.ceil(4 * RNG.exponential(size=30)))  # with ties
+    loss, sets = get_loss("cox"), final_target(get_loss("cox"), y)
+    x, step, share = VALUES[:, 0], 1e-4, np.full(30, 1 / 30)
+    low, middle, high = (30 * float(loss.value(t * x, sets, share)) for t in (-step, 0.0, step))
+    slope, curvature = (high - low) / (2 * step), (high - 2 * middle + low) / step**2
+    assert cox_score(VALUES, y)[0] == pytest.approx(slope**2 / curvature, rel=1e-3)
+
+
+def test_what_cannot_be_tested_has_p_1() -> None:
+    flat = np.ones((30, 1))
+    assert p_values(flat, LABELS, "classification").tolist() == [1.0]
+    assert p_values(VALUES[:5], np.array(["a", *"bbbb"]), "classification").tolist() == [1.0] * 12
+
+
+def test_adjusted_p_values_are_scipys() -> None:
+    p = RNG.random(50) ** 3
+    np.testing.assert_allclose(adjusted(p), stats.false_discovery_control(p))
+
+
+def test_correlations_of_constant_columns_are_nought() -> None:
+    values = np.column_stack([VALUES[:, :2], np.ones(30)])
+    found = correlations(values, values)
+    assert found[2].tolist() == [0.0, 0.0, 0.0]
+    assert found[0, 1] == pytest.approx(np.corrcoef(VALUES[:, 0], VALUES[:, 1])[0, 1])
+
+
+def test_neighbours_are_named_with_their_correlation() -> None:
+    twin, mirror = VALUES[:, 0] + 0.1 * RNG.normal(size=30), -VALUES[:, 0] + 0.2 * RNG.normal(size=30)
+    values = np.column_stack([VALUES, twin, mirror])
+    names = [f"g{j}" for j in range(14)]
+    first, second = neighbours(values, np.array([0, 5]), names)
+    assert first.startswith("g12 ")
+    assert ", g13 -0.9" in first
+    assert second == ""
