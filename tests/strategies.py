@@ -11,9 +11,11 @@ import torch
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from spred.core.cox import RiskSets, risk_sets
+from spred.core import targets
 from spred.core.losses import Loss
 from spred.core.partition import SINGLES, Axes, Labels, Partition
+from spred.core.risk_sets import RiskSets, risk_sets
+from spred.core.targets import Target
 
 WORLDS = ("numpy", "torch")
 
@@ -42,14 +44,28 @@ def sample(loss: Loss, seed: int, n: int = 7, k: int = 3) -> tuple[np.ndarray, n
 
 
 def _target(loss: Loss, rng: np.random.Generator, n: int, k: int) -> np.ndarray | RiskSets:
-    if loss.multi:
-        return np.eye(k)[rng.permutation(np.arange(n) % k)]
-    if loss.name.startswith("cox"):  # ties, two strata, and a censored sample or more
+    return DRAWN[loss.target](rng, n, k)
+
+
+def _times(efron: bool) -> Callable:
+    """Survival times with ties, two strata, and a censored sample or more."""
+
+    def draw(rng: np.random.Generator, n: int, k: int) -> RiskSets:
         event = rng.permutation(np.arange(n) % 4 > 0)
-        return risk_sets(rng.integers(1, 5, n).astype(float), event, rng.integers(0, 2, n), efron="efron" in loss.name)
-    if loss.name == "poisson":
-        return rng.poisson(2.0, n) + rng.permutation(np.arange(n) % 2).astype(float)
-    return rng.standard_normal(n) if loss.name in ("squared", "huber") else rng.permutation(np.arange(n) % 2) * 1.0
+        return risk_sets(rng.integers(1, 5, n).astype(float), event, rng.integers(0, 2, n), efron=efron)
+
+    return draw
+
+
+DRAWN: dict[Target, Callable] = {
+    targets.NUMBERS: lambda rng, n, k: rng.standard_normal(n),
+    targets.BINARY: lambda rng, n, k: rng.permutation(np.arange(n) % 2) * 1.0,
+    targets.COUNTS: lambda rng, n, k: rng.poisson(2.0, n) + rng.permutation(np.arange(n) % 2).astype(float),
+    targets.CLASSES: lambda rng, n, k: np.eye(k)[rng.permutation(np.arange(n) % k)],
+    targets.SURVIVAL: _times(efron=False),
+    targets.SURVIVAL_EFRON: _times(efron=True),
+}
+"""How a target of each kind is drawn; a new kind adds a row."""
 
 
 def arrays(shape: tuple[int, ...], elements: st.SearchStrategy = numbers) -> st.SearchStrategy[np.ndarray]:

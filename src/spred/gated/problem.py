@@ -10,8 +10,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from spred.core.cox import Coupled
 from spred.core.losses import Loss
+from spred.core.risk_sets import Coupled
 from spred.gated.network import Forward, Network, entrances, forward, sensitivities
 from spred.gated.penalty import NORM, Penalty
 

@@ -13,14 +13,15 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from spred.core.losses import Loss, get_loss, with_offset
-from spred.core.partition import SINGLES, Axes, Labels, Partition
+from spred import _checks
+from spred.core.losses import Loss, get_loss
+from spred.core.partition import SINGLES, Axes, Labels, Partition, norms
 from spred.core.penalties import Penalty, soft
 from spred.errors import InputError
 from spred.linear.contrasts import contrasts, in_contrasts
 from spred.linear.design import Design
 from spred.linear.subproblem.cholesky import GramCache
-from spred.linear.target import final_target, read_offset, read_target
+from spred.linear.target import read_offset, take_in_offset
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,68 +148,86 @@ class Problem:
         return theta if self.loss.multi else theta[:, None]
 
 
-def make_problem(
-    X: object,
-    y: object,
-    *,
-    loss: str | Loss,
-    l1_ratio: float = 1.0,
-    within_ratio: float = 0.0,
-    positive: object = False,
-    penalty_weights: object = None,
-    feature_groups: object = None,
-    row_sparse: bool = True,
-    standardize: bool = False,
-    fit_intercept: bool = True,
-    sample_weight: object = None,
-    offset: object = None,
-    names: object = None,
-) -> Problem:
-    """Check the input and build the :class:`Problem`; see :func:`spred.solve` for the arguments.
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ProblemOptions:
+    """What a problem is beside its data; :func:`spred.solve` explains each.
 
-    ``offset`` is a known part of each sample's linear predictor, ``(n,)``. ``names`` are those of the columns, for
-    messages; by default a data frame's own.
+    Attributes:
+        loss: a row of the table of losses, or a :class:`~spred.core.losses.Loss`.
+        l1_ratio: ρ in [0, 1]; 0 is a ridge.
+        within_ratio: κ.
+        positive: whether coefficients must not be negative: of all penalised features, or a boolean for each.
+        penalty_weights: ω of each feature, or of each group.
+        feature_groups: a label for each feature.
+        row_sparse: whether a feature is in or out for all classes together.
+        standardize: whether columns are scaled to unit variance.
+        fit_intercept: whether there is an unpenalised intercept.
+        sample_weight: ``(n,)``.
+        offset: a known part of each sample's linear predictor, ``(n,)``.
+        names: those of the columns, for messages; by default a data frame's own.
+    """
+
+    loss: str | Loss
+    l1_ratio: float = 1.0
+    within_ratio: float = 0.0
+    positive: object = False
+    penalty_weights: object = None
+    feature_groups: object = None
+    row_sparse: bool = True
+    standardize: bool = False
+    fit_intercept: bool = True
+    sample_weight: Any = None
+    offset: object = None
+    names: Any = None
+
+
+def make_problem(X: object, y: object, **options: Any) -> Problem:
+    """Check the input and build the :class:`Problem`; ``options`` are those of :class:`ProblemOptions`.
 
     Raises:
         InputError: with the first thing that is wrong.
     """
-    kind = get_loss(loss)
+    asked = ProblemOptions(**options)
     matrix = _matrix(X)
-    n, p = matrix.shape
-    s = _weights(sample_weight, n)
-    target, added = read_target(kind, y, n), read_offset(offset, n)
-    keep = s > 0
-    if not keep.all():
-        matrix, target, s, added = matrix[keep], target[keep], s[keep], added[keep]
-    kind, target = _moved(kind, final_target(kind, target), added)
-    fit_intercept = fit_intercept and kind.intercept
+    loss, matrix, target, s = _samples(asked, matrix, y)
+    fit_intercept = asked.fit_intercept and loss.intercept
     k, basis = 1, None
-    if kind.multi:
+    if loss.multi:
         k = target.shape[1]
-        if row_sparse or feature_groups is not None:
+        if asked.row_sparse or asked.feature_groups is not None:
             basis = contrasts(k)
-            kind, k = in_contrasts(kind, basis), k - 1
-    if np.ndim(l1_ratio):
-        raise InputError(f"l1_ratio is {l1_ratio}; give one number here, cross-validation alone chooses among several")
-    if not 0 < l1_ratio <= 1:
-        raise InputError(f"l1_ratio is {l1_ratio}; give a number above 0 and at most 1")
-    groups = _groups(p, k, penalty_weights, feature_groups, row_sparse)
-    design = Design(matrix, s, center=fit_intercept, scale=standardize)
+            loss, k = in_contrasts(loss, basis), k - 1
+    l1_ratio, p = _checks.l1_ratio(asked.l1_ratio, ridge=True), matrix.shape[1]
+    groups = _groups(p, k, asked.penalty_weights, asked.feature_groups, asked.row_sparse)
+    design = Design(matrix, s, center=fit_intercept, scale=asked.standardize)
     if not design.finite:
-        check_finite(matrix, getattr(X, "columns", None) if names is None else names)
+        check_finite(matrix, getattr(X, "columns", None) if asked.names is None else asked.names)
         raise InputError("X has sums beyond the range of float64; divide its columns by their scale")
     return Problem(
-        loss=kind,
+        loss=loss,
         design=design,
         y=target,
         s=s,
         groups=groups,
-        l1_ratio=float(l1_ratio),
+        l1_ratio=l1_ratio,
         fit_intercept=fit_intercept,
-        positive=_positive(positive, groups, p, basis is not None),
-        within_ratio=_within(within_ratio, feature_groups is not None, kind),
+        positive=_positive(asked.positive, groups, p, basis is not None),
+        within_ratio=_within(asked.within_ratio, asked.feature_groups is not None, loss),
         basis=basis,
     )
+
+
+def _samples(asked: ProblemOptions, matrix: Any, y: object) -> tuple[Loss, Any, Any, np.ndarray]:
+    """Return loss, rows, target and weights (sum 1) of the samples whose weight is positive, the offset taken in."""
+    loss, n = get_loss(asked.loss), matrix.shape[0]
+    s = _checks.sample_weights(asked.sample_weight, n)
+    s = s / s.sum()
+    target, offset = loss.target.read(y, n), read_offset(asked.offset, n)
+    keep = s > 0
+    if not keep.all():
+        matrix, target, s, offset = matrix[keep], target[keep], s[keep], offset[keep]
+    loss, target = take_in_offset(loss, loss.target.encode(target), offset)
+    return loss, matrix, target, s
 
 
 def _matrix(X: Any) -> np.ndarray | sparse.csc_array:
@@ -246,24 +265,6 @@ def _first_bad_column(matrix: Any) -> int | None:
         if not finite.all():
             return first + int(np.argmin(finite))
     return None
-
-
-def _weights(sample_weight: object, n: int) -> np.ndarray:
-    if sample_weight is None:
-        return np.full(n, 1.0 / n)
-    s = np.asarray(sample_weight, dtype=np.float64)
-    if s.shape != (n,):
-        raise InputError(f"sample_weight has shape {s.shape}, and X has {n} samples; give one weight for each")
-    if not (np.isfinite(s).all() and (s >= 0).all() and s.sum() > 0):
-        raise InputError("sample_weight must be finite, not negative, and not all zero")
-    return s / s.sum()
-
-
-def _moved(loss: Loss, target: Any, offset: np.ndarray) -> tuple[Loss, Any]:
-    """Take the offset into the target where the loss sees only their difference, else into the loss."""
-    if not offset.any():
-        return loss, target
-    return (loss, target - offset) if loss.name in ("squared", "huber") else (with_offset(loss, offset), target)
 
 
 def _groups(p: int, k: int, penalty_weights: object, feature_groups: object, row_sparse: bool) -> Groups:
