@@ -152,7 +152,7 @@ def test_a_loss_without_a_conjugate_has_no_gap_and_one_without_a_curvature_no_pr
     loss, X, y = LOSSES["squared"], np.eye(3), np.array([3.0, 0.0, 1.0])
     plain = Loss(name="plain", value=loss.value, gradient=loss.gradient, mean=loss.mean, null=loss.null)
     dual = replace(plain, conjugate=loss.conjugate)
-    assert not (plain.has_curvature or plain.has_conjugate or dual.has_curvature)
+    assert [plain.has_curvature, plain.has_conjugate, dual.has_curvature] == [False, False, False]
     given = Penalty(1.0), np.zeros(3), np.zeros(3), y, np.full(3, 1 / 3)
     rest = {"correlate": lambda theta: X.T @ theta, "free": np.ones((3, 1)), "null_objective": 1.0}
     assert certify(plain, *given, **rest).gap == np.inf

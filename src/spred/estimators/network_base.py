@@ -186,7 +186,7 @@ class GatedNetwork(SelectorMixin, BaseEstimator):
             n_alphas=self.n_alphas,
             eps=self.eps,
             l1_ratio=l1_ratio,
-            tol=self.tol,
+            kkt_tol=self.tol,
             max_iter=self.max_iter,
             seed=self.random_state,
             refit=self.refit,
@@ -226,7 +226,7 @@ class GatedNetwork(SelectorMixin, BaseEstimator):
         whole = self._assemble(X, target, np.ones(len(target)) if weight is None else weight)
         start = "sparse" if self.start == "auto" else self.start
         options = self._options(start, self.l1_ratio)
-        options = replace(options, n_alphas=n_alphas, eps=eps, tol=max(self.tol, ROUGH), refit=False)
+        options = replace(options, n_alphas=n_alphas, eps=eps, kkt_tol=max(self.tol, ROUGH), refit=False)
         return gate_sizes(_path(whole.problem, options, None), X.shape[1])[-1]
 
     def _deviances(
@@ -313,7 +313,7 @@ def _held_out(
     """Return the mean deviance ``(A,)`` of the test part for networks of the training part; all fitting is inside."""
     train = samples.take(split[0])
     inside = estimator._assemble(train.X, train.target, train.weight)
-    path = _path(inside.problem, replace(options, tol=max(options.tol, ROUGH)), alphas)
+    path = _path(inside.problem, replace(options, kkt_tol=max(options.kkt_tol, ROUGH)), alphas)
     fitted = [inside.problem.fitted(*pair) for pair in zip(path.models, path.inputs, strict=True)]
     return estimator._deviances(
         inside, samples.target, samples.weight, split, lambda rows: (each.eta(samples.X[rows]) for each in fitted)

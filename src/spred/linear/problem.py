@@ -15,7 +15,7 @@ from scipy import sparse
 
 from spred import _checks
 from spred.core.losses import Loss, get_loss
-from spred.core.partition import SINGLES, Axes, Labels, Partition, norms
+from spred.core.partition import SINGLES, Axes, Labels, Partition
 from spred.core.penalties import Penalty, soft
 from spred.errors import InputError
 from spred.linear.contrasts import contrasts, in_contrasts
