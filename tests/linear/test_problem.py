@@ -76,7 +76,7 @@ def test_the_excess_at_zero_is_the_kkt_residual(options: dict) -> None:
     problem = make_problem(row.X, row.y, loss="squared", l1_ratio=0.7, **options)
     zero = np.zeros((12, 1))
     grad, penalty = full_gradient(problem, problem.eta(zero, np.zeros(1))), problem.penalty(0.3)
-    excess = np.maximum(problem.leaving(grad, 0.3 * 0.7), 0.0)
+    excess = np.maximum(problem.excess_at_zero(grad, 0.3 * 0.7), 0.0)
     np.testing.assert_allclose(excess, penalty.kkt_residual(zero, grad).reshape(-1), atol=1e-14)
     assert excess.any()
 

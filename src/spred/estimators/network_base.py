@@ -212,9 +212,9 @@ class GatedNetwork(SelectorMixin, BaseEstimator):
             sample_weight=weight,
             names=getattr(self, "feature_names_in_", None),
         )
-        problem = gated(linear, self.activation)
-        if scaled.ndim > 1 and scaled.shape[1] > 1:
-            problem = replace(problem, loss=linear.loss.several, y=scaled, n_outputs=scaled.shape[1])
+        problem, several = gated(linear, self.activation), linear.loss.several
+        if several is not None and scaled.ndim > 1 and scaled.shape[1] > 1:
+            problem = replace(problem, loss=several, y=scaled, n_outputs=scaled.shape[1])
         return Assembled(problem, shift, unit, linear.basis)
 
     def _scaled(self, target: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

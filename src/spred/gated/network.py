@@ -176,7 +176,7 @@ def push_forward(
         changes.append(value @ tangent(weight, moved).T + bias)
     for each, change in zip(sensitive, changes, strict=True):
         eta += (each @ change[:, :, None])[:, :, 0]
-    return eta
+    return np.asarray(eta)
 
 
 def input_signals(network: Network, theta: np.ndarray, signal: np.ndarray) -> np.ndarray:
@@ -189,8 +189,7 @@ def input_signals(network: Network, theta: np.ndarray, signal: np.ndarray) -> np
 
 def tangent(weight: np.ndarray, step: np.ndarray) -> np.ndarray:
     """Return the part of ``step`` that keeps the norm of every row of ``weight``, to first order."""
-    radial: np.ndarray = np.sum(step * weight, axis=1, keepdims=True)
-    return step - radial * weight
+    return np.asarray(step - np.sum(step * weight, axis=1, keepdims=True) * weight)
 
 
 def moved(network: Network, step: Network, length: float) -> Network:

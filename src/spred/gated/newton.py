@@ -125,7 +125,7 @@ def over_parameters(model: PenaltyModel) -> Solver:
     factor = cho_factor(
         model.point.problem.curved_gram(model.point.at.eta, J) + model.matrix(), overwrite_a=True, check_finite=False
     )
-    return lambda g: cho_solve(factor, g, check_finite=False)
+    return lambda g: np.asarray(cho_solve(factor, g, check_finite=False))
 
 
 def over_samples(model: PenaltyModel) -> Solver:
@@ -141,7 +141,7 @@ def over_samples(model: PenaltyModel) -> Solver:
         change = point.push_forward(unpack(scaled, point.network))
         e = lu_solve(factor, -change.reshape(-1), trans=1, check_finite=False)
         theta = curved(e[:, None]).reshape(change.shape)
-        return scaled + model.inverse(pack(point.pull_back(theta)))
+        return np.asarray(scaled + model.inverse(pack(point.pull_back(theta))))
 
     return solve
 
@@ -167,8 +167,8 @@ def kernel(model: PenaltyModel) -> np.ndarray:
                 pinned = top @ network.upper[-1][a]
                 block += straight - np.outer(pinned, pinned) / damping
             out[:, a, :, b], out[:, b, :, a] = block, block.T
-    radial: np.ndarray = group_responses(point).reshape(n * K, -1)
-    return out.reshape(n * K, n * K) + (radial * model.surplus) @ radial.T
+    radial = group_responses(point).reshape(n * K, -1)
+    return np.asarray(out.reshape(n * K, n * K) + (radial * model.surplus) @ radial.T)
 
 
 def group_responses(point: Point) -> np.ndarray:
@@ -181,7 +181,7 @@ def group_responses(point: Point) -> np.ndarray:
     n_groups = len(point.sizes)
     if n_groups == len(labels):
         return response[:, :, np.argsort(labels)]
-    return response @ (labels[:, None] == np.arange(n_groups))
+    return np.asarray(response @ (labels[:, None] == np.arange(n_groups)))
 
 
 def jacobian(point: Point) -> np.ndarray:

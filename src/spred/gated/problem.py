@@ -160,9 +160,9 @@ class GatedProblem:
         """Return ``JᵀΛJ`` for ``J (n·K, m)``; half the work where Λ is diagonal."""
         curvature = self.loss.curvature(self._as_target(eta), self.y, self.s)
         if isinstance(curvature, Coupled) or curvature.ndim > 1:
-            return J.T @ self.curvature_product(eta)(J)
-        scaled: np.ndarray = np.sqrt(curvature)[:, None] * J
-        return scaled.T @ scaled
+            return np.asarray(J.T @ self.curvature_product(eta)(J))
+        scaled = np.sqrt(curvature)[:, None] * J
+        return np.asarray(scaled.T @ scaled)
 
     def fitted(self, network: Network, inputs: np.ndarray) -> Fitted:
         """Return ``network`` on its active ``inputs``, ready for data in their own units."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from spred.core.losses import Loss
+from spred.core.partition import Array
 
 
 def contrasts(k: int) -> np.ndarray:
@@ -21,8 +22,7 @@ def contrasts(k: int) -> np.ndarray:
     for j in range(1, k):
         basis[:j, j - 1] = 1.0
         basis[j, j - 1] = -j
-    lengths: np.ndarray = np.linalg.norm(basis, axis=0)
-    return basis / lengths
+    return np.asarray(basis / np.linalg.norm(basis, axis=0))
 
 
 def in_contrasts(loss: Loss, basis: np.ndarray) -> Loss:
@@ -47,20 +47,20 @@ class _Rotated:
     loss: Loss
     basis: np.ndarray
 
-    def value(self, z: np.ndarray, y: np.ndarray, s: np.ndarray) -> np.ndarray:
+    def value(self, z: np.ndarray, y: np.ndarray, s: np.ndarray) -> Array:
         return self.loss.value(z @ self.basis.T, y, s)
 
-    def gradient(self, z: np.ndarray, y: np.ndarray, s: np.ndarray) -> np.ndarray:
+    def gradient(self, z: np.ndarray, y: np.ndarray, s: np.ndarray) -> Array:
         return self.loss.gradient(z @ self.basis.T, y, s) @ self.basis
 
-    def curvature(self, z: np.ndarray, y: np.ndarray, s: np.ndarray) -> np.ndarray:
+    def curvature(self, z: np.ndarray, y: np.ndarray, s: np.ndarray) -> Array:
         return self.basis.T @ self.loss.curvature(z @ self.basis.T, y, s) @ self.basis
 
-    def conjugate(self, theta: np.ndarray, y: np.ndarray, s: np.ndarray) -> np.ndarray:
+    def conjugate(self, theta: np.ndarray, y: np.ndarray, s: np.ndarray) -> Array:
         return self.loss.conjugate(theta @ self.basis.T, y, s)
 
-    def mean(self, z: np.ndarray) -> np.ndarray:
+    def mean(self, z: np.ndarray) -> Array:
         return self.loss.mean(z @ self.basis.T)
 
-    def null(self, y: np.ndarray, s: np.ndarray) -> np.ndarray:
+    def null(self, y: np.ndarray, s: np.ndarray) -> Array:
         return self.loss.null(y, s) @ self.basis

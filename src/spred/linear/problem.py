@@ -23,6 +23,9 @@ from spred.linear.design import Design
 from spred.linear.subproblem.cholesky import GramCache
 from spred.linear.target import read_offset, take_in_offset
 
+BLOCK = 1024
+"""Columns that are checked at a time for numbers that are not finite: few calls, and little memory."""
+
 
 @dataclass(frozen=True, eq=False)
 class Groups:
@@ -54,11 +57,15 @@ class Groups:
         return np.searchsorted(self.labels[self._order], np.arange(len(self.weights) + 1))
 
     def norms(self, x: np.ndarray) -> np.ndarray:
-        """Return ‖x_g‖ for every group of a ``(p, K)`` array, ``(G,)``."""
+        """Return ‖x_g‖ for every group of a ``(p, K)`` array, ``(G,)``.
+
+        The same as :func:`spred.core.partition.norms`, whose sums over a short axis take ten times as long for rows of
+        two entries; the tests hold both together.
+        """
         flat = x.reshape(-1)
         if self.singles:
             return np.abs(flat)
-        return np.sqrt(np.bincount(self.labels, weights=flat * flat, minlength=len(self.weights)))
+        return np.asarray(np.sqrt(np.bincount(self.labels, weights=flat * flat, minlength=len(self.weights))))
 
     def members(self, groups: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the coordinates of ``groups``, group after group, and where each group starts."""
@@ -71,19 +78,19 @@ class Groups:
 
 @dataclass(frozen=True, eq=False)
 class Problem:
-    """``min_{v,b} L(v, b) + Ω(v)`` but for alpha: everything that a whole path shares.
+    """``min_{v,b} L(v, b) + Ω(v)`` but for alpha: everything that a whole path shares. It pickles.
 
     Attributes:
         loss: the data term, as a function of what the coefficients make.
         design: the data matrix.
-        y: target in the form that the loss wants.
+        y: target as the loss takes it.
         s: sample weights, sum 1.
         groups: what the penalty sees.
         l1_ratio: ρ.
         fit_intercept: whether there is one.
         positive: ``(p,)``, features whose coefficients must not be negative; none that is free.
-        within_ratio: κ, the share of single coordinates in the penalty of groups.
-        basis: contrasts ``(K, K − 1)`` that the classes are written in, where they are (see ``simplex``).
+        within_ratio: κ, the fraction of single coordinates in the penalty of groups.
+        basis: contrasts ``(K, K − 1)`` that the classes are written in, where they are (:mod:`spred.linear.contrasts`).
     """
 
     loss: Loss
@@ -101,8 +108,8 @@ class Problem:
     def n_outputs(self) -> int:
         """Columns of the coefficients: 1, the number of classes, or one less in contrasts."""
         if self.basis is not None:
-            return self.basis.shape[1]
-        return self.y.shape[1] if self.loss.multi else 1
+            return int(self.basis.shape[1])
+        return int(self.y.shape[1]) if self.loss.multi else 1
 
     @cached_property
     def gram(self) -> GramCache:
@@ -121,18 +128,20 @@ class Problem:
             positive=self.positive[:, None] if self.positive.any() else False,
         )
 
-    def leaving(self, grad: np.ndarray, level: float) -> np.ndarray:
-        """Return by how much the pull on each group at zero exceeds what holds it there at ``level = αρ``, ``(G,)``.
+    def excess_at_zero(self, grad: np.ndarray, level: float) -> np.ndarray:
+        """Return by how much the gradient of each group exceeds the threshold of a zero group at ``level = αρ``,
+        ``(G,)``.
 
-        ``‖soft(−g_g, κ·level)‖ − (1 − κ)·level·ω_g``; ``grad`` is that of the loss, ``(p, K)``.
+        ``‖soft(−g_g, κ·level)‖ − (1 − κ)·level·ω_g``; ``grad`` is that of the loss, ``(p, K)``. Where it is positive
+        it is the KKT residual of core's penalty at zero; where it is negative, screening needs it.
         """
-        groups, pull = self.groups, -grad
+        groups, left = self.groups, -grad
         if self.within_ratio > 0:
             penalised = (groups.weights > 0)[groups.labels].reshape(grad.shape)
-            pull = soft(pull, np.where(penalised, self.within_ratio * level, 0.0))
+            left = soft(left, np.where(penalised, self.within_ratio * level, 0.0))
         if self.positive.any():
-            pull = np.where(self.positive[:, None] & (pull < 0), 0.0, pull)
-        return groups.norms(pull) - (1.0 - self.within_ratio) * level * groups.weights
+            left = np.where(self.positive[:, None] & (left < 0), 0.0, left)
+        return groups.norms(left) - (1.0 - self.within_ratio) * level * groups.weights
 
     def eta(self, v: np.ndarray, b: np.ndarray) -> np.ndarray:
         """Return the linear predictor in the shape of ``y``."""
@@ -253,15 +262,15 @@ def check_finite(matrix: Any, names: Any = None) -> None:
 
 
 def _first_bad_column(matrix: Any) -> int | None:
-    """Return the first column with a value that is not finite; one cheap sum settles the usual case."""
+    """Return the first column with a value that is not finite; one cheap sum decides the usual case."""
     with np.errstate(over="ignore", invalid="ignore"):
         if np.isfinite(matrix.sum()):
             return None
     if sparse.issparse(matrix):
         bad = np.flatnonzero(~np.isfinite(matrix.data))
         return int(np.searchsorted(matrix.indptr, bad[0], side="right")) - 1 if bad.size else None
-    for first in range(0, matrix.shape[1], 1024):  # blocks: a mask of all X would be a quarter of its size
-        finite = np.isfinite(matrix[:, first : first + 1024]).all(axis=0)
+    for first in range(0, matrix.shape[1], BLOCK):  # a mask of all X would be a quarter of its size
+        finite = np.isfinite(matrix[:, first : first + BLOCK]).all(axis=0)
         if not finite.all():
             return first + int(np.argmin(finite))
     return None

@@ -89,7 +89,7 @@ class GroupWalk:
 
     def _write_out(self, grad: np.ndarray, level: float) -> bool:
         """Take in the groups whose gradient leaves ``level``, the strongest first; say whether there was any."""
-        excess = self.problem.leaving(grad, level)
+        excess = self.problem.excess_at_zero(grad, level)
         excess[self.columns.groups] = -np.inf
         outside = np.flatnonzero(excess > 0)
         new = strongest(outside, excess[outside], len(self.columns.groups))
