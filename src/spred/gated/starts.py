@@ -63,8 +63,8 @@ class PathOptions:
     hidden: tuple[int, ...] = (50,)
     linear: bool = True
     start: str = "sparse"
-    n_alphas: int = 50
-    eps: float = 0.02
+    n_alphas: int = 100
+    eps: float = 0.01
     l1_ratio: float = 1.0
     kkt_tol: float = 1e-3
     max_iter: int = 500
