@@ -40,7 +40,7 @@ class Problem:
 
     @cached_property
     def target(self) -> np.ndarray | RiskSets:
-        """``y`` as the loss wants it: one-hot ``(n, K)`` for multinomial, risk sets for cox."""
+        """``y`` as the loss takes it: one-hot ``(n, K)`` for multinomial, risk sets for cox."""
         target = self.data_term.target
         return target.encode(target.read(self.y, len(self.y)))
 
@@ -73,7 +73,7 @@ def _sparse_design(rng: np.random.Generator, n: int, p: int) -> sparse.csc_array
 
 
 def _flawed_design(rng: np.random.Generator, n: int, p: int) -> np.ndarray:
-    """Twin columns, a constant column and an empty one: the solution is not unique, its fit is."""
+    """Duplicate columns, a constant column and an empty one: the solution is not unique, its fit is."""
     X = _design(rng, n, p)
     X[:, 1], X[:, 2], X[:, 3] = X[:, 0], 1.0, 0.0
     return X

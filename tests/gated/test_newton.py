@@ -1,4 +1,4 @@
-"""Both ways to take a Gauss-Newton step solve the system that is written out from torch's Jacobian."""
+"""Both forms of a Gauss-Newton step solve the dense system that torch's Jacobian makes."""
 
 from __future__ import annotations
 

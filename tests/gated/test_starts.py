@@ -36,7 +36,7 @@ def test_slopes_are_those_of_small_changes(name: str, linear: bool) -> None:
     slopes = used_slopes(problem, State(network, inputs))
     X, squares = problem.design.columns(inputs), np.zeros(len(problem.weights))
     for j, group in enumerate(problem.labels[inputs]):
-        moves = (X + way * step * np.eye(len(inputs))[j] for way in (1.0, -1.0))
+        moves = (X + sign * step * np.eye(len(inputs))[j] for sign in (1.0, -1.0))
         up, down = (problem.forward(network, moved).eta for moved in moves)
         squares[group] += np.sum(((up - down) / (2.0 * step)) ** 2, axis=1).mean()
     np.testing.assert_allclose(slopes, np.sqrt(squares), rtol=1e-6, atol=1e-12)

@@ -136,7 +136,7 @@ def free_newton_step(loss: Loss, theta: Array, eta: Array, y: Array, s: Array, f
 
 
 def is_admissible(theta: Array, free: Array | None, slack: float = ROUNDING) -> bool:
-    """Whether ``Zᵀθ`` is zero but for ``slack`` units of rounding, as a dual point asks."""
+    """Whether ``Zᵀθ`` is zero but for ``slack`` units of rounding, as it must be at a dual point."""
     if free is None or not free.shape[1]:
         return True
     xp = array_namespace(theta)

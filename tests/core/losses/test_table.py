@@ -89,8 +89,8 @@ def test_null_is_the_best_constant(loss: Loss, seed: int) -> None:
     np.testing.assert_allclose(loss.null(*in_torch(y, s)), loss.null(y, s), atol=1e-12)
     assert loss.value(null, y, s) <= loss.value(null + 0.1, y, s) + 1e-12
     if loss.intercept and loss.transition is None:  # the score of a canonical link; Huber's null is a robust centre
-        share = np.sum(s[:, None] * y, axis=0) if loss.multi else np.sum(s * y)
-        np.testing.assert_allclose(loss.mean(null)[0], share)
+        mean = np.sum(s[:, None] * y, axis=0) if loss.multi else np.sum(s * y)
+        np.testing.assert_allclose(loss.mean(null)[0], mean)
 
 
 @every_loss

@@ -134,7 +134,7 @@ def _tied_fraction(z: Array, tau: Array, q: Array, phi: Array) -> Array:
     """
     xp = array_namespace(z)
     t = xp.ones_like(z)
-    if phi.shape[1] == 1:  # Breslow, or no ties: the conjugate does not ask
+    if phi.shape[1] == 1:  # Breslow, or no ties: the conjugate does not depend on it
         return t
     for _ in range(MOST_STEPS):
         thin = 1.0 - phi * t[:, None]

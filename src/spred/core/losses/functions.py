@@ -7,7 +7,7 @@ from array_api_compat import array_namespace
 from spred.core.partition import Array
 
 HIGHEST = 700.0
-"""Where an exponential is cut, as a logarithm: e^709 is the end of float64, and what is summed over samples needs room.
+"""Where an exponential is cut, as a logarithm: e^709 is the end of float64, and sums over samples are larger still.
 
 A mean of e^700 is no fit of anything, so nothing is lost. The compiled loops cut at the same number; their tests
 compare both.

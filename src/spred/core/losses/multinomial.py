@@ -47,8 +47,8 @@ def _conjugate(theta: Array, y: Array, s: Array) -> Array:
 
 def _null(y: Array, s: Array) -> Array:
     xp = array_namespace(y)
-    share = xp.sum(s[:, None] * y, axis=0)
-    logs = xp.log(share)
+    fraction = xp.sum(s[:, None] * y, axis=0)
+    logs = xp.log(fraction)
     return logs - xp.mean(logs)
 
 
