@@ -68,10 +68,10 @@ def jacobian_by_torch(problem: GatedProblem, network: Network, X: np.ndarray) ->
 def gradient_by_torch(problem: GatedProblem, network: Network, X: np.ndarray) -> Network:
     """The gradient of the data term in the parameters of a network whose inputs are the columns X."""
     theta = torch.tensor(problem.theta(problem.forward(network, X).eta))
-    _, pull = torch.autograd.functional.vjp(
+    _, back = torch.autograd.functional.vjp(
         lambda point: eta_by_torch(problem, point, network, X), torch.tensor(pack(network)), theta
     )
-    return unpack(pull.numpy(), network)
+    return unpack(back.numpy(), network)
 
 
 def kkt_by_torch(
@@ -82,7 +82,7 @@ def kkt_by_torch(
     weights: np.ndarray,
     l1_ratio: float = 1.0,
 ) -> float:
-    """The largest KKT residual over all inputs and all free parameters, over αρ, every input written out."""
+    """The largest KKT residual over all inputs and all free parameters, over αρ, from a dense network of every input."""
     everything = np.flatnonzero(problem.labels >= 0)
     whole = np.zeros((len(everything), network.first.shape[1]))
     whole[np.searchsorted(everything, inputs)] = network.first

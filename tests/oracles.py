@@ -78,14 +78,14 @@ def judge(problem: Problem, penalty: Penalty, coef: np.ndarray, intercept: np.nd
 def fista(problem: Problem, penalty: Penalty, *, tol: float = 1e-12, max_iter: int = 100_000) -> Reference:
     """Minimises the objective by proximal gradient steps with momentum, restarted when momentum leads uphill.
 
-    It stops when a step moves no coordinate by more than ``tol``, and says so loudly when that never happens.
+    It ends when a step moves no coordinate by more than ``tol``, and says so loudly when that never happens.
     """
     X = problem.X.toarray() if sparse.issparse(problem.X) else problem.X
     X = np.column_stack([X, np.ones(len(X))])  # the intercept is the last row of every array below
     known = problem.loss in _STEEPEST
     step = len(X) / (_STEEPEST.get(problem.loss, 0.1) * np.linalg.norm(X, 2) ** 2)
     best = ahead = np.zeros((X.shape[1], *problem.coef_shape[1:]))
-    pace = 1.0
+    momentum = 1.0
 
     def slope_at(point: np.ndarray) -> np.ndarray:
         return X.T @ problem.data_term.gradient(X @ point, problem.target, problem.weights)
@@ -102,16 +102,16 @@ def fista(problem: Problem, penalty: Penalty, *, tol: float = 1e-12, max_iter: i
         if np.abs(new - ahead).max() <= tol:
             return Reference(new[:-1], new[-1], objective(problem, penalty, new[:-1], new[-1]))
         if np.sum((ahead - new) * (new - best)) > 0:
-            pace = 1.0
-        faster = (1.0 + np.sqrt(1.0 + 4.0 * pace**2)) / 2.0
-        ahead, best, pace = new + (pace - 1.0) / faster * (new - best), new, faster
-    raise RuntimeError(f"fista did not settle on {problem.name} in {max_iter} steps")
+            momentum = 1.0
+        faster = (1.0 + np.sqrt(1.0 + 4.0 * momentum**2)) / 2.0
+        ahead, best, momentum = new + (momentum - 1.0) / faster * (new - best), new, faster
+    raise RuntimeError(f"fista did not converge on {problem.name} in {max_iter} steps")
 
 
 def scikit_learn(problem: Problem, alpha: float, l1_ratio: float = 1.0, positive: bool = False) -> Reference:
     """Minimises the same objective with scikit-learn at its tightest: L1 or elastic net; positive if squared."""
     with warnings.catch_warnings():
-        # A tolerance near machine precision is asked for so that the solver stops where it can do no more.
+        # A tolerance near machine precision is asked for so that the solver ends where it can do no more.
         warnings.simplefilter("ignore")
         if problem.loss == "squared":
             model = ElasticNet(alpha=alpha, l1_ratio=l1_ratio, positive=positive, tol=1e-14, max_iter=100_000)

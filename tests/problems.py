@@ -12,9 +12,9 @@ from functools import cached_property
 import numpy as np
 from scipy import sparse
 
-from spred.core.cox import RiskSets, risk_sets
 from spred.core.losses import Loss, get_loss
-from spred.linear.target import survival_target
+from spred.core.risk_sets import RiskSets
+from spred.core.targets import survival_target
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,11 +40,9 @@ class Problem:
 
     @cached_property
     def target(self) -> np.ndarray | RiskSets:
-        """``y`` as the loss wants it: one-hot ``(n, K)`` for multinomial, risk sets for cox."""
-        if self.loss.startswith("cox"):
-            stratum = self.y["stratum"] if "stratum" in self.y.dtype.names else None
-            return risk_sets(self.y["time"], self.y["event"], stratum, efron=self.loss == "cox-efron")
-        return np.eye(int(self.y.max()) + 1)[self.y.astype(int)] if self.data_term.multi else self.y
+        """``y`` as the loss takes it: one-hot ``(n, K)`` for multinomial, risk sets for cox."""
+        target = self.data_term.target
+        return target.encode(target.read(self.y, len(self.y)))
 
     @property
     def weights(self) -> np.ndarray:
@@ -75,7 +73,7 @@ def _sparse_design(rng: np.random.Generator, n: int, p: int) -> sparse.csc_array
 
 
 def _flawed_design(rng: np.random.Generator, n: int, p: int) -> np.ndarray:
-    """Twin columns, a constant column and an empty one: the solution is not unique, its fit is."""
+    """Duplicate columns, a constant column and an empty one: the solution is not unique, its fit is."""
     X = _design(rng, n, p)
     X[:, 1], X[:, 2], X[:, 3] = X[:, 0], 1.0, 0.0
     return X

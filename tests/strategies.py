@@ -11,9 +11,11 @@ import torch
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from spred.core.cox import RiskSets, risk_sets
+from spred.core import targets
 from spred.core.losses import Loss
 from spred.core.partition import SINGLES, Axes, Labels, Partition
+from spred.core.risk_sets import RiskSets, risk_sets
+from spred.core.targets import Target
 
 WORLDS = ("numpy", "torch")
 
@@ -42,14 +44,28 @@ def sample(loss: Loss, seed: int, n: int = 7, k: int = 3) -> tuple[np.ndarray, n
 
 
 def _target(loss: Loss, rng: np.random.Generator, n: int, k: int) -> np.ndarray | RiskSets:
-    if loss.multi:
-        return np.eye(k)[rng.permutation(np.arange(n) % k)]
-    if loss.name.startswith("cox"):  # ties, two strata, and a censored sample or more
+    return DRAWN[loss.target](rng, n, k)
+
+
+def _times(efron: bool) -> Callable:
+    """Survival times with ties, two strata, and a censored sample or more."""
+
+    def draw(rng: np.random.Generator, n: int, k: int) -> RiskSets:
         event = rng.permutation(np.arange(n) % 4 > 0)
-        return risk_sets(rng.integers(1, 5, n).astype(float), event, rng.integers(0, 2, n), efron="efron" in loss.name)
-    if loss.name == "poisson":
-        return rng.poisson(2.0, n) + rng.permutation(np.arange(n) % 2).astype(float)
-    return rng.standard_normal(n) if loss.name in ("squared", "huber") else rng.permutation(np.arange(n) % 2) * 1.0
+        return risk_sets(rng.integers(1, 5, n).astype(float), event, rng.integers(0, 2, n), efron=efron)
+
+    return draw
+
+
+DRAWN: dict[Target, Callable] = {
+    targets.NUMBERS: lambda rng, n, k: rng.standard_normal(n),
+    targets.BINARY: lambda rng, n, k: rng.permutation(np.arange(n) % 2) * 1.0,
+    targets.COUNTS: lambda rng, n, k: rng.poisson(2.0, n) + rng.permutation(np.arange(n) % 2).astype(float),
+    targets.CLASSES: lambda rng, n, k: np.eye(k)[rng.permutation(np.arange(n) % k)],
+    targets.SURVIVAL: _times(efron=False),
+    targets.SURVIVAL_EFRON: _times(efron=True),
+}
+"""How a target of each kind is drawn; a new kind adds a row."""
 
 
 def arrays(shape: tuple[int, ...], elements: st.SearchStrategy = numbers) -> st.SearchStrategy[np.ndarray]:
@@ -76,14 +92,15 @@ class Case:
 
 @st.composite
 def cases(draw: Callable, elements: st.SearchStrategy = numbers) -> Case:
-    """A tensor of one to three axes, and a partition of it: singles, kept axes, or labels."""
+    """A tensor of one to three axes, and a partition of it: singles, kept axes, or labels of coordinates or rows."""
     shape = draw(hnp.array_shapes(min_dims=1, max_dims=3, max_side=4))
     v = draw(arrays(shape, elements))
-    kind = draw(st.sampled_from(("singles", "axes", "labels")))
+    kind = draw(st.sampled_from(("singles", "axes", "labels", "labels of rows")))
     if kind == "singles":
         return Case(v, SINGLES)
     if kind == "axes":
         kept = draw(st.sets(st.integers(-len(shape), len(shape) - 1), max_size=len(shape)))
         return Case(v, Axes(tuple(sorted(kept))))
-    n_groups = draw(st.integers(1, prod(shape)))
-    return Case(v, Labels(draw(hnp.arrays(np.int64, shape, elements=st.integers(0, n_groups - 1))), n_groups))
+    labelled = shape[:1] if kind == "labels of rows" else shape
+    n_groups = draw(st.integers(1, prod(labelled)))
+    return Case(v, Labels(draw(hnp.arrays(np.int64, labelled, elements=st.integers(0, n_groups - 1))), n_groups))

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-import pytest
+import pickle
+import subprocess
+import sys
 
+import pytest
+from sklearn.exceptions import ConvergenceWarning as Theirs
+
+import spred
 from spred import errors
 from spred.errors import FileError, InputError, SpredError, SpredWarning, StateError, did_you_mean, where
 
 
 def test_every_error_has_one_root() -> None:
+    assert errors.ConvergenceWarning
     for name, kind in vars(errors).items():
         if isinstance(kind, type) and issubclass(kind, Exception):
             assert issubclass(kind, SpredWarning if name.endswith("Warning") else SpredError)
@@ -19,6 +26,32 @@ def test_builtin_handlers_catch_ours() -> None:
     assert issubclass(FileError, ValueError)
     assert issubclass(StateError, RuntimeError)
     assert issubclass(SpredWarning, UserWarning)
+
+
+def test_a_warning_of_convergence_is_scikit_learns_too() -> None:
+    ours = errors.ConvergenceWarning
+    assert ours is errors.ConvergenceWarning is spred.ConvergenceWarning
+    assert issubclass(ours, SpredWarning)
+    assert issubclass(ours, Theirs)
+    again = pickle.loads(pickle.dumps(ours("not there yet")))
+    assert type(again) is ours
+    assert again.args == ("not there yet",)
+
+
+def test_only_that_warning_loads_scikit_learn() -> None:
+    code = """
+import pickle, sys, spred.errors
+assert "sklearn" not in sys.modules
+kind = pickle.loads(b"cspred.errors\\nConvergenceWarning\\n.")
+assert issubclass(kind, spred.errors.SpredWarning)
+assert "sklearn" in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_other_names_are_not_there() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'DivergenceWarning'"):
+        errors.DivergenceWarning  # noqa: B018
 
 
 @pytest.mark.parametrize("kind", [InputError, FileError, StateError])

@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[1]
 
 # A folder imports only folders of lower layers; the façade is above all.
 LAYERS = {
-    "errors": 1,
+    "errors": 0,
     "_checks": 1,
     "core": 2,
     "report": 2,
@@ -171,10 +171,17 @@ def _is_command(node: ast.FunctionDef) -> bool:
 
 TESTS = ROOT / "tests"
 
-TESTED_ELSEWHERE: dict[str, str] = {}
+TESTED_ELSEWHERE: dict[str, str] = {
+    "core.losses.functions": "with every loss that uses them, in core/losses/test_table.py",
+    "core.losses.logistic": "a row of the table, in core/losses/test_table.py",
+    "core.losses.multinomial": "a row of the table, in core/losses/test_table.py",
+}
 """Modules without a test file of their own, and where they are tested."""
 
-ACROSS: dict[str, str] = {}
+ACROSS: dict[str, str] = {
+    "gated/test_example.py": "examples/network_products.py",
+    "linear/test_losses.py": "what is particular to each loss in the engine",
+}
 """Test files of no single module, and what they are about."""
 
 

@@ -23,10 +23,11 @@ from sklearn.model_selection import KFold
 from threadpoolctl import threadpool_limits
 
 from selection.sets import Set, expression, xor
+from spred.core.partition import Labels
 from spred.estimators.network_base import gated
 from spred.gated import GatedProblem, NetworkPath, PathOptions, network_path
 from spred.gated.network import sensitivities
-from spred.gated.newton import Metric, Point, along_groups, jacobian, over_parameters, over_samples
+from spred.gated.newton import PenaltyModel, Point, group_responses, jacobian, over_parameters, over_samples
 from spred.linear.problem import make_problem
 
 CASES: dict[str, tuple[Callable[[], Set], int, str, int]] = {
@@ -53,13 +54,13 @@ def measured(name: str, make: Callable[[], Set], n_folds: int, start: str, n_alp
     """Follow the folds of one case, time their systems in both ways, print its line."""
     data = make()
     problems = [problem_of(data, train) for train, _ in KFold(n_folds, shuffle=True, random_state=0).split(data.X)]
-    options = PathOptions(start=start, n_alphas=n_alphas, tol=0.03)
+    options = PathOptions(start=start, n_alphas=n_alphas, eps=0.02, kkt_tol=0.03)
     alphas = network_path(problems[0], options).alphas
     paths = [network_path(problem, options, alphas=alphas) for problem in problems]
     steps = np.array([path.n_iter for path in paths])
     shown = [i for i in range(0, len(alphas), EVERY) if all(len(path.inputs[i]) for path in paths)]
-    systems = [[metric_of(*pair, i) for pair in zip(problems, paths, strict=True)] for i in shown]
-    seconds = np.sum([seconds_of(metrics) for metrics in systems], axis=0)
+    systems = [[model_of(*pair, i) for pair in zip(problems, paths, strict=True)] for i in shown]
+    seconds = np.sum([seconds_of(models) for models in systems], axis=0)
     row = {
         "case": name,
         "folds": n_folds,
@@ -80,25 +81,25 @@ def problem_of(data: Set, train: np.ndarray) -> GatedProblem:
     return gated(make_problem(data.X[train], y, loss="logistic", standardize=True), "tanh")
 
 
-def metric_of(problem: GatedProblem, path: NetworkPath, index: int) -> Metric:
+def model_of(problem: GatedProblem, path: NetworkPath, index: int) -> PenaltyModel:
     """Return what a Gauss-Newton system is made of, at the network that a fold has reached at one alpha."""
     network, inputs = path.networks[index], path.inputs[index]
     X = problem.design.columns(inputs)
     at = problem.forward(network, X)
-    point = Point(problem, network, X, np.arange(len(inputs)), at, sensitivities(network, at))
-    return Metric(point, path.alphas[index] * path.weights[problem.labels[inputs]] / point.sizes, DAMPING)
+    point = Point(problem, network, X, Labels(np.arange(len(inputs)), len(inputs)), at, sensitivities(network, at))
+    return PenaltyModel(point, path.alphas[index] * path.weights[problem.labels[inputs]] / point.sizes, DAMPING)
 
 
-def seconds_of(metrics: list[Metric]) -> tuple[float, float]:
+def seconds_of(models: list[PenaltyModel]) -> tuple[float, float]:
     """Return seconds of the engine and of the batch, over samples or parameters as the engine decides."""
-    sizes = [sum(part.size for part in metric.point.network.parts) for metric in metrics]
-    few = max(sizes) <= metrics[0].point.at.eta.size
+    sizes = [sum(part.size for part in model.point.network.parts) for model in models]
+    few = max(sizes) <= models[0].point.at.eta.size
     engine, arrays, build, factorise = (
-        (over_parameters, of_parameters(metrics), parameter_systems, torch.linalg.cholesky)
+        (over_parameters, of_parameters(models), parameter_systems, torch.linalg.cholesky)
         if few
-        else (over_samples, of_samples(metrics), sample_systems, torch.linalg.lu_factor)
+        else (over_samples, of_samples(models), sample_systems, torch.linalg.lu_factor)
     )
-    alone = timed(lambda: [engine(metric) for metric in metrics])
+    alone = timed(lambda: [engine(model) for model in models])
     return alone, timed(lambda: factorise(build(*arrays)))
 
 
@@ -119,45 +120,45 @@ def stacked(arrays: list[np.ndarray], axis: int) -> torch.Tensor:
     return torch.tensor(np.stack([np.pad(*pair) for pair in zip(arrays, pads, strict=True)]))
 
 
-def curvature(metric: Metric) -> np.ndarray:
+def curvature(model: PenaltyModel) -> np.ndarray:
     """Return the curvature of the loss at each sample."""
-    n = metric.point.at.eta.size
-    return metric.point.problem.bend(metric.point.at.eta)(np.ones((n, 1)))[:, 0]
+    n = model.point.at.eta.size
+    return model.point.problem.curvature_product(model.point.at.eta)(np.ones((n, 1)))[:, 0]
 
 
-def of_samples(metrics: list[Metric]) -> list[torch.Tensor]:
+def of_samples(models: list[PenaltyModel]) -> list[torch.Tensor]:
     """Return the factors of the systems over samples, a batch of each; the output's weights come with the last."""
-    points = [metric.point for metric in metrics]
+    points = [model.point for model in models]
     pinned = [point.at.hidden[-1] @ point.network.upper[-1][0] for point in points]
     return [
         stacked([point.X for point in points], 1),
-        stacked([metric.rows for metric in metrics], 0),
+        stacked([model.rows for model in models], 0),
         stacked([point.sensitive[0][:, 0] for point in points], 1),
         stacked([point.at.hidden[-1] for point in points], 1),
         stacked(pinned, 0),
-        stacked([along_groups(point)[:, 0] for point in points], 1),
-        stacked([metric.along for metric in metrics], 0),
-        stacked([curvature(metric) for metric in metrics], 0),
+        stacked([group_responses(point)[:, 0] for point in points], 1),
+        stacked([model.surplus for model in models], 0),
+        stacked([curvature(model) for model in models], 0),
     ]
 
 
-def sample_systems(X: Any, rows: Any, slope: Any, top: Any, pinned: Any, radial: Any, along: Any, bend: Any) -> Any:
+def sample_systems(X: Any, rows: Any, slope: Any, top: Any, pinned: Any, radial: Any, along: Any, curved: Any) -> Any:
     """Return ``I + ΛK`` of every fold, of networks with one hidden layer and one output."""
     inputs = (X * rows[:, None]) @ X.mT
     K = (inputs + 1.0 / DAMPING) * (slope @ slope.mT) + inputs
     K += (1.0 + top @ top.mT - pinned[:, :, None] * pinned[:, None]) / DAMPING
     K += (radial * along[:, None]) @ radial.mT
-    return torch.eye(K.shape[1], dtype=K.dtype) + bend[:, :, None] * K
+    return torch.eye(K.shape[1], dtype=K.dtype) + curved[:, :, None] * K
 
 
-def of_parameters(metrics: list[Metric]) -> list[torch.Tensor]:
+def of_parameters(models: list[PenaltyModel]) -> list[torch.Tensor]:
     """Return what the systems over parameters are made of; their Jacobians are not counted."""
-    J = [np.sqrt(curvature(metric))[:, None] * jacobian(metric.point) for metric in metrics]
+    J = [np.sqrt(curvature(model))[:, None] * jacobian(model.point) for model in models]
     most = max(each.shape[1] for each in J)
-    M = [np.eye(most) for _ in metrics]
-    for each, metric in zip(M, metrics, strict=True):
-        size = metric.matrix().shape[0]
-        each[:size, :size] = metric.matrix()
+    M = [np.eye(most) for _ in models]
+    for each, model in zip(M, models, strict=True):
+        size = model.matrix().shape[0]
+        each[:size, :size] = model.matrix()
     return [stacked(J, 1), torch.tensor(np.stack(M))]
 
 

@@ -12,8 +12,12 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "Certificate": "spred.core.certificate",
+    "ConvergenceWarning": "spred.errors",
+    "FileError": "spred.errors",
     "GroupL1": "spred.nn",
+    "InputError": "spred.errors",
     "L1": "spred.nn",
+    "Loss": "spred.core.losses",
     "ModelReport": "spred.nn",
     "MACs": "spred.nn",
     "NetworkClassifier": "spred.estimators",
@@ -31,6 +35,7 @@ _HOMES = {
     "SpredOptimizer": "spred.nn",
     "SpredWarning": "spred.errors",
     "StabilitySelection": "spred.estimators",
+    "StateError": "spred.errors",
     "Status": "spred.linear",
     "alpha_path": "spred.nn",
     "compress": "spred.compress",

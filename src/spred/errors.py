@@ -3,6 +3,9 @@
 Every message is one sentence that says what is wrong, where, and how to mend it. Errors about input are
 ``ValueError`` too, so code written for scikit-learn catches them. Context (a file's name, say) is added once,
 by whoever knows it, with :func:`where`.
+
+``ConvergenceWarning`` is scikit-learn's class of that name too. It is made when it is first asked for, so that an
+import of spred alone does not load scikit-learn: write ``errors.ConvergenceWarning`` where the warning is given.
 """
 
 from __future__ import annotations
@@ -25,18 +28,22 @@ class FileError(InputError):
 
 
 class StateError(SpredError, RuntimeError):
-    """A call came at the wrong time: a fold without factors, a load into another model."""
+    """A call came at the wrong time: parametrizations that are not there, a load into another model."""
 
 
 class SpredWarning(UserWarning):
     """Root of spred's own warnings: the work goes on, but the user should know."""
 
 
-class ConvergenceWarning(SpredWarning):
-    """An answer was handed out before it reached its tolerance; its certificate says how far it got.
+def __getattr__(name: str) -> type[Warning]:
+    if name != "ConvergenceWarning":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from sklearn.exceptions import ConvergenceWarning as Parent
 
-    The estimators warn with scikit-learn's class of that name, as their users expect.
-    """
+    doc = """An answer was handed out before it reached its tolerance; its certificate says how far it got."""
+    made = type(name, (SpredWarning, Parent), {"__doc__": doc, "__module__": __name__})
+    globals()[name] = made
+    return made
 
 
 @contextmanager

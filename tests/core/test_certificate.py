@@ -18,9 +18,10 @@ from spred.core.certificate import Certificate, certify, free_newton_step
 from spred.core.losses import LOSSES, Loss
 from spred.core.partition import SINGLES, Axes, Labels, Partition
 from spred.core.penalties import Penalty, alpha_max
+from spred.errors import InputError
 
 every_problem = pytest.mark.parametrize("problem", PROBLEMS.values(), ids=PROBLEMS)
-KINDS = ("lasso", "elastic net", "groups", "weighted", "sparse groups", "not negative")
+KINDS = ("lasso", "elastic net", "ridge", "groups", "weighted", "sparse groups", "not negative")
 
 
 def penalty_for(problem: Problem, kind: str) -> Penalty:
@@ -32,13 +33,14 @@ def penalty_for(problem: Problem, kind: str) -> Penalty:
     weights = np.broadcast_to(np.linspace(0.5, 2.0, p), problem.coef_shape[::-1]).T if kind == "weighted" else 1.0
     unit = Penalty(
         alpha=1.0,
-        l1_ratio=0.6 if kind == "elastic net" else 1.0,
+        l1_ratio={"elastic net": 0.6, "ridge": 0.0}.get(kind, 1.0),
         weights=weights,
         partition=partition,
         within_ratio=0.4 if kind == "sparse groups" else 0.0,
         positive=kind == "not negative",
     )
-    return replace(unit, alpha=0.1 * alpha_max(oracles.null_gradient(problem), unit))
+    largest = Penalty(1.0) if kind == "ridge" else unit  # a ridge has no largest alpha of its own
+    return replace(unit, alpha=0.1 * alpha_max(oracles.null_gradient(problem), largest))
 
 
 @cache
@@ -144,6 +146,19 @@ def test_a_dual_point_that_cannot_be_projected_is_not_trusted() -> None:
     )
     assert found.dual == 0.0
     assert found.kkt > 0
+
+
+def test_a_loss_without_a_conjugate_has_no_gap_and_one_without_a_curvature_no_projection() -> None:
+    loss, X, y = LOSSES["squared"], np.eye(3), np.array([3.0, 0.0, 1.0])
+    plain = Loss(name="plain", value=loss.value, gradient=loss.gradient, mean=loss.mean, null=loss.null)
+    dual = replace(plain, conjugate=loss.conjugate)
+    assert [plain.has_curvature, plain.has_conjugate, dual.has_curvature] == [False, False, False]
+    given = Penalty(1.0), np.zeros(3), np.zeros(3), y, np.full(3, 1 / 3)
+    rest = {"correlate": lambda theta: X.T @ theta, "free": np.ones((3, 1)), "null_objective": 1.0}
+    assert certify(plain, *given, **rest).gap == np.inf
+    assert certify(dual, *given, **rest).dual == 0.0
+    with pytest.raises(InputError, match="no curvature"):
+        plain.curvature(np.zeros(3), y, np.full(3, 1 / 3))
 
 
 def bare(penalty: Penalty, v: np.ndarray, X: np.ndarray, y: np.ndarray, free: np.ndarray | None) -> Certificate:

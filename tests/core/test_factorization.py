@@ -120,7 +120,7 @@ def test_factors_that_make_no_product_are_refused() -> None:
         split(np.ones(2), scale=0.0)
 
 
-# --- zero, and the way out of it (docs/math.md, §3 and §6) --------------------------------------------------
+# --- zero, and how it is left (docs/math.md, §3 and §6) --------------------------------------------------
 
 
 def descend(target: np.ndarray, partition: Partition, *, balanced: bool, alpha: float = 1.0) -> np.ndarray:

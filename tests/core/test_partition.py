@@ -41,6 +41,7 @@ def test_rows_as_axes_and_as_labels_are_the_same_groups() -> None:
     rows, labels = Axes((0,)), Labels(np.array([[0, 0, 0], [1, 1, 1]]), 2)
     assert rows.gather(v).tolist() == [[3.0], [12.0]]
     assert labels.gather(v).tolist() == [3.0, 12.0]
+    assert Labels(np.array([1, 0]), 2).gather(v).tolist() == [12.0, 3.0]
     assert Axes((-2,)).gather(v).tolist() == rows.gather(v).tolist()
     assert norms(v, SINGLES).tolist() == v.tolist()
 
@@ -61,6 +62,10 @@ def test_labels_outside_the_groups_are_refused(labels: list[int]) -> None:
 
 
 @pytest.mark.parametrize("world", WORLDS)
-def test_empty_labels_are_refused(world: str) -> None:
+def test_empty_labels_of_some_groups_are_refused(world: str) -> None:
     with pytest.raises(InputError, match="empty"):
         Labels(send(world, np.zeros(0, dtype=np.int64)), 1)
+
+
+def test_no_coordinates_have_no_groups() -> None:
+    assert norms(np.zeros((0, 3)), Labels(np.zeros(0, dtype=int), 0)).shape == (0,)

@@ -18,7 +18,7 @@ from spred.core.partition import SINGLES, Axes, Labels, Partition, norms
 from spred.core.penalties import Penalty, alpha_max
 from spred.errors import InputError
 
-ratios = st.sampled_from((1.0, 0.7, 0.2))
+ratios = st.sampled_from((1.0, 0.7, 0.2, 0.0))
 
 
 @st.composite
@@ -54,6 +54,7 @@ def test_value_in_plain_words() -> None:
     assert Penalty(0.5).value(v) == pytest.approx(0.5 * 9)
     assert Penalty(0.5, partition=Axes((0,))).value(v) == pytest.approx(0.5 * (5 + 2))
     assert Penalty(0.5, l1_ratio=0.2).value(v) == pytest.approx(0.5 * (0.2 * 9 + 0.4 * 29))
+    assert Penalty(0.5, l1_ratio=0.0).value(v) == pytest.approx(0.5 * 0.5 * 29)
     assert Penalty(0.5, weights=np.array([[2.0], [0.0]]), partition=Axes((0,))).value(v) == pytest.approx(5.0)
     assert Penalty(1.0, depth=4).value(v) == pytest.approx(np.sqrt([3, 4, 2]).sum())
 
@@ -118,6 +119,7 @@ def test_dual_norm_is_the_largest_inner_product_on_the_unit_ball(
 ) -> None:
     case, penalty = drawn
     z = data.draw(arrays(case.v.shape))
+    assume(penalty.l1_ratio > 0)
     # The norm alone: the L1 part of Ω over alpha.
     unit = replace(penalty, alpha=penalty.l1_ratio, l1_ratio=1.0)
     dual = penalty.dual_norm(z)
@@ -144,6 +146,7 @@ def test_a_penalty_at_its_dual_norm_is_where_the_conjugate_turns_infinite(
 ) -> None:
     case, penalty = drawn
     z = data.draw(arrays(case.v.shape))
+    assume(penalty.l1_ratio > 0)
     level = float(penalty.dual_norm(z)) * penalty.l1_ratio
     if level > 0:
         assert replace(penalty, alpha=level * (1 + 1e-9), l1_ratio=1.0).conjugate(z) == 0.0
@@ -190,6 +193,18 @@ def test_conjugate_outside_the_dual_ball_is_infinite_without_a_ridge() -> None:
 
 
 @pytest.mark.parametrize("world", WORLDS)
+def test_a_ridge_has_no_dual_norm_and_a_conjugate_that_is_a_ridge(world: str) -> None:
+    z, zero = send(world, np.array([0.5, -1.5])), send(world, np.zeros(2))
+    ridge = Penalty(2.0, l1_ratio=0.0)
+    assert float(ridge.dual_norm(z)) == np.inf
+    assert float(ridge.dual_norm(zero)) == 0.0
+    assert float(ridge.conjugate(z)) == pytest.approx((0.25 + 2.25) / (2 * 2.0))
+    np.testing.assert_allclose(ridge.prox(z, 0.5), z / 2.0)
+    np.testing.assert_allclose(ridge.kkt_residual(z, -2.0 * z), 0.0)
+    assert alpha_max(z, ridge) == np.inf
+
+
+@pytest.mark.parametrize("world", WORLDS)
 def test_free_groups_do_not_count_in_the_dual(world: str) -> None:
     z, weights = send(world, np.array([9.0, 0.5])), send(world, np.array([0.0, 1.0]))
     penalty = Penalty(1.0, weights=weights)
@@ -217,6 +232,7 @@ def block_soft(t: np.ndarray, alpha: float) -> np.ndarray:
 CLOSED_FORMS = {
     "lasso": (Penalty(0.8), lambda t: soft(t, 0.8)),
     "elastic net": (Penalty(0.8, l1_ratio=0.25), lambda t: soft(t, 0.2) / 1.6),
+    "ridge": (Penalty(0.8, l1_ratio=0.0), lambda t: t / 1.8),
     "weighted": (Penalty(0.8, weights=np.array([[2.0, 0.0]] * 3)), lambda t: soft(t, np.array([1.6, 0.0]))),
     "group lasso": (Penalty(0.8, partition=Axes((0,))), lambda t: block_soft(t, 0.8)),
     "sparse groups": (
@@ -279,8 +295,8 @@ def test_kkt_residual_of_the_smallest_numbers_is_a_number(world: str) -> None:
 @pytest.mark.parametrize("depth", [3, 4])
 def test_depth_has_its_own_stationarity(depth: int) -> None:
     penalty, v = Penalty(0.6, depth=depth), np.array([0.5, -2.0, 0.0])
-    pull = 0.6 * (2 / depth) * np.sign(v[:2]) * np.abs(v[:2]) ** (2 / depth - 1)
-    grad = np.array([*-pull, 100.0])
+    slope = 0.6 * (2 / depth) * np.sign(v[:2]) * np.abs(v[:2]) ** (2 / depth - 1)
+    grad = np.array([*-slope, 100.0])
     np.testing.assert_allclose(penalty.kkt_residual(v, grad), 0.0, atol=1e-12)
     assert penalty.kkt_residual(v, 2 * grad).max() > 0.1
     assert all(np.isfinite(f).all() for f in split(v, depth=depth, balanced=True))
@@ -299,7 +315,9 @@ def test_alpha_max_is_where_the_first_coefficient_enters() -> None:
     [
         ({"alpha": -1.0}, "alpha is -1.0; give a finite number"),
         ({"alpha": np.nan}, "alpha is nan"),
-        ({"alpha": 1.0, "l1_ratio": 0.0}, "l1_ratio is 0.0"),
+        ({"alpha": 1.0, "l1_ratio": -0.1}, "l1_ratio is -0.1"),
+        ({"alpha": 1.0, "l1_ratio": 1.1}, "l1_ratio is 1.1"),
+        ({"alpha": 1.0, "l1_ratio": np.nan}, "l1_ratio is nan"),
         ({"alpha": 1.0, "l1_ratio": 0.5, "depth": 3}, "depth 3 has no elastic net"),
         ({"alpha": 1.0, "within_ratio": 1.5}, "within_ratio is 1.5"),
         ({"alpha": 1.0, "within_ratio": 0.5, "depth": 3}, "depth 3 has groups alone"),

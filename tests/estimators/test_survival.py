@@ -12,7 +12,8 @@ from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 
 import spred
-from spred.core.cox import cox_value, risk_sets
+from spred.core.losses.cox import cox_value
+from spred.core.risk_sets import risk_sets
 from spred.errors import InputError
 from spred.estimators.survival import concordance
 

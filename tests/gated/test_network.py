@@ -7,6 +7,7 @@ import pytest
 import torch
 from gated_problems import eta_by_torch, jacobian_by_torch, problem_of, random_network
 
+from spred.core.partition import Labels
 from spred.errors import InputError
 from spred.gated.network import ACTIVATIONS, forward, get_activation, moved, pack, sensitivities, unpack
 from spred.gated.newton import Point, jacobian
@@ -20,7 +21,7 @@ def point(name: str, hidden: tuple[int, ...], linear: bool, activation: str = "t
     network = random_network(problem, 3, hidden, linear=linear)
     X = problem.design.columns(inputs)
     at = problem.forward(network, X)
-    return Point(problem, network, X, np.arange(3), at, sensitivities(network, at))
+    return Point(problem, network, X, Labels(np.arange(3), 3), at, sensitivities(network, at))
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)

@@ -10,11 +10,11 @@ from problems import PROBLEMS, Problem
 import spred
 from spred.core.losses import get_loss, huber
 from spred.core.penalties import Penalty
+from spred.core.targets import survival_target
 from spred.errors import InputError
 from spred.linear.path import path_of, solve_of
 from spred.linear.problem import make_problem
 from spred.linear.solvers.newton import Limits
-from spred.linear.target import survival_target
 
 COX = ["cox-tall", "cox-wide", "cox-efron-tall"]
 

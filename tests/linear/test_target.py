@@ -1,60 +1,36 @@
-"""Targets are checked once, with one sentence for whatever is wrong."""
+"""An offset goes into the target where the loss sees residuals alone, and else into the loss."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-import spred
-from spred.core.losses import get_loss
+from spred.core.losses import LOSSES
 from spred.errors import InputError
-from spred.linear.target import final_target, read_target, survival_target
+from spred.linear.target import read_offset, take_in_offset
 
-SEEN, TIMES = [True, False, True], [1.0, 2.0, 3.0]
-
-
-def test_a_survival_target_has_named_fields() -> None:
-    y = survival_target(SEEN, TIMES, ["b", "a", "b"])
-    assert y.dtype.names == ("event", "time", "stratum")
-    assert y["stratum"].tolist() == [1, 0, 1]
-    assert survival_target([1, 0, 1], TIMES).dtype.names == ("event", "time")
+Y, ETA, S = np.array([1.0, 0.0, 1.0]), np.array([0.3, -0.2, 1.0]), np.full(3, 1 / 3)
 
 
-def test_other_peoples_field_names_will_do() -> None:
-    y = np.array(list(zip(SEEN, TIMES, strict=True)), dtype=[("Status", "?"), ("Survival_in_days", "<f8")])
-    read = read_target(get_loss("cox"), y, 3)
-    np.testing.assert_array_equal(read, survival_target(SEEN, TIMES))
-    assert final_target(get_loss("cox"), read).event.tolist() == SEEN
+@pytest.mark.parametrize("name", ["squared", "huber", "logistic", "poisson"])
+def test_an_offset_is_added_to_the_predictor_whichever_way(name: str) -> None:
+    loss, offset = LOSSES[name], np.array([0.5, -1.0, 0.0])
+    moved, target = take_in_offset(loss, Y, offset)
+    assert (moved is loss) == (name in ("squared", "huber"))
+    assert moved.value(ETA, target, S) == pytest.approx(loss.value(ETA + offset, Y, S))
 
 
-@pytest.mark.parametrize(
-    ("loss", "y", "message"),
-    [
-        ("cox", TIMES, "y must be a structured array (event, time)"),
-        ("cox", survival_target(SEEN[:2], TIMES[:2]), "y has shape (2,), and X has 3 samples"),
-        ("cox", survival_target(SEEN, [1.0, -2.0, 3.0]), "the time of sample 1 is -2"),
-        ("cox", survival_target(SEEN, [1.0, 2.0, np.nan]), "the time of sample 2 is nan"),
-        ("cox", survival_target([False] * 3, TIMES), "every time is censored"),
-        ("cox-efron", survival_target([False] * 3, TIMES), "every time is censored"),
-        ("poisson", [0.0, 1.0, -1.0], "y is -1 at sample 2; counts must not be negative"),
-        ("poisson", [0.0, 0.0, 0.0], "every count is zero"),
-        ("huber", [0.0, np.inf, 0.0], "y has NaN or infinity at sample 1"),
-    ],
-)
-def test_bad_targets_get_one_sentence(loss: str, y: object, message: str) -> None:
-    with pytest.raises(InputError) as caught:
-        spred.solve(np.eye(3), y, loss=loss, alpha=0.1)
-    assert message in str(caught.value)
-    assert "\n" not in str(caught.value)
+def test_no_offset_changes_nothing() -> None:
+    loss = LOSSES["multinomial"]
+    assert take_in_offset(loss, Y, np.zeros(3)) == (loss, Y)
+    several = LOSSES["squared"].several
+    with pytest.raises(InputError, match="an offset is for one linear predictor"):
+        take_in_offset(several, np.eye(3), np.ones(3))
 
 
-def test_events_and_times_go_together() -> None:
-    with pytest.raises(InputError, match="one of each for every sample"):
-        survival_target(SEEN, TIMES[:2])
-    with pytest.raises(InputError, match="event must hold True and False"):
-        survival_target([0, 1, 2], TIMES)
-
-
-def test_samples_of_weight_zero_do_not_count() -> None:
-    with pytest.raises(InputError, match="every time is censored"):
-        spred.solve(np.eye(3), survival_target(SEEN, TIMES), loss="cox", alpha=0.1, sample_weight=[0, 1, 0])
+def test_a_bad_offset_gets_one_sentence() -> None:
+    assert read_offset(None, 2).tolist() == [0.0, 0.0]
+    with pytest.raises(InputError, match=r"offset has shape \(1,\), and X has 2 samples"):
+        read_offset([1.0], 2)
+    with pytest.raises(InputError, match="offset has NaN or infinity at sample 1"):
+        read_offset([0.0, np.nan], 2)

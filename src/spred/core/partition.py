@@ -1,8 +1,8 @@
 """Which coordinates of a tensor share one gate, one norm and one penalty.
 
-A partition answers two questions, and everything about groups in spred is written in these two words:
-``gather`` sums a tensor over each group, ``spread`` copies one number per group back to the group's
-coordinates. The result of ``gather`` has the *gate shape*; group weights and scalar gates have it too.
+A partition has two methods, and everything about groups in spred is written with them: ``gather`` sums a tensor over
+each group, ``spread`` copies one number per group back to the group's coordinates. The result of ``gather`` has the
+*gate shape*; group weights and scalar gates have it too.
 
 ==========  =======================================  =========================
 partition   groups                                   gate shape for ``(a, b)``
@@ -16,6 +16,7 @@ Labels      any partition, given by integer labels   ``(n_groups,)``
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 from typing import Any, Protocol
 
 from array_api_compat import array_namespace, is_torch_array
@@ -27,7 +28,7 @@ Array = Any
 
 
 class Partition(Protocol):
-    """The two words that every partition speaks."""
+    """The two methods of every partition."""
 
     def gather(self, x: Array) -> Array:
         """Sum ``x`` over each group; the result has the gate shape."""
@@ -70,8 +71,9 @@ class Axes:
 
 @dataclass(frozen=True, eq=False)
 class Labels:
-    """Any partition: ``labels`` has the tensor's shape and holds each coordinate's group, 0 … n_groups − 1.
+    """Any partition: ``labels`` holds each coordinate's group, 0 … n_groups − 1.
 
+    It has the tensor's shape, or that of its leading axes: then all that stands under one label's row is in its group.
     Labels live where the tensor lives (an integer NumPy array, or an integer torch tensor on its device).
     """
 
@@ -79,7 +81,9 @@ class Labels:
     n_groups: int
 
     def __post_init__(self) -> None:
-        if self.labels.size == 0 if not is_torch_array(self.labels) else self.labels.numel() == 0:
+        if prod(self.labels.shape) == 0:
+            if self.n_groups == 0:
+                return
             raise InputError("group labels are empty; give one label for each coordinate")
         low, high = int(self.labels.min()), int(self.labels.max())
         if low < 0 or high >= self.n_groups:
@@ -90,6 +94,8 @@ class Labels:
     def gather(self, x: Array) -> Array:
         """Sum over each label; a vector of length ``n_groups``."""
         xp = array_namespace(x)
+        if x.ndim > self.labels.ndim:
+            x = xp.sum(x, axis=tuple(range(self.labels.ndim, x.ndim)))
         flat, labels = xp.reshape(x, (-1,)), xp.reshape(self.labels, (-1,))
         if is_torch_array(x):
             return xp.zeros(self.n_groups, dtype=x.dtype, device=x.device).index_add(0, labels, flat)
@@ -97,9 +103,13 @@ class Labels:
         return xp.bincount(labels, weights=flat, minlength=self.n_groups).astype(x.dtype, copy=False)
 
     def spread(self, gate: Array, like: Array) -> Array:
-        """Look each coordinate's group up."""
+        """Take for each coordinate the number of its group."""
         xp = array_namespace(gate)
-        return xp.reshape(xp.take(gate, xp.reshape(self.labels, (-1,)), axis=0), like.shape)
+        taken = xp.take(gate, xp.reshape(self.labels, (-1,)), axis=0)
+        if like.ndim == self.labels.ndim:
+            return xp.reshape(taken, like.shape)
+        ones = (1,) * (like.ndim - self.labels.ndim)
+        return xp.broadcast_to(xp.reshape(taken, (*self.labels.shape, *ones)), like.shape)
 
 
 SINGLES = Singles()

@@ -1,7 +1,7 @@
 """The penalties of spred: value, prox, dual norm, KKT residual, largest useful alpha.
 
-One record covers L1, weighted and group L1, the elastic net, the sparse-group Lasso, and coefficients that must not
-be negative; the partition says which coordinates make a group:
+One record covers L1, weighted and group L1, the elastic net, the ridge, the sparse-group Lasso, and coefficients that
+must not be negative; the partition says which coordinates make a group:
 
     Ω(v) = α Σ_g ( ρ(1 − κ) ω_g ‖v_g‖₂ + ρκ ‖v_g‖₁ + (1 − ρ)/2 · ω_g ‖v_g‖₂² ),    ρ = l1_ratio, κ = within_ratio
 
@@ -19,8 +19,23 @@ from math import isfinite
 
 from array_api_compat import array_namespace
 
+from spred import _checks
 from spred.core.partition import SINGLES, Array, Partition, norms
 from spred.errors import InputError
+
+OUTSIDE = 1e-12
+"""How far, relatively, rounding may push a scaled dual point over the dual ball before Ω* is infinite there.
+
+Scaling into the ball costs a few units of 1e-16 for each of a group's entries; the lower bound is off by this much of
+α at most.
+"""
+
+MOST_STEPS, CONVERGED = 100, 1e-15
+"""Newton steps at most for the root of a sparse group's dual norm, and the relative step at which it ends: the last
+digit.
+
+It rises to the root from below and takes under ten; ``tests/core/test_penalties.py`` compares with the sorted form.
+"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,11 +44,11 @@ class Penalty:
 
     Attributes:
         alpha: strength α ≥ 0.
-        l1_ratio: ρ in (0, 1]; below 1 is an elastic net.
+        l1_ratio: ρ in [0, 1]; 1 is L1, 0 a ridge, and between is an elastic net.
         weights: ω, a number or an array in the gate shape.
         partition: the groups.
         depth: D, 2 unless for networks.
-        within_ratio: κ in [0, 1], the share of single entries; 0 is the group Lasso, 1 the Lasso.
+        within_ratio: κ in [0, 1], the fraction of single entries; 0 is the group Lasso, 1 the Lasso.
         positive: whether coordinates must not be negative, for all or in the shape of v (and not for free ones).
     """
 
@@ -48,8 +63,7 @@ class Penalty:
     def __post_init__(self) -> None:
         if not (self.alpha >= 0 and isfinite(self.alpha)):
             raise InputError(f"alpha is {self.alpha}; give a finite number that is not negative")
-        if not 0 < self.l1_ratio <= 1:
-            raise InputError(f"l1_ratio is {self.l1_ratio}; give a number above 0 and at most 1")
+        _checks.l1_ratio(self.l1_ratio, ridge=True)
         if not 0 <= self.within_ratio <= 1:
             raise InputError(f"within_ratio is {self.within_ratio}; give a number from 0 to 1")
         if self.depth > 2 and self.l1_ratio < 1:
@@ -85,7 +99,8 @@ class Penalty:
         """Return the smallest α at which ``z = −Xᵀθ`` is dual feasible, the largest over penalised groups.
 
         It is ``‖z_g‖ / (ρ ω_g)``, of the positive part where v must not be negative; with κ > 0 the root t of
-        ``‖soft(z_g, κρt)‖ = (1 − κ) ω_g ρt``.
+        ``‖soft(z_g, κρt)‖ = (1 − κ) ω_g ρt``. A ridge alone (ρ = 0) makes nothing zero: then it is infinite, unless
+        all of z is zero.
         """
         xp = array_namespace(z)
         left = z if self.positive is False else soft(z, 0.0, self.positive)
@@ -96,10 +111,13 @@ class Penalty:
             level = self._roots(left, weights)
         else:
             level = size / xp.where(penalised, weights, xp.ones_like(size))
-        return xp.max(xp.where(penalised, level, xp.zeros_like(size))) / self.l1_ratio
+        largest = xp.max(xp.where(penalised, level, xp.zeros_like(size)))
+        if self.l1_ratio == 0:
+            return xp.where(largest > 0, xp.full_like(largest, float("inf")), largest)
+        return largest / self.l1_ratio
 
     def conjugate(self, z: Array) -> Array:
-        """Return Ω*(z); infinite outside the dual ball when there is no ridge to pay with."""
+        """Return Ω*(z); infinite outside the dual ball where there is no ridge."""
         xp = array_namespace(z)
         size = norms(self._left(z), self.partition)
         weights = self._weights_like(size)
@@ -108,7 +126,7 @@ class Penalty:
             # A free group is projected before this is asked; its dual is zero up to rounding.
             safe = xp.where(weights > 0, weights, xp.ones_like(size))
             return xp.sum(xp.where(weights > 0, excess * excess / (2.0 * self._ridge * safe), 0.0 * excess))
-        outside = xp.any((weights > 0) & (excess > 1e-12 * (self._group * weights + self._entry)))
+        outside = xp.any((weights > 0) & (excess > OUTSIDE * (self._group * weights + self._entry)))
         return xp.where(outside, xp.asarray(float("inf"), dtype=z.dtype), xp.zeros((), dtype=z.dtype))
 
     def kkt_residual(self, v: Array, grad: Array) -> Array:
@@ -124,13 +142,13 @@ class Penalty:
         weights = self._weights_like(size)
         safe = xp.where(size > 0, size, xp.ones_like(size))
         unit = v / self.partition.spread(safe, v)
-        pull = weights * self._group * (2.0 / self.depth) * safe ** (2.0 / self.depth - 1.0)
+        slope = weights * self._group * (2.0 / self.depth) * safe ** (2.0 / self.depth - 1.0)
         ridge = self.partition.spread(weights * self._ridge, v) * v
-        at_rest = grad + self.partition.spread(pull, v) * unit + ridge
+        gradient = grad + self.partition.spread(slope, v) * unit + ridge
         left = self._left(-grad)
         if self._thresholds:
-            at_rest = xp.where(v != 0, at_rest + self._entries(v) * xp.sign(v), left)
-        on = norms(at_rest, self.partition)
+            gradient = xp.where(v != 0, gradient + self._entries(v) * xp.sign(v), left)
+        on = norms(gradient, self.partition)
         off = xp.maximum(norms(left, self.partition) - self._group * weights, xp.zeros_like(size))
         if self.depth > 2:
             off = xp.where(weights > 0, xp.zeros_like(size), off)
@@ -165,7 +183,7 @@ class Penalty:
         return self.partition.spread(xp.where(penalised, self._entry + 0.0 * size, 0.0 * size), v)
 
     def _left(self, z: Array, step: float = 1.0) -> Array:
-        """Return what is left of ``z`` when each entry has paid its own part."""
+        """Return what the soft thresholds of single entries leave of ``z``."""
         return soft(z, step * self._entries(z), self.positive) if self._thresholds else z
 
     def _roots(self, z: Array, weights: Array) -> Array:
@@ -178,14 +196,14 @@ class Penalty:
         kappa, own = self.within_ratio, (1.0 - self.within_ratio) * weights
         count = self.partition.gather(xp.ones_like(z))
         t = norms(z, self.partition) / (kappa * xp.sqrt(xp.maximum(count, xp.ones_like(count))) + own)
-        for _ in range(100):
+        for _ in range(MOST_STEPS):
             left = soft(z, kappa * self.partition.spread(t, z))
             size = norms(left, self.partition)
             safe = xp.where(size > 0, size, xp.ones_like(size))
             slope = kappa * self.partition.gather(xp.abs(left)) / safe + own
             step = xp.maximum(size - own * t, xp.zeros_like(t)) / xp.where(slope > 0, slope, xp.ones_like(slope))
             t = t + step
-            if not bool(xp.any(step > 1e-15 * t)):
+            if not bool(xp.any(step > CONVERGED * t)):
                 break
         return t
 
@@ -214,7 +232,7 @@ def soft(z: Array, threshold: Array | float, positive: Array | bool = False) -> 
 
 
 def alpha_max(grad_at_null: Array, penalty: Penalty) -> float:
-    """Return the smallest alpha at which every penalised coefficient is zero.
+    """Return the smallest alpha at which every penalised coefficient is zero; infinite for a ridge, which has none.
 
     ``grad_at_null`` is the gradient of the data term at ``v = 0``, with the free coefficients fitted.
     """

@@ -14,14 +14,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.feature_selection import SelectorMixin
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from spred import errors
 from spred.core.certificate import Certificate
-from spred.core.losses import EFFICIENT, Loss, get_loss, huber
+from spred.core.losses import EFFICIENT, LOSSES, Loss, get_loss
 from spred.errors import InputError, did_you_mean
 from spred.estimators.cross_validation import Split
 from spred.linear.path import path_of
@@ -90,7 +90,7 @@ class SparseLinear(SelectorMixin, BaseEstimator):
         self.certificate_ = certificate
 
     def _warn(self, certificates: Sequence[Certificate], statuses: Sequence[Status], tolerance: str = "tol") -> None:
-        """Warn with scikit-learn's ConvergenceWarning of alphas that did not reach the ``tolerance`` of that name."""
+        """Warn of alphas that did not reach the ``tolerance`` of that name."""
         short = [i for i, status in enumerate(statuses) if status is not Status.CONVERGED]
         if not short:
             return
@@ -99,7 +99,7 @@ class SparseLinear(SelectorMixin, BaseEstimator):
         warnings.warn(
             f"{statuses[worst].value}{where} at a relative duality gap of {certificates[worst].gap:.1e}, "
             f"above {tolerance}={getattr(self, tolerance):g}; allow more steps or seconds, or a larger {tolerance}",
-            ConvergenceWarning,
+            errors.ConvergenceWarning,
             stacklevel=3,
         )
 
@@ -223,15 +223,16 @@ class Regression(RegressorMixin):
         return X, y, weight
 
     def _calibrate(self, target: np.ndarray, offset: np.ndarray) -> None:
-        """Find Huber's transition, unless it is given."""
-        if self.loss == "huber":
+        """Find the transition of a loss that has one (Huber's), unless it is given."""
+        if get_loss(self.loss).transition is not None:
             self.delta_ = _transition(target - offset) if self.delta is None else float(self.delta)
 
     def _loss_name(self) -> str:
         return str(self.loss)
 
     def _loss(self, name: str) -> Loss:
-        return huber(self.delta_) if name == "huber" else get_loss(name)
+        loss = get_loss(name)
+        return loss if loss.transition is None else loss.transition(self.delta_)
 
     def _shaped(self, coef: np.ndarray, intercept: Any) -> tuple[np.ndarray, Any]:
         return coef, float(intercept)
@@ -246,7 +247,7 @@ class Regression(RegressorMixin):
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.target_tags.required = True
-        tags.target_tags.positive_only = self.loss == "poisson"
+        tags.target_tags.positive_only = self.loss in LOSSES and LOSSES[self.loss].target.positive
         return tags
 
 

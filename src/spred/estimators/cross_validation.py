@@ -19,6 +19,7 @@ from sklearn.model_selection import (
     check_cv,
 )
 
+from spred import _checks
 from spred.errors import InputError, did_you_mean
 
 Split = tuple[np.ndarray, np.ndarray]
@@ -96,7 +97,7 @@ def ratios_of(l1_ratio: float | Sequence[float]) -> list[float]:
     ratios = np.atleast_1d(np.asarray(l1_ratio, dtype=np.float64))
     if ratios.ndim != 1 or ratios.size == 0:
         raise InputError("l1_ratio is empty; give a number above 0 and at most 1, or a list of such")
-    return [float(ratio) for ratio in ratios]
+    return [_checks.l1_ratio(float(ratio), ridge=True) for ratio in ratios]
 
 
 def make_folds(

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.model_selection import BaseCrossValidator
 
-from spred.core.losses import Loss, huber
+from spred.core.losses import Loss, get_loss
 from spred.errors import InputError
 from spred.estimators.base import Classification, Regression
 from spred.estimators.cross_validation import Rule, Split
@@ -210,7 +210,7 @@ class NetworkRegressor(Regression, GatedNetwork):
         self.random_state = random_state
 
     def _scaled(self, target: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        if self.loss == "poisson":
+        if not get_loss(self.loss).of_residual:
             return super()._scaled(target, weight)
         table = target.reshape(len(target), -1)
         share = weight / weight.sum()
@@ -220,10 +220,11 @@ class NetworkRegressor(Regression, GatedNetwork):
         return (table - shift) / unit, shift, unit
 
     def _data_term(self, unit: np.ndarray) -> Loss:
-        return huber(self.delta_ / float(unit[0])) if self.loss == "huber" else super()._data_term(unit)
+        loss = get_loss(self.loss)
+        return loss if loss.transition is None else loss.transition(self.delta_ / float(unit[0]))
 
     def _assemble(self, X: Any, target: np.ndarray, weight: np.ndarray) -> Any:
-        if target.ndim > 1 and target.shape[1] > 1 and self.loss != "squared":
+        if target.ndim > 1 and target.shape[1] > 1 and get_loss(self.loss).several is None:
             raise InputError(
                 f"loss={self.loss!r} takes one column of y, and there are {target.shape[1]}; use 'squared'"
             )

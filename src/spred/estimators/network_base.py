@@ -15,11 +15,11 @@ import numpy as np
 from joblib import Parallel, delayed
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.feature_selection import SelectorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 from threadpoolctl import threadpool_limits
 
+from spred import _checks, errors
 from spred.core.losses import Loss, get_loss
 from spred.errors import InputError, did_you_mean
 from spred.estimators.base import Samples, validated
@@ -90,7 +90,7 @@ class GatedNetwork(SelectorMixin, BaseEstimator):
         check_rule(self.rule)
         starts, ratios = self._starts(), ratios_of(self.l1_ratio)
         data, target, weight = self._read(X, y, sample_weight)
-        weight = np.ones(len(target)) if weight is None else checked_weights(weight, len(target))
+        weight = _checks.sample_weights(weight, len(target))
         whole = self._assemble(data, target, weight)
         samples = Samples(data, target, weight, offset=np.zeros(len(target)))
         settled = self.alphas is not None and len(starts) * len(ratios) * np.size(self.alphas) == 1
@@ -144,7 +144,7 @@ class GatedNetwork(SelectorMixin, BaseEstimator):
         return target, self._classification
 
     def _keep(self, whole: Assembled, X: Any, index: int) -> None:
-        """Store the network that was chosen; warn with scikit-learn's ConvergenceWarning if the path is unfinished."""
+        """Store the network that was chosen; warn if the path is unfinished."""
         path, problem = self.path_, whole.problem
         self.alpha_, self.kkt_ = float(path.alphas[index]), float(path.kkts[index])
         self.n_iter_ = max(int(path.n_iter.sum()), 1)
@@ -155,7 +155,7 @@ class GatedNetwork(SelectorMixin, BaseEstimator):
             warnings.warn(
                 f"the KKT residual is {path.worst:.1e} of alpha·l1_ratio at one alpha of the path, "
                 f"above tol={self.tol:g}; allow more iterations, or a larger eps or tol",
-                ConvergenceWarning,
+                errors.ConvergenceWarning,
                 stacklevel=3,
             )
 
@@ -186,7 +186,7 @@ class GatedNetwork(SelectorMixin, BaseEstimator):
             n_alphas=self.n_alphas,
             eps=self.eps,
             l1_ratio=l1_ratio,
-            tol=self.tol,
+            kkt_tol=self.tol,
             max_iter=self.max_iter,
             seed=self.random_state,
             refit=self.refit,
@@ -212,9 +212,9 @@ class GatedNetwork(SelectorMixin, BaseEstimator):
             sample_weight=weight,
             names=getattr(self, "feature_names_in_", None),
         )
-        problem = gated(linear, self.activation)
-        if scaled.ndim > 1 and scaled.shape[1] > 1:
-            problem = replace(problem, loss=SEVERAL_SQUARED, y=scaled, n_outputs=scaled.shape[1])
+        problem, several = gated(linear, self.activation), linear.loss.several
+        if several is not None and scaled.ndim > 1 and scaled.shape[1] > 1:
+            problem = replace(problem, loss=several, y=scaled, n_outputs=scaled.shape[1])
         return Assembled(problem, shift, unit, linear.basis)
 
     def _scaled(self, target: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -226,7 +226,7 @@ class GatedNetwork(SelectorMixin, BaseEstimator):
         whole = self._assemble(X, target, np.ones(len(target)) if weight is None else weight)
         start = "sparse" if self.start == "auto" else self.start
         options = self._options(start, self.l1_ratio)
-        options = replace(options, n_alphas=n_alphas, eps=eps, tol=max(self.tol, ROUGH), refit=False)
+        options = replace(options, n_alphas=n_alphas, eps=eps, kkt_tol=max(self.tol, ROUGH), refit=False)
         return gate_sizes(_path(whole.problem, options, None), X.shape[1])[-1]
 
     def _deviances(
@@ -283,15 +283,6 @@ class Counter:
             self.on_path(self.done, self.total)
 
 
-def checked_weights(weight: np.ndarray, n: int) -> np.ndarray:
-    """Return sample weights, or raise an InputError that says what is wrong with them."""
-    if weight.shape != (n,):
-        raise InputError(f"sample_weight has shape {weight.shape}, and X has {n} samples; give one weight for each")
-    if not (np.isfinite(weight).all() and (weight >= 0).all() and weight.any()):
-        raise InputError("sample_weight must be finite, not negative, and not all zero")
-    return weight
-
-
 def gated(linear: Problem, activation: str) -> GatedProblem:
     """Return the engine's problem for the data, loss and groups of a linear one; groups of weight 0 are set free."""
     free = linear.groups.weights == 0
@@ -322,7 +313,7 @@ def _held_out(
     """Return the mean deviance ``(A,)`` of the test part for networks of the training part; all fitting is inside."""
     train = samples.take(split[0])
     inside = estimator._assemble(train.X, train.target, train.weight)
-    path = _path(inside.problem, replace(options, tol=max(options.tol, ROUGH)), alphas)
+    path = _path(inside.problem, replace(options, kkt_tol=max(options.kkt_tol, ROUGH)), alphas)
     fitted = [inside.problem.fitted(*pair) for pair in zip(path.models, path.inputs, strict=True)]
     return estimator._deviances(
         inside, samples.target, samples.weight, split, lambda rows: (each.eta(samples.X[rows]) for each in fitted)
@@ -340,33 +331,3 @@ def gate_sizes(path: NetworkPath, p: int) -> np.ndarray:
 def _lowest(curve: Curve, rule: Rule) -> float:
     """Return the held-out deviance by which starts are compared: the lowest, or that of the best small model."""
     return float(curve.mean[curve.index if isinstance(rule, (int, np.integer)) else curve.index_min])
-
-
-def _several_value(eta: np.ndarray, y: np.ndarray, s: np.ndarray) -> np.ndarray:
-    return 0.5 * np.sum(s[:, None] * (y - eta) ** 2)
-
-
-def _several_gradient(eta: np.ndarray, y: np.ndarray, s: np.ndarray) -> np.ndarray:
-    return s[:, None] * (eta - y)
-
-
-def _several_curvature(eta: np.ndarray, y: np.ndarray, s: np.ndarray) -> np.ndarray:
-    return s[:, None, None] * np.eye(eta.shape[1])
-
-
-def _several_conjugate(theta: np.ndarray, y: np.ndarray, s: np.ndarray) -> np.ndarray:
-    return np.sum(theta * y + theta * theta / (2.0 * s[:, None]))
-
-
-SEVERAL_SQUARED = Loss(
-    "squared, several outputs",
-    _several_value,
-    _several_gradient,
-    _several_curvature,
-    _several_conjugate,
-    mean=lambda eta: eta,
-    null=lambda y, s: s @ y,
-    quadratic=True,
-    multi=True,
-)
-"""``½ Σ_k (y_k − η_k)²``, a target ``(n, K)``."""

@@ -18,7 +18,6 @@ from spred.estimators.cross_validation import Rule, Split
 from spred.estimators.fitting import CrossValidated, OneAlpha
 from spred.estimators.metrics import concordance
 from spred.linear.results import RegularizationPath
-from spred.linear.target import final_target, read_target
 
 
 class SurvivalTarget(SelectorMixin):
@@ -40,7 +39,7 @@ class SurvivalTarget(SelectorMixin):
             ensure_min_samples=self._min_samples,
         )
         weight = None if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
-        return data, read_target(get_loss(self._loss_name()), y, data.shape[0]), weight
+        return data, get_loss(self._loss_name()).target.read(y, data.shape[0]), weight
 
     def _loss_name(self) -> str:
         return "cox-efron" if self.ties == "efron" else "cox"
@@ -64,7 +63,7 @@ class SurvivalTarget(SelectorMixin):
     def _total(self, target: np.ndarray, weight: np.ndarray, risks: np.ndarray, rows: np.ndarray) -> np.ndarray:
         """Return the negative log partial likelihood of these samples, a sum, for each row of ``risks``."""
         loss, rows = get_loss(self._loss_name()), rows[weight[rows] > 0]
-        sets, total = final_target(loss, target[rows]), weight[rows].sum()
+        sets, total = loss.target.encode(target[rows]), weight[rows].sum()
         share = weight[rows] / total
         return np.array([total * float(loss.value(risk[rows], sets, share)) for risk in risks])
 
@@ -75,7 +74,7 @@ class SurvivalTarget(SelectorMixin):
     def score(self, X: ArrayLike, y: ArrayLike) -> float:
         """Return the concordance of risk and survival; see :func:`concordance`."""
         risk = self.predict(X)
-        target = read_target(get_loss("cox"), y, len(risk))
+        target = get_loss(self._loss_name()).target.read(y, len(risk))
         stratum = target["stratum"] if "stratum" in (target.dtype.names or ()) else None
         return concordance(target["event"], target["time"], risk, stratum)
 

@@ -4,9 +4,9 @@ network      parameters, forward pass, sensitivities, gradient: pure functions
 problem      what a whole path shares: data, target, groups of inputs
 penalty      the norm of a group, a ridge, or both
 newton       Gauss-Newton steps, solved over samples or over parameters, whichever are fewer
-minimise     one alpha on its open inputs
+minimise     one alpha on its active inputs
 working_set  one alpha over all inputs, with its certificate
-starts       all gates closed, or all gates open
+starts       all gates at zero, or none
 path         grids of alpha
 
 NumPy in float64, no torch; docs/math.md, §9 has the mathematics.

@@ -1,10 +1,10 @@
-"""One alpha: damped Gauss-Newton steps on the open groups, closed where a step leads through zero.
+"""One alpha: damped Gauss-Newton steps on the active groups, which become zero where a step leads through zero.
 
-On the open groups the objective is smooth. Directions are those of Gauss and Newton, improved by the differences of
-gradients seen on the way (the two-loop recursion of L-BFGS started from the Gauss-Newton inverse), because that model
-leaves out the curvature of the network itself. Near the end they are Newton's: conjugate gradients on differences of
-gradients, with the Gauss-Newton inverse as the preconditioner. A group whose step turns it round is set to zero: it
-stays closed until the path finds that its gradient exceeds αω.
+On the active groups the objective is smooth. Directions are those of Gauss and Newton, improved by the differences of
+gradients of the last steps (the two-loop recursion of L-BFGS started from the Gauss-Newton inverse), because that model
+leaves out the curvature of the network itself. Near the minimum they are Newton's: conjugate gradients on differences
+of gradients, with the Gauss-Newton inverse as the preconditioner. A group whose step turns it round is set to zero: it
+stays zero until the path finds that its gradient exceeds αω.
 """
 
 from __future__ import annotations
@@ -14,29 +14,56 @@ from math import inf
 
 import numpy as np
 
+from spred.core.partition import Labels, norms
 from spred.gated.network import Network, moved, pack, sensitivities, tangent, unpack
-from spred.gated.newton import Point, Solver, gauss_newton, group_norms
+from spred.gated.newton import Point, Solver, gauss_newton
 from spred.gated.problem import GatedProblem
 
+# What the constants below trade is steps against the cost of a step; `scripts/bench selection-paths` measures both.
+
 MEMORY = 8
+"""Pairs of differences that directions are improved with: more remember a curvature that has changed since."""
+
+FIRST_DAMPING = 1e-2
+"""Damping at the start of an alpha, and at most after one: small enough for nearly full Gauss-Newton steps."""
+
 LEAST_DAMPING, MOST_DAMPING = 1e-6, 1e10
+"""Damping that keeps the system regular, and that at which no step helps: it would be shorter than rounding."""
+
+EASING, STIFFENING, STIFFENING_MUCH = 0.4, 3.0, 10.0
+"""Factors of the damping after a full step, a shortened one and none: faster changes overshoot, slower cost steps."""
+
 ROUNDING = 1e-14
+"""Relative error of the objective, which counts as no rise: a sum over samples and groups."""
+
+SUFFICIENT, SHRINK, TRIALS = 1e-4, 0.3, 5
+"""Armijo's fraction of the predicted decrease, the factor between trial steps, and trials before more damping."""
 
 NEAR = 10.0
-"""Residual over alpha below which directions are Newton's; farther off they close gates too soon."""
+"""KKT residual over alpha below which directions are Newton's; farther off they set groups to zero too soon."""
 
 MANY = 80
 """Unknowns of a Gauss-Newton step from which Newton's directions are worth their gradients; below, steps are cheap."""
 
-PAUSE = 5
-"""Steps without Newton's directions after one that did not halve the residual."""
+HOPED, PAUSE = 0.5, 5
+"""Factor by which a direction of Newton's should lower the residual, and steps without them after one that did not."""
 
 CONJUGATE_STEPS = 30
+"""Conjugate gradients at most for one direction: each costs two gradients."""
+
+FORCING = 0.1
+"""Relative residual at which conjugate gradients end, far from the minimum; near it the square root of the gradient."""
+
+UPWARDS = 1e-10
+"""Curvature along a direction, relative to it, below which the objective counts as not convex there."""
+
+DIFFERENCE = 1e-6
+"""Relative step of the differences that give the Hessian's product: between truncation and rounding."""
 
 
 @dataclass(frozen=True, eq=False)
 class State:
-    """A network and the inputs that are open in it.
+    """A network and its active inputs.
 
     Attributes:
         network: parameters.
@@ -46,12 +73,12 @@ class State:
 
     network: Network
     inputs: np.ndarray
-    damping: float = 1e-2
+    damping: float = FIRST_DAMPING
 
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """What :func:`minimise` reached: the state, the stationarity residual over alpha, steps."""
+    """What :func:`minimise` reached: the state, the KKT residual over alpha, steps."""
 
     state: State
     residual: float
@@ -65,74 +92,74 @@ class Memory:
     pairs: tuple[tuple[np.ndarray, np.ndarray], ...] = ()
 
     def added(self, step: np.ndarray, change: np.ndarray) -> Memory:
-        """Return the memory with a pair, if the objective bends upwards along it."""
-        if step @ change <= 1e-10 * np.linalg.norm(step) * np.linalg.norm(change):
+        """Return the memory with a pair, if the objective is convex along it."""
+        if step @ change <= UPWARDS * np.linalg.norm(step) * np.linalg.norm(change):
             return self
         return Memory((*self.pairs[1 - MEMORY :], (step, change)))
 
     def direction(self, g: np.ndarray, solve: Solver) -> np.ndarray:
         """Return the direction of descent: L-BFGS on top of ``solve``."""
-        q, shares = g.copy(), []
+        q, factors = g.copy(), []
         for step, change in reversed(self.pairs):
-            share = (step @ q) / (step @ change)
-            shares.append(share)
-            q -= share * change
+            factor = (step @ q) / (step @ change)
+            factors.append(factor)
+            q -= factor * change
         q = solve(q)
-        for (step, change), share in zip(self.pairs, reversed(shares), strict=True):
-            q += (share - (change @ q) / (step @ change)) * step
+        for (step, change), factor in zip(self.pairs, reversed(factors), strict=True):
+            q += (factor - (change @ q) / (step @ change)) * step
         return -q
 
 
-def minimise(problem: GatedProblem, state: State, alpha: float, *, tol: float, max_iter: int) -> Outcome:
-    """Minimise the objective on the open inputs of ``state``, all of whose groups are nonzero.
+def minimise(problem: GatedProblem, state: State, alpha: float, *, kkt_tol: float, max_iter: int) -> Outcome:
+    """Minimise the objective on the active inputs of ``state``, all of whose groups are nonzero.
 
-    Stops when the residual is at most ``tol`` times alpha, after ``max_iter`` steps, or where no step helps.
+    Ends when the KKT residual is at most ``kkt_tol`` times alpha, after ``max_iter`` steps, or where no step helps.
     """
     work = Work(problem, alpha, state)
     memory, damping = Memory(), state.damping
     n_iter = pause = 0
     hoped = inf  # what Newton's last direction should have brought the residual to
-    while (residual := work.residual()) > tol * alpha and n_iter < max_iter:
+    while (residual := work.residual()) > kkt_tol * alpha and n_iter < max_iter:
         n_iter += 1
         solve = gauss_newton(work.point, work.strengths, damping)
         g = work.gradient
         pause = PAUSE if residual > hoped else max(pause - 1, 0)
         near = residual < NEAR * alpha and work.n_unknowns >= MANY and not pause
-        hoped = 0.5 * residual if near else inf
+        hoped = HOPED * residual if near else inf
         d = newton_direction(work, solve) if near else memory.direction(g, solve)
         if g @ d >= 0:
             memory, d = Memory(), -solve(g)
-        length, closed = work.search(d)
+        length, zeroed = work.search(d)
         if not length and near:
             continue
         if not length:
-            memory, damping = Memory(), 10.0 * damping
+            memory, damping = Memory(), STIFFENING_MUCH * damping
             if damping > MOST_DAMPING:
                 break
         else:
-            memory = Memory() if closed else memory.added(length * d, work.gradient - g)
-            damping = max(0.4 * damping, LEAST_DAMPING) if length == 1.0 else 3.0 * damping
-    settled = State(work.point.network, work.inputs, min(max(damping, LEAST_DAMPING), 1e-2))
-    return Outcome(settled, residual / alpha, n_iter)
+            memory = Memory() if zeroed else memory.added(length * d, work.gradient - g)
+            damping = max(EASING * damping, LEAST_DAMPING) if length == 1.0 else STIFFENING * damping
+    reached = State(work.point.network, work.inputs, min(max(damping, LEAST_DAMPING), FIRST_DAMPING))
+    return Outcome(reached, residual / alpha, n_iter)
 
 
 def newton_direction(work: Work, solve: Solver) -> np.ndarray:
-    """Return Newton's direction as far as conjugate gradients find it before the objective bends downwards.
+    """Return Newton's direction as far as conjugate gradients find it before the objective is not convex along it.
 
     Source: T. Steihaug, SIAM Journal on Numerical Analysis 20, 1983.
     """
     d, r = np.zeros_like(work.gradient), work.gradient.copy()
     size = float(np.linalg.norm(r))
-    enough = min(0.1, size**0.5) * size
+    enough = min(FORCING, size**0.5) * size
     z = solve(r)
     p, product = -z, float(r @ z)
     for _ in range(CONJUGATE_STEPS):
-        bent = work.bend(p)
-        curvature = float(p @ bent)
-        if curvature <= 1e-10 * float(p @ p):
+        curved = work.hessian_product(p)
+        curvature = float(p @ curved)
+        if curvature <= UPWARDS * float(p @ p):
             return d if d.any() else p
         length = product / curvature
-        d, r = d + length * p, r + length * bent
+        d, r = d + length * p, r + length * curved
         if np.linalg.norm(r) < enough:
             break
         z = solve(r)
@@ -142,17 +169,17 @@ def newton_direction(work: Work, solve: Solver) -> np.ndarray:
 
 
 class Work:
-    """A point on its way down: the open inputs, the objective there, its gradient, and the search along a line."""
+    """An iterate: its active inputs, the objective there, its gradient, and the search along a line."""
 
     def __init__(self, problem: GatedProblem, alpha: float, state: State) -> None:
         self.problem, self.alpha = problem, alpha
-        self._open(state.inputs, problem.design.columns(state.inputs))
-        self._arrive(state.network)
+        self._activate(state.inputs, problem.design.columns(state.inputs))
+        self._move_to(state.network)
 
     def residual(self) -> float:
-        """Return the largest norm of the gradient over open groups and over the parts without penalty."""
+        """Return the largest norm of the gradient over active groups and over the parts without penalty."""
         part = self.slope
-        groups = group_norms(part.first, self.labels)
+        groups = norms(part.first, self.groups)
         others = (np.linalg.norm(each) for each in (part.free, *part.biases, *part.upper))
         return max(float(groups.max(initial=0.0)), *map(float, others))
 
@@ -162,58 +189,58 @@ class Work:
         return min(self.gradient.size, self.point.at.eta.size)
 
     def search(self, d: np.ndarray) -> tuple[float, bool]:
-        """Go down along ``d`` and return the length of the step, 0 if none helps, and whether it closed a group."""
+        """Step along ``d`` and return the length of the step, 0 if none helps, and whether it set a group to zero."""
         step, fall = unpack(d, self.point.network), float(self.gradient @ d)
         length = 1.0
-        for _ in range(5):
+        for _ in range(TRIALS):
             network, keep = self._candidate(step, length)
             X = self.X if keep.all() else self.X[:, keep]
-            labels = self.labels if keep.all() else self.labels[keep]
-            value = objective(self.problem, self.alpha, network, X, self.groups[labels])
-            if value <= self.value + 1e-4 * length * fall + ROUNDING * abs(self.value):
+            inputs = self.inputs if keep.all() else self.inputs[keep]
+            value = objective(self.problem, self.alpha, network, X, self.problem.labels[inputs])
+            if value <= self.value + SUFFICIENT * length * fall + ROUNDING * abs(self.value):
                 if not keep.all():
-                    self._open(self.inputs[keep], X)
-                self._arrive(network)
+                    self._activate(inputs, X)
+                self._move_to(network)
                 return length, not keep.all()
-            length *= 0.3
+            length *= SHRINK
         return 0.0, False
 
     def _candidate(self, step: Network, length: float) -> tuple[Network, np.ndarray]:
         """Return the network after a step, without the groups that it turns round, and which inputs are left."""
         network = moved(self.point.network, step, length)
-        if not self.labels.size or not self.problem.penalty.closes:
-            return network, np.ones(len(self.labels), dtype=bool)
-        onwards = np.bincount(self.labels, weights=np.sum(network.first * self.point.unit, axis=1))
-        keep = (onwards > 0)[self.labels]
+        if not self.inputs.size or not self.problem.penalty.sparse:
+            return network, np.ones(len(self.inputs), dtype=bool)
+        keep = (self.point.along_groups(network.first) > 0)[self.groups.labels]
         return (network if keep.all() else network.with_first(network.first[keep])), keep
 
-    def _open(self, inputs: np.ndarray, X: np.ndarray) -> None:
+    def _activate(self, inputs: np.ndarray, X: np.ndarray) -> None:
         self.inputs, self.X = inputs, X
-        self.groups, self.labels = np.unique(self.problem.labels[inputs], return_inverse=True)
-        self.strengths = self.alpha * self.problem.weights[self.groups]
+        active, labels = np.unique(self.problem.labels[inputs], return_inverse=True)
+        self.groups = Labels(labels, len(active))
+        self.strengths = self.alpha * self.problem.weights[active]
 
-    def bend(self, p: np.ndarray) -> np.ndarray:
-        """Return the change of the gradient along ``p``, upper rows on their spheres: the curvature times ``p``."""
+    def hessian_product(self, p: np.ndarray) -> np.ndarray:
+        """Return the change of the gradient along ``p``, upper rows on their spheres: the Hessian times ``p``."""
         step = unpack(p, self.point.network)
-        length = 1e-6 * (1.0 + float(np.linalg.norm(pack(self.point.network)))) / float(np.linalg.norm(p))
-        there, back = (self._look(moved(self.point.network, step, way * length)) for way in (1.0, -1.0))
+        length = DIFFERENCE * (1.0 + float(np.linalg.norm(pack(self.point.network)))) / float(np.linalg.norm(p))
+        there, back = (self._evaluate(moved(self.point.network, step, sign * length)) for sign in (1.0, -1.0))
         change = unpack((pack(self._slope(there)) - pack(self._slope(back))) / (2.0 * length), step)
         along = (tangent(w, part) for w, part in zip(self.point.network.upper, change.upper, strict=True))
         return pack(replace(change, upper=tuple(along)))
 
-    def _look(self, network: Network) -> Point:
+    def _evaluate(self, network: Network) -> Point:
         at = self.problem.forward(network, self.X)
-        return Point(self.problem, network, self.X, self.labels, at, sensitivities(network, at))
+        return Point(self.problem, network, self.X, self.groups, at, sensitivities(network, at))
 
     def _slope(self, point: Point) -> Network:
         """Return the gradient of the objective at ``point``."""
         data = point.pull_back(self.problem.theta(point.at.eta))
         outwards = self.strengths * self.problem.penalty.slope(point.sizes)
-        return data.with_first(data.first + outwards[self.labels][:, None] * point.unit)
+        return data.with_first(data.first + outwards[self.groups.labels][:, None] * point.unit)
 
-    def _arrive(self, network: Network) -> None:
+    def _move_to(self, network: Network) -> None:
         """Evaluate objective and gradient at ``network``."""
-        self.point = self._look(network)
+        self.point = self._evaluate(network)
         penalty = self.strengths @ self.problem.penalty.value(self.point.sizes)
         self.value = self.problem.value(self.point.at.eta) + float(penalty)
         self.slope = self._slope(self.point)
@@ -223,5 +250,5 @@ class Work:
 def objective(problem: GatedProblem, alpha: float, network: Network, X: np.ndarray, groups: np.ndarray) -> float:
     """Return the penalised objective of a network whose inputs ``X`` belong to ``groups``."""
     codes, labels = np.unique(groups, return_inverse=True)
-    penalty = problem.weights[codes] @ problem.penalty.value(group_norms(network.first, labels))
+    penalty = problem.weights[codes] @ problem.penalty.value(norms(network.first, Labels(labels, len(codes))))
     return problem.value(problem.forward(network, X).eta) + alpha * float(penalty)

@@ -2,7 +2,7 @@
 
     η = Z b + X θ + A h_L,    h_1 = σ(X W + c_1),    h_{l+1} = σ(U_l h_l + c_{l+1})
 
-Row j of ``first`` is ``(θ_j, W_j)``, everything that leaves input j. Every row of U and A has norm 1, so the scale of
+Row j of ``first`` is ``(θ_j, W_j)``, all weights of input j. Every row of U and A has norm 1, so the scale of
 the first layer cannot be moved upwards, and its penalty means something (docs/math.md, §9).
 """
 
@@ -27,8 +27,8 @@ def _softplus(z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _silu(z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    share = 0.5 * (1.0 + np.tanh(0.5 * z))
-    return z * share, share * (1.0 + z * (1.0 - share))
+    sigmoid = 0.5 * (1.0 + np.tanh(0.5 * z))
+    return z * sigmoid, sigmoid * (1.0 + z * (1.0 - sigmoid))
 
 
 ACTIVATIONS: dict[str, Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]] = {
@@ -71,7 +71,7 @@ class Network:
     @property
     def n_linear(self) -> int:
         """Columns of ``first`` that belong to the linear branch: K or 0."""
-        return self.first.shape[1] - len(self.biases[0])
+        return int(self.first.shape[1]) - len(self.biases[0])
 
     def with_first(self, first: np.ndarray) -> Network:
         """Return the same network with other rows for its inputs."""
@@ -104,7 +104,8 @@ def _orthonormal(rng: np.random.Generator, rows: int, columns: int) -> np.ndarra
 
 def unit_rows(matrix: np.ndarray) -> np.ndarray:
     """Return the matrix with every row scaled to norm 1."""
-    return matrix / np.linalg.norm(matrix, axis=1, keepdims=True)
+    unit: np.ndarray = matrix / np.linalg.norm(matrix, axis=1, keepdims=True)
+    return unit
 
 
 def forward(network: Network, Z: np.ndarray, X: np.ndarray, activation: str) -> Forward:
@@ -134,7 +135,7 @@ def sensitivities(network: Network, at: Forward) -> tuple[np.ndarray, ...]:
     return tuple(found[::-1])
 
 
-def entrances(network: Network, sensitive: np.ndarray) -> np.ndarray:
+def input_slopes(network: Network, sensitive: np.ndarray) -> np.ndarray:
     """Return ∂η/∂(XΘ, XW), ``(n, K, columns of first)``: times row j of ``first`` it is the slope of η in input j.
 
     ``sensitive`` is that of the first hidden layer.
@@ -157,7 +158,7 @@ def pull_back(
     above = (*back[1:], theta)
     upper = (tangent(w, s.T @ h) for w, s, h in zip(network.upper, above, at.hidden, strict=True))
     return Network(
-        Z.T @ theta, X.T @ leaving(network, theta, back[0]), tuple(s.sum(axis=0) for s in back), tuple(upper)
+        Z.T @ theta, X.T @ input_signals(network, theta, back[0]), tuple(s.sum(axis=0) for s in back), tuple(upper)
     )
 
 
@@ -175,17 +176,20 @@ def push_forward(
         changes.append(value @ tangent(weight, moved).T + bias)
     for each, change in zip(sensitive, changes, strict=True):
         eta += (each @ change[:, :, None])[:, :, 0]
-    return eta
+    return np.asarray(eta)
 
 
-def leaving(network: Network, theta: np.ndarray, signal: np.ndarray) -> np.ndarray:
-    """Return ``R (n, K + H_1)`` such that ``XᵀR`` is the gradient in ``first``, whatever inputs X holds."""
+def input_signals(network: Network, theta: np.ndarray, signal: np.ndarray) -> np.ndarray:
+    """Return ``R (n, K + H_1)`` such that ``XᵀR`` is the gradient in ``first``, whatever inputs X holds.
+
+    ``signal`` is that of the first hidden layer, from :func:`signals`.
+    """
     return np.hstack([theta, signal]) if network.n_linear else signal
 
 
 def tangent(weight: np.ndarray, step: np.ndarray) -> np.ndarray:
     """Return the part of ``step`` that keeps the norm of every row of ``weight``, to first order."""
-    return step - np.sum(step * weight, axis=1, keepdims=True) * weight
+    return np.asarray(step - np.sum(step * weight, axis=1, keepdims=True) * weight)
 
 
 def moved(network: Network, step: Network, length: float) -> Network:
@@ -200,7 +204,8 @@ def moved(network: Network, step: Network, length: float) -> Network:
 
 def pack(network: Network) -> np.ndarray:
     """Return all parameters as one vector."""
-    return np.concatenate([part.ravel() for part in network.parts])
+    flat: np.ndarray = np.concatenate([part.ravel() for part in network.parts])
+    return flat
 
 
 def unpack(flat: np.ndarray, like: Network) -> Network:

@@ -1,4 +1,4 @@
-"""What a group pays for its norm: the norm and a share of half its square, or the half square alone."""
+"""The penalty of a group as a function of its norm r: r and a multiple of r²/2, or r²/2 alone."""
 
 from __future__ import annotations
 
@@ -8,12 +8,15 @@ import numpy as np
 
 
 @dataclass(frozen=True)
-class Penalty:
+class NormPenalty:
     """``φ(r) = lasso·r + ridge·r²/2`` on the norm r of each group; α and ω stand before it.
 
+    Steps need φ and its derivatives on norms that are known already; :class:`spred.core.penalties.Penalty` has the same
+    penalty on coordinates, and the tests hold both together.
+
     Attributes:
-        lasso: what the norm weighs, 1, or 0 where nothing is to close.
-        ridge: what half its square weighs; φ″.
+        lasso: the weight of the norm, 1, or 0 where nothing is to become zero.
+        ridge: the weight of half its square; φ″.
     """
 
     lasso: float = 1.0
@@ -21,25 +24,26 @@ class Penalty:
 
     def value(self, norm: np.ndarray) -> np.ndarray:
         """Return φ."""
-        return (self.lasso + 0.5 * self.ridge * norm) * norm
+        value: np.ndarray = (self.lasso + 0.5 * self.ridge * norm) * norm
+        return value
 
     def slope(self, norm: np.ndarray) -> np.ndarray:
         """Return φ′."""
         return self.lasso + self.ridge * norm
 
     @property
-    def closes(self) -> bool:
+    def sparse(self) -> bool:
         """Whether zero is a minimum that groups stay at."""
         return self.lasso > 0
 
 
-NORM = Penalty()
-RIDGE = Penalty(lasso=0.0, ridge=1.0)
+NORM = NormPenalty()
+RIDGE = NormPenalty(lasso=0.0, ridge=1.0)
 
 
-def elastic(l1_ratio: float) -> Penalty:
+def elastic(l1_ratio: float) -> NormPenalty:
     """Return ``r + (1 − ρ)/(2ρ)·r²``: times αρ it is the elastic net ``α(ρr + (1 − ρ)/2·r²)``.
 
-    So the engine's alpha is the strength of the norm, αρ, for every ρ: where gates open, and what residuals are over.
+    So the engine's alpha is the strength of the norm, αρ, for every ρ: where groups enter, and what residuals are over.
     """
-    return Penalty(ridge=(1.0 - l1_ratio) / l1_ratio)
+    return NormPenalty(ridge=(1.0 - l1_ratio) / l1_ratio)

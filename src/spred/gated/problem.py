@@ -10,10 +10,11 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from spred.core.cox import Coupled
 from spred.core.losses import Loss
-from spred.gated.network import Forward, Network, entrances, forward, sensitivities
-from spred.gated.penalty import NORM, Penalty
+from spred.core.partition import Labels, norms
+from spred.core.risk_sets import Coupled
+from spred.gated.network import Forward, Network, forward, input_slopes, sensitivities
+from spred.gated.penalty import NORM, NormPenalty
 
 
 class Design(Protocol):
@@ -59,9 +60,11 @@ class Fitted:
     def mean_slopes(self, X: Any) -> np.ndarray:
         """Return the average over samples of ∂η/∂x, ``(K, k + q)``, for ``inputs`` and then ``free_inputs``."""
         q = len(self.free_inputs)
-        enters = entrances(self.network, sensitivities(self.network, self._forward(X))[0])
-        gated = enters.mean(axis=0) @ self.network.first.T
-        return np.hstack([gated, self.network.free[len(self.network.free) - q :].T]) / self.scales
+        slopes = input_slopes(self.network, sensitivities(self.network, self._forward(X))[0])
+        gated = slopes.mean(axis=0) @ self.network.first.T
+        straight = self.network.free[len(self.network.free) - q :].T
+        found: np.ndarray = np.hstack([gated, straight]) / self.scales
+        return found
 
     def _forward(self, X: Any) -> Forward:
         used = X[:, np.concatenate([self.inputs, self.free_inputs])]
@@ -79,14 +82,14 @@ class GatedProblem:
     Attributes:
         loss: the data term, a function of η.
         design: the inputs.
-        y: target in the form that the loss wants.
+        y: target as the loss takes it.
         s: sample weights, sum 1.
         labels: ``(p,)``, the group of each input; -1 for inputs without penalty, which join the linear branch alone.
         weights: ``(G,)``, ω of each group, positive.
         n_outputs: K.
         intercept: whether the first free column is an intercept.
         activation: a row of :data:`spred.gated.network.ACTIVATIONS`.
-        penalty: φ; the norm, with a ridge beside it in an elastic net, a ridge alone in a second fit of chosen inputs.
+        penalty: φ; the norm, with a ridge beside it in an elastic net, a ridge alone in a refit of chosen inputs.
     """
 
     loss: Loss
@@ -98,12 +101,26 @@ class GatedProblem:
     n_outputs: int
     intercept: bool = True
     activation: str = "tanh"
-    penalty: Penalty = NORM
+    penalty: NormPenalty = NORM
 
     @cached_property
     def free_inputs(self) -> np.ndarray:
         """Inputs without penalty."""
         return np.flatnonzero(self.labels < 0)
+
+    @cached_property
+    def penalised(self) -> np.ndarray:
+        """Inputs with a penalty."""
+        return np.flatnonzero(self.labels >= 0)
+
+    @cached_property
+    def groups(self) -> Labels:
+        """The groups of the penalised inputs."""
+        return self.groups_of(self.penalised)
+
+    def groups_of(self, inputs: np.ndarray) -> Labels:
+        """Return the groups of some penalised ``inputs``, numbered as in the whole problem."""
+        return Labels(self.labels[inputs], len(self.weights))
 
     @cached_property
     def free_columns(self) -> np.ndarray:
@@ -130,39 +147,33 @@ class GatedProblem:
         """Return the gradient of the data term in η, ``(n, K)``."""
         return np.asarray(self.loss.gradient(self._as_target(eta), self.y, self.s)).reshape(eta.shape)
 
-    def bend(self, eta: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    def curvature_product(self, eta: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
         """Return ``M ↦ ΛM`` for matrices ``(n·K, m)``, Λ being the curvature of the data term in η."""
         curvature = self.loss.curvature(self._as_target(eta), self.y, self.s)
         if isinstance(curvature, Coupled):
             return curvature.times
         if curvature.ndim == 1:
-            return lambda M: curvature[:, None] * M
-        return lambda M: (curvature @ M.reshape(*eta.shape, -1)).reshape(M.shape)
+            return lambda M: np.asarray(curvature[:, None] * M)
+        return lambda M: np.asarray((curvature @ M.reshape(*eta.shape, -1)).reshape(M.shape))
 
-    def bent_gram(self, eta: np.ndarray, J: np.ndarray) -> np.ndarray:
+    def curved_gram(self, eta: np.ndarray, J: np.ndarray) -> np.ndarray:
         """Return ``JᵀΛJ`` for ``J (n·K, m)``; half the work where Λ is diagonal."""
         curvature = self.loss.curvature(self._as_target(eta), self.y, self.s)
         if isinstance(curvature, Coupled) or curvature.ndim > 1:
-            return J.T @ self.bend(eta)(J)
+            return np.asarray(J.T @ self.curvature_product(eta)(J))
         scaled = np.sqrt(curvature)[:, None] * J
-        return scaled.T @ scaled
+        return np.asarray(scaled.T @ scaled)
 
     def fitted(self, network: Network, inputs: np.ndarray) -> Fitted:
-        """Return ``network`` on its open ``inputs``, ready for data in their own units."""
+        """Return ``network`` on its active ``inputs``, ready for data in their own units."""
         used = np.concatenate([inputs, self.free_inputs])
         means, scales = self.design.mean[used], self.design.scale[used]
         return Fitted(network, inputs, self.free_inputs, self.intercept, self.activation, means, scales)
 
     def group_norms(self, rows: np.ndarray) -> np.ndarray:
         """Return ‖rows_g‖ for every group, ``(G,)``, of an array with a row for each of the p inputs."""
-        return summed(self.labels, np.sum(rows * rows, axis=1), len(self.weights)) ** 0.5
+        own = rows[self.penalised] if self.free_inputs.size else rows
+        return np.asarray(norms(own, self.groups))
 
     def _as_target(self, eta: np.ndarray) -> np.ndarray:
         return eta if self.loss.multi else eta[:, 0]
-
-
-def summed(labels: np.ndarray, values: np.ndarray, n_groups: int) -> np.ndarray:
-    """Return the sum of ``values`` over each group; label -1 is left out."""
-    if labels.size and labels.min() < 0:
-        values, labels = values[labels >= 0], labels[labels >= 0]
-    return np.bincount(labels, weights=values, minlength=n_groups)

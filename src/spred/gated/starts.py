@@ -1,11 +1,11 @@
-"""Where a path starts: all gates closed, or all gates open.
+"""Where a path starts: all gates at zero, or none.
 
-The closed network is a stationary point above ``alpha_max``, and the first-order test there sees linear marginal
-effects alone. A dense start opens all gates at random, trains them at a small alpha for a while, and lets the path
+The null network is a stationary point above ``alpha_max``, and the first-order test there sees linear marginal
+effects alone. A dense start draws all gates at random, trains them at a small alpha for a while, and lets the path
 weigh each group by the inverse of what the trained network makes of it (the adaptive group lasso: H. Wang and C. Leng,
-Computational Statistics & Data Analysis 52, 2008), so that what the dense network hardly uses is closed first. What it
-makes of an input is the slope of its predictor there, and not the norm of the gate: weights drawn at random that the
-layer above averages out fill a gate and move nothing.
+Computational Statistics & Data Analysis 52, 2008), so that what the dense network hardly uses becomes zero first. What
+it makes of an input is the slope of its predictor there, and not the norm of the gate: weights drawn at random that the
+layer above averages out make a large gate and move nothing.
 """
 
 from __future__ import annotations
@@ -14,27 +14,33 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from spred import _checks
 from spred.errors import InputError, did_you_mean
 from spred.gated.minimise import State, minimise
-from spred.gated.network import entrances, initial, sensitivities
-from spred.gated.problem import GatedProblem, summed
-from spred.gated.working_set import closed_gradients
+from spred.gated.network import initial, input_slopes, sensitivities
+from spred.gated.problem import GatedProblem
+from spred.gated.working_set import inactive_gradients
 
 STARTS = ("sparse", "dense")
 
-SHARE = 3e-3
-"""Alpha of the dense start over the null objective; were it much larger, products would close with the noise."""
+PILOT_ALPHA = 3e-3
+"""Alpha of the dense start over the null objective; much larger, and products become zero with the noise
+(``scripts/bench selection`` measures this and the four below)."""
 
 PILOT_STEPS, PILOT_TOL = 40, 0.1
+"""Gauss-Newton steps of the dense start at most, and its KKT residual over alpha: slopes need no more."""
 
 LOWEST = 0.2
-"""First alpha of a rising path over that of the dense network: with few inputs open, less shrinkage predicts best."""
+"""First alpha of a rising path over that of the dense network: with few active inputs, less shrinkage predicts best."""
 
 POWER = 2
 """Weights grow with this power of the inverse slope: with 1, the alpha that predicts best lets inputs of noise in."""
 
 LEAST = 1e-2
-"""Slope of a group over the largest below which its weight grows no more."""
+"""Slope of a group over the largest below which its weight grows no more: beyond, alphas would differ by too much."""
+
+NULL_TOL = 1e-10
+"""Gradient at which the free coefficients of the null network are fitted, at an alpha of 1."""
 
 
 @dataclass(frozen=True)
@@ -48,19 +54,19 @@ class PathOptions:
         n_alphas: length of the automatic grid.
         eps: its last value over its first.
         l1_ratio: ρ of the group elastic net.
-        tol: KKT residual over alpha·l1_ratio to reach.
-        max_iter: Gauss-Newton steps at most, each time that inputs are opened.
+        kkt_tol: KKT residual over alpha·l1_ratio to reach.
+        max_iter: Gauss-Newton steps at most, each time that inputs are activated.
         seed: of the initial weights.
-        refit: fit the inputs of each alpha again with a ridge of the same alpha.
+        refit: refit the inputs of each alpha with a ridge of the same alpha.
     """
 
     hidden: tuple[int, ...] = (50,)
     linear: bool = True
     start: str = "sparse"
-    n_alphas: int = 50
-    eps: float = 0.02
+    n_alphas: int = 100
+    eps: float = 0.01
     l1_ratio: float = 1.0
-    tol: float = 1e-3
+    kkt_tol: float = 1e-3
     max_iter: int = 500
     seed: int | None = 0
     refit: bool = False
@@ -70,20 +76,14 @@ class PathOptions:
             raise InputError(f"start is {self.start!r}{did_you_mean(self.start, STARTS)}; use 'sparse' or 'dense'")
         if not self.hidden or any(isinstance(h, bool) or int(h) != h or h < 1 for h in self.hidden):
             raise InputError(f"hidden is {self.hidden}; give the width of each hidden layer, such as (50,)")
-        if self.n_alphas < 1:
-            raise InputError(f"n_alphas is {self.n_alphas}; give at least 1")
-        if not 0 < self.eps < 1:
-            raise InputError(f"eps is {self.eps}; give a number between 0 and 1")
-        if np.ndim(self.l1_ratio):
-            raise InputError(f"l1_ratio is {self.l1_ratio}; give one number here, cross-validation alone chooses")
-        if not 0 < self.l1_ratio <= 1:
-            raise InputError(f"l1_ratio is {self.l1_ratio}; give a number above 0 and at most 1")
-        if not self.tol > 0:
-            raise InputError(f"tol is {self.tol}; give a positive number, such as 1e-3")
+        _checks.grid_options(self.n_alphas, self.eps)
+        _checks.l1_ratio(self.l1_ratio)
+        if not self.kkt_tol > 0:
+            raise InputError(f"kkt_tol is {self.kkt_tol}; give a positive number, such as 1e-3")
 
 
-def closed(problem: GatedProblem, options: PathOptions) -> State:
-    """Return the network with all gates closed, its free coefficients fitted."""
+def null_state(problem: GatedProblem, options: PathOptions) -> State:
+    """Return the network with all gates at zero, its free coefficients fitted."""
     network = initial(
         problem.free_columns.shape[1], problem.n_outputs, options.hidden, linear=options.linear, seed=options.seed
     )
@@ -93,25 +93,25 @@ def closed(problem: GatedProblem, options: PathOptions) -> State:
         network.free[0] = problem.loss.null(problem.y, problem.s) - constant
     if not problem.free_inputs.size:
         return state
-    return minimise(problem, state, 1.0, tol=1e-10, max_iter=options.max_iter).state
+    return minimise(problem, state, 1.0, kkt_tol=NULL_TOL, max_iter=options.max_iter).state
 
 
 def alpha_max(problem: GatedProblem, state: State) -> float:
-    """Return ``max_g ‖(∂L/∂θ, ∂L/∂W)_g‖/ω_g`` at the closed network: the smallest αρ at which it is stationary."""
-    return float((closed_gradients(problem, state)[0] / problem.weights).max(initial=0.0))
+    """Return ``max_g ‖(∂L/∂θ, ∂L/∂W)_g‖/ω_g`` at the null network: the smallest αρ at which it is stationary."""
+    return float((inactive_gradients(problem, state)[0] / problem.weights).max(initial=0.0))
 
 
-def dense(problem: GatedProblem, options: PathOptions, null: State) -> tuple[GatedProblem, State, float]:
+def dense_state(problem: GatedProblem, options: PathOptions, null: State) -> tuple[GatedProblem, State, float]:
     """Return the problem with adaptive weights, the trained dense network, and the alpha that a path begins with."""
     rng = np.random.default_rng(None if options.seed is None else [options.seed, 1])
-    inputs = np.flatnonzero(problem.labels >= 0)
+    inputs = problem.penalised
     first = rng.standard_normal((len(inputs), null.network.first.shape[1])) / np.sqrt(len(inputs))
     first[:, : null.network.n_linear] = 0.0
     objective = problem.value(problem.forward(null.network, np.zeros((problem.design.n, 0))).eta)
-    alpha = SHARE * objective / float(problem.weights.mean())
+    alpha = PILOT_ALPHA * objective / float(problem.weights.mean())
     biases = tuple(rng.standard_normal(bias.shape) for bias in null.network.biases)
     start = State(replace(null.network, first=first, biases=biases), inputs)
-    state = minimise(problem, start, alpha, tol=PILOT_TOL, max_iter=PILOT_STEPS).state
+    state = minimise(problem, start, alpha, kkt_tol=PILOT_TOL, max_iter=PILOT_STEPS).state
     slopes = used_slopes(problem, state)
     if not slopes.any():  # nothing to learn from: the weights stay as they are
         return problem, state, LOWEST * alpha
@@ -120,9 +120,9 @@ def dense(problem: GatedProblem, options: PathOptions, null: State) -> tuple[Gat
 
 
 def used_slopes(problem: GatedProblem, state: State) -> np.ndarray:
-    """Return the root mean square over samples of the slope of η in each group, ``(G,)``; 0 for closed ones."""
+    """Return the root mean square over samples of the slope of η in each group, ``(G,)``; 0 for inactive ones."""
     at = problem.forward(state.network, problem.design.columns(state.inputs))
-    enters = entrances(state.network, sensitivities(state.network, at)[0])
-    moments = np.tensordot(enters, enters, axes=((0, 1), (0, 1))) / len(enters)
+    slopes = input_slopes(state.network, sensitivities(state.network, at)[0])
+    moments = np.tensordot(slopes, slopes, axes=((0, 1), (0, 1))) / len(slopes)
     squares = np.sum(state.network.first @ moments * state.network.first, axis=1)
-    return summed(problem.labels[state.inputs], np.maximum(squares, 0.0), len(problem.weights)) ** 0.5
+    return np.asarray(problem.groups_of(state.inputs).gather(np.maximum(squares, 0.0)) ** 0.5)

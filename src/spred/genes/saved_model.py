@@ -18,6 +18,7 @@ import pandas as pd
 
 from spred import __version__
 from spred.core.losses import get_loss
+from spred.core.targets import survival_target
 from spred.errors import FileError, InputError, where
 from spred.estimators.network_base import GatedNetwork
 from spred.genes.data.covariates import encode
@@ -32,7 +33,6 @@ from spred.genes.study.folds import support
 from spred.genes.study.models import find_model
 from spred.genes.study.scores import balanced_accuracy, concordance, r2
 from spred.genes.study.study import Study
-from spred.linear.target import survival_target
 from spred.report.wording import count, label, some
 
 FORMAT = 1

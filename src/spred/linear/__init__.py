@@ -14,8 +14,8 @@ newton       one alpha from a warm start
 path         grids of alpha; solve and path
 """
 
+from spred.core.targets import survival_target
 from spred.linear.path import path, solve
 from spred.linear.results import RegularizationPath, Solution, Status
-from spred.linear.target import survival_target
 
 __all__ = ["RegularizationPath", "Solution", "Status", "path", "solve", "survival_target"]

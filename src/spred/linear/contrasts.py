@@ -8,11 +8,12 @@ space. (An entrywise penalty is not invariant under rotations and keeps its K co
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from spred.core.losses import Loss
+from spred.core.partition import Array
 
 
 def contrasts(k: int) -> np.ndarray:
@@ -21,18 +22,45 @@ def contrasts(k: int) -> np.ndarray:
     for j in range(1, k):
         basis[:j, j - 1] = 1.0
         basis[j, j - 1] = -j
-    return basis / np.linalg.norm(basis, axis=0)
+    return np.asarray(basis / np.linalg.norm(basis, axis=0))
 
 
 def in_contrasts(loss: Loss, basis: np.ndarray) -> Loss:
     """Return ``loss`` as a function of ``z`` where ``η = z Qᵀ``; targets stay one-hot over K classes."""
-    up = basis.T
+    rotated = _Rotated(loss, basis)
     return replace(
         loss,
-        value=lambda z, y, s: loss.value(z @ up, y, s),
-        gradient=lambda z, y, s: loss.gradient(z @ up, y, s) @ basis,
-        curvature=lambda z, y, s: up @ loss.curvature(z @ up, y, s) @ basis,
-        conjugate=lambda theta, y, s: loss.conjugate(theta @ up, y, s),
-        mean=lambda z: loss.mean(z @ up),
-        null=lambda y, s: loss.null(y, s) @ basis,
+        value=rotated.value,
+        gradient=rotated.gradient,
+        curvature=rotated.curvature if loss.has_curvature else loss.curvature,
+        conjugate=rotated.conjugate if loss.has_conjugate else loss.conjugate,
+        mean=rotated.mean,
+        null=rotated.null,
+        compiled=None,
     )
+
+
+@dataclass(frozen=True, eq=False)
+class _Rotated:
+    """The functions of ``loss`` at ``z Qᵀ``: a record, so that they pickle."""
+
+    loss: Loss
+    basis: np.ndarray
+
+    def value(self, z: np.ndarray, y: np.ndarray, s: np.ndarray) -> Array:
+        return self.loss.value(z @ self.basis.T, y, s)
+
+    def gradient(self, z: np.ndarray, y: np.ndarray, s: np.ndarray) -> Array:
+        return self.loss.gradient(z @ self.basis.T, y, s) @ self.basis
+
+    def curvature(self, z: np.ndarray, y: np.ndarray, s: np.ndarray) -> Array:
+        return self.basis.T @ self.loss.curvature(z @ self.basis.T, y, s) @ self.basis
+
+    def conjugate(self, theta: np.ndarray, y: np.ndarray, s: np.ndarray) -> Array:
+        return self.loss.conjugate(theta @ self.basis.T, y, s)
+
+    def mean(self, z: np.ndarray) -> Array:
+        return self.loss.mean(z @ self.basis.T)
+
+    def null(self, y: np.ndarray, s: np.ndarray) -> Array:
+        return self.loss.null(y, s) @ self.basis

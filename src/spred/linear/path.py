@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 from threadpoolctl import ThreadpoolController
 
+from spred import _checks, errors
 from spred.core.certificate import Certificate
 from spred.core.losses import Loss
-from spred.errors import ConvergenceWarning, InputError
 from spred.linear.problem import Problem, make_problem
 from spred.linear.results import RegularizationPath, Solution, Status
 from spred.linear.solvers.l1 import Compiled, is_compiled
@@ -61,7 +61,7 @@ def solve(
         alpha: penalty strength, positive, on the scale of scikit-learn's ``Lasso``.
         loss: ``"squared"``, ``"huber"``, ``"poisson"``, ``"logistic"``, ``"multinomial"``, ``"cox"``, ``"cox-efron"``,
             or a :class:`spred.core.losses.Loss`.
-        l1_ratio: ρ in (0, 1]; below 1 is an elastic net.
+        l1_ratio: ρ in [0, 1]; below 1 is an elastic net, 0 a ridge.
         within_ratio: κ in [0, 1], with ``feature_groups`` the share of single features in the penalty: its L1 part is
             ``α Σ_g ((1−κ) ω_g ‖v_g‖₂ + κ ‖v_g‖₁)``, the sparse-group Lasso. 0 is the group Lasso, 1 the Lasso.
         positive: whether coefficients must not be negative: of all penalised features, or a boolean for each feature.
@@ -93,7 +93,7 @@ def solve(
     >>> sol.coef.round(6).tolist(), sol.status.value
     ([2.0, 0.0], 'converged')
     """
-    _check_alphas([alpha])
+    _checks.falling_alphas([alpha])
     problem = make_problem(
         X,
         y,
@@ -199,7 +199,7 @@ def _warn_unless_converged(statuses: Sequence[Status], gaps: Sequence[float] | n
         warnings.warn(
             f"{len(short)} of {len(statuses)} alphas {short[0].value}, the worst at a relative duality gap of "
             f"{max(gaps):.1e}; raise max_iter or max_seconds, or ask for less with tol",
-            ConvergenceWarning,
+            errors.ConvergenceWarning,
             stacklevel=3,
         )
 
@@ -207,7 +207,7 @@ def _warn_unless_converged(statuses: Sequence[Status], gaps: Sequence[float] | n
 def solve_of(problem: Problem, alpha: float, limits: Limits) -> Solution:
     """Return the solution of a :class:`Problem`; what :func:`solve` and the estimators call."""
     began = time.perf_counter()
-    _check_alphas([alpha])
+    _checks.falling_alphas([alpha])
     with _blas_threads(problem):
         work = reduced(problem)
     with _blas_threads(work.problem):
@@ -251,7 +251,7 @@ def path_of(
     with _blas_threads(work.problem):
         state, null_objective = _null(work, limits)
         walk = _walk(work.problem, state, null_objective)
-        grid = _grid(state.alpha, n_alphas, eps) if alphas is None else _check_alphas(alphas)
+        grid = _checks.falling_grid(state.alpha, n_alphas, eps) if alphas is None else _checks.falling_alphas(alphas)
         for alpha in grid:
             outcome = walk.advance(float(alpha), limits)
             outcomes.append(outcome)
@@ -285,25 +285,6 @@ def _null(work: Reduced, limits: Limits) -> tuple[State, float]:
 def _walk(problem: Problem, null: State, null_objective: float) -> Compiled | GroupWalk | Plain:
     road = Compiled if is_compiled(problem) else GroupWalk if is_group_walk(problem) else Plain
     return road(problem, null, null_objective)
-
-
-def _grid(top: float, n_alphas: int, eps: float) -> np.ndarray:
-    if n_alphas < 1:
-        raise InputError(f"n_alphas is {n_alphas}; give at least 1")
-    if not 0 < eps < 1:
-        raise InputError(f"eps is {eps}; give a number between 0 and 1")
-    if top <= 0:  # nothing to explain: every alpha gives the null model
-        top = 1.0
-    return np.geomspace(top, top * eps, n_alphas) if n_alphas > 1 else np.array([top])
-
-
-def _check_alphas(alphas: ArrayLike) -> np.ndarray:
-    grid = np.sort(np.atleast_1d(np.asarray(alphas, dtype=np.float64)))[::-1]
-    if grid.ndim != 1 or grid.size == 0:
-        raise InputError("alphas is empty; give at least one positive number")
-    if not (np.isfinite(grid).all() and grid[-1] > 0):
-        raise InputError(f"alpha is {grid[-1]}; give positive, finite numbers (alpha → 0 is an unpenalised model)")
-    return grid
 
 
 def _explained(work: Reduced, outcome: Outcome, null_objective: float) -> float:

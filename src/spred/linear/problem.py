@@ -13,14 +13,18 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from spred.core.losses import Loss, get_loss, with_offset
+from spred import _checks
+from spred.core.losses import Loss, get_loss
 from spred.core.partition import SINGLES, Axes, Labels, Partition
 from spred.core.penalties import Penalty, soft
 from spred.errors import InputError
 from spred.linear.contrasts import contrasts, in_contrasts
 from spred.linear.design import Design
 from spred.linear.subproblem.cholesky import GramCache
-from spred.linear.target import final_target, read_offset, read_target
+from spred.linear.target import read_offset, take_in_offset
+
+BLOCK = 1024
+"""Columns that are checked at a time for numbers that are not finite: few calls, and little memory."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,11 +57,15 @@ class Groups:
         return np.searchsorted(self.labels[self._order], np.arange(len(self.weights) + 1))
 
     def norms(self, x: np.ndarray) -> np.ndarray:
-        """Return ‖x_g‖ for every group of a ``(p, K)`` array, ``(G,)``."""
+        """Return ‖x_g‖ for every group of a ``(p, K)`` array, ``(G,)``.
+
+        The same as :func:`spred.core.partition.norms`, whose sums over a short axis take ten times as long for rows of
+        two entries; the tests hold both together.
+        """
         flat = x.reshape(-1)
         if self.singles:
             return np.abs(flat)
-        return np.sqrt(np.bincount(self.labels, weights=flat * flat, minlength=len(self.weights)))
+        return np.asarray(np.sqrt(np.bincount(self.labels, weights=flat * flat, minlength=len(self.weights))))
 
     def members(self, groups: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the coordinates of ``groups``, group after group, and where each group starts."""
@@ -70,19 +78,19 @@ class Groups:
 
 @dataclass(frozen=True, eq=False)
 class Problem:
-    """``min_{v,b} L(v, b) + Ω(v)`` but for alpha: everything that a whole path shares.
+    """``min_{v,b} L(v, b) + Ω(v)`` but for alpha: everything that a whole path shares. It pickles.
 
     Attributes:
         loss: the data term, as a function of what the coefficients make.
         design: the data matrix.
-        y: target in the form that the loss wants.
+        y: target as the loss takes it.
         s: sample weights, sum 1.
         groups: what the penalty sees.
         l1_ratio: ρ.
         fit_intercept: whether there is one.
         positive: ``(p,)``, features whose coefficients must not be negative; none that is free.
-        within_ratio: κ, the share of single coordinates in the penalty of groups.
-        basis: contrasts ``(K, K − 1)`` that the classes are written in, where they are (see ``simplex``).
+        within_ratio: κ, the fraction of single coordinates in the penalty of groups.
+        basis: contrasts ``(K, K − 1)`` that the classes are written in, where they are (:mod:`spred.linear.contrasts`).
     """
 
     loss: Loss
@@ -100,8 +108,8 @@ class Problem:
     def n_outputs(self) -> int:
         """Columns of the coefficients: 1, the number of classes, or one less in contrasts."""
         if self.basis is not None:
-            return self.basis.shape[1]
-        return self.y.shape[1] if self.loss.multi else 1
+            return int(self.basis.shape[1])
+        return int(self.y.shape[1]) if self.loss.multi else 1
 
     @cached_property
     def gram(self) -> GramCache:
@@ -120,18 +128,20 @@ class Problem:
             positive=self.positive[:, None] if self.positive.any() else False,
         )
 
-    def leaving(self, grad: np.ndarray, level: float) -> np.ndarray:
-        """Return by how much the pull on each group at zero exceeds what holds it there at ``level = αρ``, ``(G,)``.
+    def excess_at_zero(self, grad: np.ndarray, level: float) -> np.ndarray:
+        """Return by how much the gradient of each group exceeds the threshold of a zero group at ``level = αρ``,
+        ``(G,)``.
 
-        ``‖soft(−g_g, κ·level)‖ − (1 − κ)·level·ω_g``; ``grad`` is that of the loss, ``(p, K)``.
+        ``‖soft(−g_g, κ·level)‖ − (1 − κ)·level·ω_g``; ``grad`` is that of the loss, ``(p, K)``. Where it is positive
+        it is the KKT residual of core's penalty at zero; where it is negative, screening needs it.
         """
-        groups, pull = self.groups, -grad
+        groups, left = self.groups, -grad
         if self.within_ratio > 0:
             penalised = (groups.weights > 0)[groups.labels].reshape(grad.shape)
-            pull = soft(pull, np.where(penalised, self.within_ratio * level, 0.0))
+            left = soft(left, np.where(penalised, self.within_ratio * level, 0.0))
         if self.positive.any():
-            pull = np.where(self.positive[:, None] & (pull < 0), 0.0, pull)
-        return groups.norms(pull) - (1.0 - self.within_ratio) * level * groups.weights
+            left = np.where(self.positive[:, None] & (left < 0), 0.0, left)
+        return groups.norms(left) - (1.0 - self.within_ratio) * level * groups.weights
 
     def eta(self, v: np.ndarray, b: np.ndarray) -> np.ndarray:
         """Return the linear predictor in the shape of ``y``."""
@@ -147,68 +157,86 @@ class Problem:
         return theta if self.loss.multi else theta[:, None]
 
 
-def make_problem(
-    X: object,
-    y: object,
-    *,
-    loss: str | Loss,
-    l1_ratio: float = 1.0,
-    within_ratio: float = 0.0,
-    positive: object = False,
-    penalty_weights: object = None,
-    feature_groups: object = None,
-    row_sparse: bool = True,
-    standardize: bool = False,
-    fit_intercept: bool = True,
-    sample_weight: object = None,
-    offset: object = None,
-    names: object = None,
-) -> Problem:
-    """Check the input and build the :class:`Problem`; see :func:`spred.solve` for the arguments.
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ProblemOptions:
+    """What a problem is beside its data; :func:`spred.solve` explains each.
 
-    ``offset`` is a known part of each sample's linear predictor, ``(n,)``. ``names`` are those of the columns, for
-    messages; by default a data frame's own.
+    Attributes:
+        loss: a row of the table of losses, or a :class:`~spred.core.losses.Loss`.
+        l1_ratio: ρ in [0, 1]; 0 is a ridge.
+        within_ratio: κ.
+        positive: whether coefficients must not be negative: of all penalised features, or a boolean for each.
+        penalty_weights: ω of each feature, or of each group.
+        feature_groups: a label for each feature.
+        row_sparse: whether a feature is in or out for all classes together.
+        standardize: whether columns are scaled to unit variance.
+        fit_intercept: whether there is an unpenalised intercept.
+        sample_weight: ``(n,)``.
+        offset: a known part of each sample's linear predictor, ``(n,)``.
+        names: those of the columns, for messages; by default a data frame's own.
+    """
+
+    loss: str | Loss
+    l1_ratio: float = 1.0
+    within_ratio: float = 0.0
+    positive: object = False
+    penalty_weights: object = None
+    feature_groups: object = None
+    row_sparse: bool = True
+    standardize: bool = False
+    fit_intercept: bool = True
+    sample_weight: Any = None
+    offset: object = None
+    names: Any = None
+
+
+def make_problem(X: object, y: object, **options: Any) -> Problem:
+    """Check the input and build the :class:`Problem`; ``options`` are those of :class:`ProblemOptions`.
 
     Raises:
         InputError: with the first thing that is wrong.
     """
-    kind = get_loss(loss)
+    asked = ProblemOptions(**options)
     matrix = _matrix(X)
-    n, p = matrix.shape
-    s = _weights(sample_weight, n)
-    target, added = read_target(kind, y, n), read_offset(offset, n)
-    keep = s > 0
-    if not keep.all():
-        matrix, target, s, added = matrix[keep], target[keep], s[keep], added[keep]
-    kind, target = _moved(kind, final_target(kind, target), added)
-    fit_intercept = fit_intercept and kind.intercept
+    loss, matrix, target, s = _samples(asked, matrix, y)
+    fit_intercept = asked.fit_intercept and loss.intercept
     k, basis = 1, None
-    if kind.multi:
+    if loss.multi:
         k = target.shape[1]
-        if row_sparse or feature_groups is not None:
+        if asked.row_sparse or asked.feature_groups is not None:
             basis = contrasts(k)
-            kind, k = in_contrasts(kind, basis), k - 1
-    if np.ndim(l1_ratio):
-        raise InputError(f"l1_ratio is {l1_ratio}; give one number here, cross-validation alone chooses among several")
-    if not 0 < l1_ratio <= 1:
-        raise InputError(f"l1_ratio is {l1_ratio}; give a number above 0 and at most 1")
-    groups = _groups(p, k, penalty_weights, feature_groups, row_sparse)
-    design = Design(matrix, s, center=fit_intercept, scale=standardize)
+            loss, k = in_contrasts(loss, basis), k - 1
+    l1_ratio, p = _checks.l1_ratio(asked.l1_ratio, ridge=True), matrix.shape[1]
+    groups = _groups(p, k, asked.penalty_weights, asked.feature_groups, asked.row_sparse)
+    design = Design(matrix, s, center=fit_intercept, scale=asked.standardize)
     if not design.finite:
-        check_finite(matrix, getattr(X, "columns", None) if names is None else names)
+        check_finite(matrix, getattr(X, "columns", None) if asked.names is None else asked.names)
         raise InputError("X has sums beyond the range of float64; divide its columns by their scale")
     return Problem(
-        loss=kind,
+        loss=loss,
         design=design,
         y=target,
         s=s,
         groups=groups,
-        l1_ratio=float(l1_ratio),
+        l1_ratio=l1_ratio,
         fit_intercept=fit_intercept,
-        positive=_positive(positive, groups, p, basis is not None),
-        within_ratio=_within(within_ratio, feature_groups is not None, kind),
+        positive=_positive(asked.positive, groups, p, basis is not None),
+        within_ratio=_within(asked.within_ratio, asked.feature_groups is not None, loss),
         basis=basis,
     )
+
+
+def _samples(asked: ProblemOptions, matrix: Any, y: object) -> tuple[Loss, Any, Any, np.ndarray]:
+    """Return loss, rows, target and weights (sum 1) of the samples whose weight is positive, the offset taken in."""
+    loss, n = get_loss(asked.loss), matrix.shape[0]
+    s = _checks.sample_weights(asked.sample_weight, n)
+    s = s / s.sum()
+    target, offset = loss.target.read(y, n), read_offset(asked.offset, n)
+    keep = s > 0
+    if not keep.all():
+        matrix, target, s, offset = matrix[keep], target[keep], s[keep], offset[keep]
+    loss, target = take_in_offset(loss, loss.target.encode(target), offset)
+    return loss, matrix, target, s
 
 
 def _matrix(X: Any) -> np.ndarray | sparse.csc_array:
@@ -234,36 +262,18 @@ def check_finite(matrix: Any, names: Any = None) -> None:
 
 
 def _first_bad_column(matrix: Any) -> int | None:
-    """Return the first column with a value that is not finite; one cheap sum settles the usual case."""
+    """Return the first column with a value that is not finite; one cheap sum decides the usual case."""
     with np.errstate(over="ignore", invalid="ignore"):
         if np.isfinite(matrix.sum()):
             return None
     if sparse.issparse(matrix):
         bad = np.flatnonzero(~np.isfinite(matrix.data))
         return int(np.searchsorted(matrix.indptr, bad[0], side="right")) - 1 if bad.size else None
-    for first in range(0, matrix.shape[1], 1024):  # blocks: a mask of all X would be a quarter of its size
-        finite = np.isfinite(matrix[:, first : first + 1024]).all(axis=0)
+    for first in range(0, matrix.shape[1], BLOCK):  # a mask of all X would be a quarter of its size
+        finite = np.isfinite(matrix[:, first : first + BLOCK]).all(axis=0)
         if not finite.all():
             return first + int(np.argmin(finite))
     return None
-
-
-def _weights(sample_weight: object, n: int) -> np.ndarray:
-    if sample_weight is None:
-        return np.full(n, 1.0 / n)
-    s = np.asarray(sample_weight, dtype=np.float64)
-    if s.shape != (n,):
-        raise InputError(f"sample_weight has shape {s.shape}, and X has {n} samples; give one weight for each")
-    if not (np.isfinite(s).all() and (s >= 0).all() and s.sum() > 0):
-        raise InputError("sample_weight must be finite, not negative, and not all zero")
-    return s / s.sum()
-
-
-def _moved(loss: Loss, target: Any, offset: np.ndarray) -> tuple[Loss, Any]:
-    """Take the offset into the target where the loss sees only their difference, else into the loss."""
-    if not offset.any():
-        return loss, target
-    return (loss, target - offset) if loss.name in ("squared", "huber") else (with_offset(loss, offset), target)
 
 
 def _groups(p: int, k: int, penalty_weights: object, feature_groups: object, row_sparse: bool) -> Groups:

@@ -8,7 +8,7 @@ from sklearn.linear_model import LogisticRegression, Ridge
 
 import spred
 from spred.estimators import Curve
-from spred.genes.study.refit import NO_L1, Refitted, short_index
+from spred.genes.study.refit import Refitted, short_index
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(60, 40)) * RNG.uniform(0.5, 3.0, size=40)
@@ -39,14 +39,14 @@ def test_the_short_rule(mean: list[float], n: list[int], index_1se: int, expecte
 
 def test_the_list_has_at_most_half_the_features_of_the_best() -> None:
     best = spred.SparseClassifierCV(rule="min").fit(X, LABEL)
-    short = Refitted(spred.SparseClassifierCV(), spred.SparseClassifier(l1_ratio=NO_L1), short=True).fit(X, LABEL)
+    short = Refitted(spred.SparseClassifierCV(), spred.SparseClassifier(l1_ratio=0.0), short=True).fit(X, LABEL)
     assert 0 < short.get_support().sum() <= best.get_support().sum() / 2
     assert short.alpha_ > best.alpha_
     assert short.curve_.index == np.flatnonzero(short.path_.alphas == short.alpha_)[0]
 
 
 def test_the_second_fit_is_the_ridge_of_scikit_learn_on_the_chosen_columns() -> None:
-    found = Refitted(spred.SparseClassifierCV(), spred.SparseClassifier(l1_ratio=NO_L1)).fit(X, LABEL)
+    found = Refitted(spred.SparseClassifierCV(), spred.SparseClassifier(l1_ratio=0.0)).fit(X, LABEL)
     kept = np.flatnonzero(found.get_support())
     Z = (X[:, kept] - X[:, kept].mean(axis=0)) / X[:, kept].std(axis=0)
     ridge = LogisticRegression(C=1 / (60 * found.alpha_), tol=1e-10, max_iter=10_000).fit(Z, LABEL)
@@ -57,32 +57,32 @@ def test_the_second_fit_is_the_ridge_of_scikit_learn_on_the_chosen_columns() -> 
 
 
 def test_numbers_and_survival_are_fitted_again_too() -> None:
-    found = Refitted(spred.SparseRegressorCV(), spred.SparseRegressor(l1_ratio=NO_L1)).fit(X, NUMBER)
+    found = Refitted(spred.SparseRegressorCV(), spred.SparseRegressor(l1_ratio=0.0)).fit(X, NUMBER)
     kept = np.flatnonzero(found.get_support())
     Z = (X[:, kept] - X[:, kept].mean(axis=0)) / X[:, kept].std(axis=0)
     expected = Ridge(alpha=60 * found.alpha_, tol=1e-12).fit(Z, NUMBER)
     np.testing.assert_allclose(found.predict(X), expected.predict(Z), atol=1e-4)
     y = spred.survival_target(RNG.random(60) < 0.8, RNG.exponential(np.exp(-NUMBER)))
-    risk = Refitted(spred.SparseCoxCV(), spred.SparseCox(l1_ratio=NO_L1)).fit(X, y)
+    risk = Refitted(spred.SparseCoxCV(), spred.SparseCox(l1_ratio=0.0)).fit(X, y)
     assert spred.estimators.concordance(y["event"], y["time"], risk.predict(X)) > 0.7
 
 
 def test_without_the_second_fit_the_coefficients_are_those_of_the_path() -> None:
     plain = spred.SparseRegressorCV().fit(X, NUMBER)
-    found = Refitted(spred.SparseRegressorCV(), spred.SparseRegressor(l1_ratio=NO_L1), refit=False).fit(X, NUMBER)
+    found = Refitted(spred.SparseRegressorCV(), spred.SparseRegressor(l1_ratio=0.0), refit=False).fit(X, NUMBER)
     np.testing.assert_array_equal(found.coef_[0], plain.coef_)
     np.testing.assert_array_equal(found.predict(X), plain.predict(X))
 
 
 def test_the_shrinkage_is_undone_in_part() -> None:
     plain = spred.SparseRegressorCV().fit(X, NUMBER)
-    found = Refitted(spred.SparseRegressorCV(), spred.SparseRegressor(l1_ratio=NO_L1)).fit(X, NUMBER)
+    found = Refitted(spred.SparseRegressorCV(), spred.SparseRegressor(l1_ratio=0.0)).fit(X, NUMBER)
     assert np.abs(found.coef_).sum() > np.abs(plain.coef_).sum()
 
 
 def test_one_alpha_is_the_same_model_as_the_path_there() -> None:
-    chosen = Refitted(spred.SparseClassifierCV(), spred.SparseClassifier(l1_ratio=NO_L1)).fit(X, LABEL)
-    given = Refitted(spred.SparseClassifier(chosen.alpha_), spred.SparseClassifier(l1_ratio=NO_L1)).fit(X, LABEL)
+    chosen = Refitted(spred.SparseClassifierCV(), spred.SparseClassifier(l1_ratio=0.0)).fit(X, LABEL)
+    given = Refitted(spred.SparseClassifier(chosen.alpha_), spred.SparseClassifier(l1_ratio=0.0)).fit(X, LABEL)
     np.testing.assert_allclose(given.coef_, chosen.coef_, atol=1e-6)
 
 
@@ -91,11 +91,11 @@ def test_free_columns_stay_and_noise_gives_an_empty_list() -> None:
     noise = np.where(np.random.default_rng(5).random(60) < 0.5, "a", "b")
     found = Refitted(
         spred.SparseClassifierCV(penalty_weights=weights),
-        spred.SparseClassifier(l1_ratio=NO_L1, penalty_weights=weights),
+        spred.SparseClassifier(l1_ratio=0.0, penalty_weights=weights),
         short=True,
     ).fit(X, noise)
     assert found.get_support()[39]
     assert found.get_support().sum() <= 3
-    empty = Refitted(spred.SparseClassifier(10.0), spred.SparseClassifier(l1_ratio=NO_L1)).fit(X, noise)
+    empty = Refitted(spred.SparseClassifier(10.0), spred.SparseClassifier(l1_ratio=0.0)).fit(X, noise)
     assert not empty.get_support().any()
     assert len(set(empty.predict(X))) == 1

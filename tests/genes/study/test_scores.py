@@ -9,6 +9,7 @@ import pytest
 from scipy import stats
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 
+from spred.core.targets import survival_target
 from spred.genes.study.scores import (
     balanced_accuracy,
     by_risk,
@@ -20,7 +21,6 @@ from spred.genes.study.scores import (
     score_survival,
     spread,
 )
-from spred.linear.target import survival_target
 
 
 def fold(test: list[int], predicted: list[object], probabilities: object = None, n: int = 6) -> SimpleNamespace:

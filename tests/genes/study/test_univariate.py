@@ -7,9 +7,9 @@ import pytest
 from scipy import stats
 
 from spred.core.losses import get_loss
+from spred.core.targets import survival_target
 from spred.genes.data.survival import censored
 from spred.genes.study.univariate import adjusted, correlations, cox_score, neighbours, p_values
-from spred.linear.target import final_target, survival_target
 
 RNG = np.random.default_rng(0)
 VALUES = RNG.normal(size=(30, 12))
@@ -42,7 +42,7 @@ def test_a_binary_gene_and_a_survival_time_are_the_log_rank_test() -> None:
 
 def test_the_score_test_of_cox_is_slope_and_curvature_of_its_loss_at_nought() -> None:
     y = survival_target(RNG.random(30) < 0.7, np.ceil(4 * RNG.exponential(size=30)))  # with ties
-    loss, sets = get_loss("cox"), final_target(get_loss("cox"), y)
+    loss, sets = get_loss("cox"), get_loss("cox").target.encode(y)
     x, step, share = VALUES[:, 0], 1e-4, np.full(30, 1 / 30)
     low, middle, high = (30 * float(loss.value(t * x, sets, share)) for t in (-step, 0.0, step))
     slope, curvature = (high - low) / (2 * step), (high - 2 * middle + low) / step**2

@@ -47,7 +47,7 @@ def make_survival(time: pd.Series, event: pd.Series) -> np.ndarray:
     Raises:
         InputError: a time is no number or negative, an event is written in a way that is not known, or none was seen.
     """
-    from spred.linear.target import survival_target
+    from spred.core.targets import survival_target
 
     numbers = pd.to_numeric(time, errors="coerce")
     bad = numbers.isna() | (numbers < 0)

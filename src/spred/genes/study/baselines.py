@@ -157,10 +157,10 @@ def dense(expression: Expression, settings: Settings) -> Any:
         return make_pipeline(StandardScaler(), SVC(kernel="linear", class_weight=settings.class_weight))
     if expression.task == "regression":
         return make_pipeline(StandardScaler(), Ridge())
-    return SparseCox(alpha=RIDGE, l1_ratio=NEARLY_RIDGE, tol=1e-5)
+    return SparseCox(alpha=RIDGE, l1_ratio=0.0, tol=1e-5)
 
 
-RIDGE, NEARLY_RIDGE = 0.1, 0.01
+RIDGE = 0.1
 
 GUESS = Method("largest class", guess)
 FILTER = Method("univariate filter + linear SVM", filtered)

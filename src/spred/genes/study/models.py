@@ -28,7 +28,7 @@ from spred.estimators import (
 )
 from spred.estimators.network_base import gate_sizes
 from spred.genes.data.expression import Expression
-from spred.genes.study.refit import NO_L1, Refitted, short_index
+from spred.genes.study.refit import Refitted, short_index
 from spred.genes.study.settings import Settings
 
 
@@ -89,7 +89,7 @@ def linear_path(expression: Expression, settings: Settings) -> Any:
 
 def dense(expression: Expression, settings: Settings) -> Any:
     """Make the estimator of the task that fits chosen genes again."""
-    return ONE[expression.task](l1_ratio=NO_L1, **penalty(expression), **weighting(expression, settings))
+    return ONE[expression.task](l1_ratio=0.0, **penalty(expression), **weighting(expression, settings))
 
 
 def penalty(expression: Expression) -> dict[str, Any]:

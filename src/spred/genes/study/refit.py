@@ -22,8 +22,6 @@ from spred.estimators import Curve
 from spred.linear import RegularizationPath
 
 HALF = 2
-NO_L1 = 1e-6
-"""The share of L1 in the second fit; the engine wants one above 0, and this one moves no coefficient visibly."""
 
 
 class Refitted(BaseEstimator):
@@ -31,7 +29,7 @@ class Refitted(BaseEstimator):
 
     Args:
         sparse: a sparse estimator of spred: one that finds its alpha on a path, or has one.
-        dense: the estimator of the same target at one alpha, with ``l1_ratio`` near 0.
+        dense: the estimator of the same target at one alpha, with ``l1_ratio=0``, a ridge.
         short: choose the α by :func:`short_index`, and not by the rule of ``sparse``.
         refit: fit again; without it the coefficients are those of the path.
 

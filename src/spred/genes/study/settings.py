@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from spred import _checks
 from spred.errors import InputError
 
 
@@ -56,5 +57,4 @@ class Settings:
             raise InputError(f"normalize is {self.normalize!r}; use 'none' or 'quantile'")
         if not 0 <= self.min_variance < 1:
             raise InputError(f"min_variance is {self.min_variance:g}; give a share of the genes, from 0 to below 1")
-        if not 0 < self.l1_ratio <= 1:
-            raise InputError(f"l1_ratio is {self.l1_ratio:g}; give a share of L1 in the penalty, above 0 and at most 1")
+        _checks.l1_ratio(self.l1_ratio)

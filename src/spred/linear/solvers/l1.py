@@ -14,8 +14,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from spred.core.certificate import Certificate, at_rest, free_newton_step
-from spred.core.losses import LOSSES
+from spred.core.certificate import FLAT, Certificate, free_newton_step, is_admissible
+from spred.core.losses import compiled_form
 from spred.linear.kernels.columns import Columns
 from spred.linear.kernels.losses import CODES
 from spred.linear.kernels.newton import objectives, refine
@@ -59,8 +59,7 @@ class Round(NamedTuple):
 
 def is_compiled(problem: Problem) -> bool:
     """Whether the compiled road takes ``problem``: its loss must be a row of the table, not one of the same name."""
-    origin = problem.loss.origin or problem.loss
-    return origin.name in CODES and origin is LOSSES[origin.name] and problem.groups.singles
+    return compiled_form(problem.loss) in CODES and problem.groups.singles
 
 
 class Compiled:
@@ -78,7 +77,7 @@ class Compiled:
     def __init__(self, problem: Problem, null: State, null_objective: float) -> None:
         self.problem, self.null_objective = problem, null_objective
         loss, n, p = problem.loss, problem.design.n, problem.design.p
-        self.code, self.weights, self.positive = CODES[loss.name], problem.groups.weights, problem.positive
+        self.code, self.weights, self.positive = CODES[str(loss.compiled)], problem.groups.weights, problem.positive
         self.y = np.ascontiguousarray(problem.y, dtype=np.float64)
         self.offset = np.zeros(n) if loss.offset is None else np.asarray(loss.offset, dtype=np.float64)
         self.eta, self.b = null.eta + self.offset, float(null.b[0])
@@ -306,7 +305,7 @@ class Compiled:
             free = np.column_stack([free, np.ones(len(free))])
         shift = free_newton_step(problem.loss, self.theta, self.eta - self.offset, problem.y, problem.s, free)
         theta = self.theta + shift
-        if not at_rest(theta, free, slack=1e6):  # a flat curvature cannot be stepped along; θ = 0 is always allowed
+        if not is_admissible(theta, free, FLAT):  # a flat curvature cannot be stepped along; θ = 0 is always allowed
             theta = np.zeros_like(theta)
         support = self.features[self.x != 0]
         unsettled = bounds.update(theta, level, support, problem.design.correlate_some(theta, support))

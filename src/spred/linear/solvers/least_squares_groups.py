@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import sparse
 
-from spred.core.losses import LOSSES
+from spred.core.losses import compiled_form
 from spred.linear.problem import Problem
 from spred.linear.results import Status
 from spred.linear.solvers.newton import Limits, Outcome, State, certificate_of, full_gradient, outcome_of, strongest
@@ -33,8 +33,7 @@ MOVES = 10
 
 def is_group_walk(problem: Problem) -> bool:
     """Whether this road takes ``problem``: a squared loss, its intercept taken out by ``reduce``, and groups."""
-    quadratic = (problem.loss.origin or problem.loss) is LOSSES["squared"]
-    return quadratic and not problem.fit_intercept and not problem.groups.singles
+    return compiled_form(problem.loss) == "squared" and not problem.fit_intercept and not problem.groups.singles
 
 
 class GroupWalk:
@@ -90,7 +89,7 @@ class GroupWalk:
 
     def _write_out(self, grad: np.ndarray, level: float) -> bool:
         """Take in the groups whose gradient leaves ``level``, the strongest first; say whether there was any."""
-        excess = self.problem.leaving(grad, level)
+        excess = self.problem.excess_at_zero(grad, level)
         excess[self.columns.groups] = -np.inf
         outside = np.flatnonzero(excess > 0)
         new = strongest(outside, excess[outside], len(self.columns.groups))

@@ -135,7 +135,7 @@ def advance(
         grad = full_gradient(problem, eta)
         state = State(v, b, eta, grad, alpha, replace(start, before=None))
         late, spent = time.perf_counter() > limits.deadline, n_iter >= limits.max_iter
-        excess = problem.leaving(grad, alpha * problem.l1_ratio * (1.0 + kkt_tol))
+        excess = problem.excess_at_zero(grad, alpha * problem.l1_ratio * (1.0 + kkt_tol))
         excess[chosen] = -np.inf
         violators = np.flatnonzero(excess > 0)
         if violators.size and not (late or spent):
@@ -178,7 +178,7 @@ def _screen(problem: Problem, alpha: float, start: State) -> np.ndarray:
     """Groups to start with: the support, free ones, and those that the sequential strong rule keeps."""
     weights = problem.groups.weights
     inside = (problem.groups.norms(start.v) > 0) | (weights == 0)
-    excess = problem.leaving(start.grad, problem.l1_ratio * max(2 * alpha - start.alpha, 0.0))
+    excess = problem.excess_at_zero(start.grad, problem.l1_ratio * max(2 * alpha - start.alpha, 0.0))
     excess[inside] = -np.inf
     return _join(np.flatnonzero(inside), np.flatnonzero(excess > 0), excess)
 

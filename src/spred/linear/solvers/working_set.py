@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from spred.core.cox import Coupled
+from spred.core.risk_sets import Coupled
 from spred.linear.problem import Problem
 from spred.linear.subproblem.penalty import Blocks
 

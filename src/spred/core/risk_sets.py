@@ -1,15 +1,6 @@
-"""Cox's partial likelihood: the one loss whose samples interact, each event with all who were at risk.
+"""Risk sets of survival times: who is at risk when, sums over them, and a curvature whose samples interact.
 
-With ``R_k`` the samples at risk at the k-th event time and ``T_k ⊂ R_k`` those who have their event then,
-
-    f(η) = Σ_k Σ_l q_kl log( Σ_{R_k} s_j e^{η_j} − φ_kl Σ_{T_k} s_j e^{η_j} ) − Σ_events s_i (η_i + log s_i).
-
-Breslow's form of ties has one term for each time, ``φ = 0`` and ``q_k = Σ_{T_k} s_i``; Efron's has one for each tied
-event, ``φ = 0, 1/d, …, (d−1)/d``, with equal parts of ``q_k``. For equal weights f is the negative logarithm of the
-partial likelihood over n. Risk sets are nested, so every sum over them is a cumulative one, and the conjugate has a
-closed form (docs/math.md, §4).
-
-Source: D. R. Cox, JRSS B 34, 1972; N. Breslow, Biometrics 30, 1974; B. Efron, JASA 72, 1977.
+Index arrays are NumPy's, whatever the numbers summed live in.
 """
 
 from __future__ import annotations
@@ -21,9 +12,6 @@ import numpy as np
 from array_api_compat import array_namespace, device
 
 from spred.core.partition import Array
-
-SLACK = 1e-12
-"""How far rounding may push a dual point out of the conjugate's domain (weights sum to 1)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,8 +75,9 @@ class RiskSets:
         whole: whether a risk set is the largest of its stratum, ``(m,)``.
         ties: samples that have their event at each time, ``(m, d)``; n marks empty places.
         time_of: the event time of each sample, ``(n,)``; m for censored samples.
-        phi: φ, ``(m, d)`` for Efron, ``(m, 1)`` zeros for Breslow.
-        share: the part of ``q_k`` that each term has, in the shape of ``phi``.
+        phi: the fraction of the tied events that a term takes out of its risk set: ``(m, d)`` for Efron, ``(m, 1)``
+            zeros for Breslow.
+        part: the fraction of the weight of a time's events that each term has, in the shape of ``phi``.
     """
 
     rows: Table
@@ -99,7 +88,7 @@ class RiskSets:
     ties: np.ndarray
     time_of: np.ndarray
     phi: np.ndarray
-    share: np.ndarray
+    part: np.ndarray
 
     def __len__(self) -> int:
         """Return the number of samples."""
@@ -108,12 +97,14 @@ class RiskSets:
     @cached_property
     def event(self) -> np.ndarray:
         """Whether each sample has an event, ``(n,)``."""
-        return self.time_of < len(self.ends)
+        found: np.ndarray = self.time_of < len(self.ends)
+        return found
 
     @cached_property
     def never(self) -> np.ndarray:
         """Whether a sample is in no risk set, ``(n,)``."""
-        return self.first == len(self.times.slots)
+        found: np.ndarray = self.first == len(self.times.slots)
+        return found
 
     @cached_property
     def efron(self) -> bool:
@@ -183,7 +174,7 @@ def risk_sets(
         ties=ties,
         time_of=time_of,
         phi=steps if efron else np.zeros((m, 1)),
-        share=real / count[:, None] if efron else np.ones((m, 1)),
+        part=real / count[:, None] if efron else np.ones((m, 1)),
     )
 
 
@@ -225,122 +216,3 @@ class Coupled:
     def _sums(self, columns: Array) -> tuple[Array, Array]:
         weighted = self.risk * columns.T
         return self.sets.at_risk(weighted), self.sets.tied(weighted) if self.sets.efron else 0.0 * self.powers[0]
-
-
-@dataclass(frozen=True, eq=False)
-class _Terms:
-    """The parts of f at one η: ``s e^η`` scaled within strata, its sums at risk, the logarithms' arguments, q and φ."""
-
-    risk: Array
-    everyone: Array
-    inner: Array
-    q: Array
-    phi: Array
-
-
-def cox_value(eta: Array, y: RiskSets, s: Array) -> Array:
-    """Return f(η), ``(n,)`` to a number; each event against its risk set, so a good fit is a sum of small terms."""
-    xp = array_namespace(eta)
-    terms = _terms(eta, y, s)
-    event = xp.asarray(y.event, device=device(eta))
-    odds = xp.where(event, y.own(terms.everyone), terms.risk) / terms.risk
-    value = xp.sum(_events(y, s) * xp.log(odds))
-    return value + xp.sum(terms.q * xp.log(terms.inner / terms.everyone[:, None])) if y.efron else value
-
-
-def cox_gradient(eta: Array, y: RiskSets, s: Array) -> Array:
-    """Return ∇f(η): the cumulative hazard that each sample was exposed to, less its own event (martingale residual)."""
-    return _explained(_terms(eta, y, s), y) - _events(y, s)
-
-
-def cox_curvature(eta: Array, y: RiskSets, s: Array) -> Coupled:
-    """Return the second derivative as a :class:`Coupled`."""
-    xp = array_namespace(eta)
-    terms = _terms(eta, y, s)
-    steep = terms.q / terms.inner**2
-    powers = (xp.sum(steep, axis=1), xp.sum(terms.phi * steep, axis=1), xp.sum(terms.phi**2 * steep, axis=1))
-    return Coupled(_explained(terms, y), y, terms.risk, powers)
-
-
-def cox_conjugate(theta: Array, y: RiskSets, s: Array) -> Array:
-    """Return f*(θ), an entropy; infinite outside its domain (docs/math.md, §4).
-
-    With ``r = θ + s·event`` and ``z_k = Σ_{R_k} θ``, which must not be negative and must vanish for the largest risk
-    set, Breslow's is ``Σ r log(r/s) + Σ_events s log s + Σ_k (z_k log z_k − (z_k + q_k) log(z_k + q_k))``.
-    """
-    xp = array_namespace(theta)
-    events = _events(y, s)
-    q, phi = _weights(y, s)
-    total = xp.sum(q, axis=1)
-    r, z = theta + events, y.at_risk(theta)
-    nowhere = xp.max(xp.abs(xp.where(xp.asarray(y.never, device=device(z)), theta, xp.zeros_like(theta))))
-    overflow = xp.max(xp.abs(xp.where(xp.asarray(y.whole, device=device(z)), z, xp.zeros_like(z))))
-    outside = (xp.min(z) < -SLACK) | (overflow > SLACK) | (nowhere > SLACK)
-    z = xp.clip(z, 0.0, None)
-    tau = y.tied(r)
-    t = _tied_share(z, tau, q, phi)
-    thin = 1.0 - phi * t[:, None]
-    everyone, tied = z + xp.sum(q / thin, axis=1), z + xp.sum(q * (1.0 - phi) / thin, axis=1)
-    times = xlogx(z) - (z + total - tau) * xp.log(everyone) - tau * xp.log(tied) - xp.sum(q * xp.log(thin), axis=1)
-    value = xp.sum(xlogx(r) + (events - r) * xp.log(s)) + xp.sum(times)
-    return xp.where(outside, xp.full_like(value, float("inf")), value)
-
-
-def cox_null(y: RiskSets, s: Array) -> Array:
-    """Return 0: a shift common to all samples changes nothing."""
-    return array_namespace(s).sum(0.0 * s)
-
-
-def xlogx(p: Array) -> Array:
-    """``p log p``, 0 at 0, infinite below 0 (the conjugate's domain ends there)."""
-    xp = array_namespace(p)
-    inside = p * xp.log(xp.where(p > 0, p, xp.ones_like(p)))
-    return xp.where(p >= 0, inside, xp.full_like(p, float("inf")))
-
-
-def _events(y: RiskSets, s: Array) -> Array:
-    return s * array_namespace(s).asarray(y.event, dtype=s.dtype, device=device(s))
-
-
-def _weights(y: RiskSets, s: Array) -> tuple[Array, Array]:
-    """Return q and φ of every term, ``(m, d)``, in the library of ``s``."""
-    xp = array_namespace(s)
-    share, phi = (xp.asarray(x, dtype=s.dtype, device=device(s)) for x in (y.share, y.phi))
-    return y.tied(s)[:, None] * share, phi
-
-
-def _terms(eta: Array, y: RiskSets, s: Array) -> _Terms:
-    xp = array_namespace(eta)
-    top = xp.max(y.rows.spread(eta, -float("inf")), axis=1)[y.rows.position // y.rows.shape[1]]
-    risk = s * xp.exp(xp.clip(eta - top, -700.0, None))
-    q, phi = _weights(y, s)
-    everyone = y.at_risk(risk)
-    inner = everyone[:, None] - phi * y.tied(risk)[:, None] if y.efron else everyone[:, None]
-    return _Terms(risk, everyone, inner, q, phi)
-
-
-def _explained(terms: _Terms, y: RiskSets) -> Array:
-    """Return ``Σ_e q_e p_e``: each sample's share of the events."""
-    xp = array_namespace(terms.risk)
-    hazard = terms.q / terms.inner
-    exposed = y.over_time(xp.sum(hazard, axis=1))
-    return terms.risk * (exposed - y.own(xp.sum(terms.phi * hazard, axis=1)) if y.efron else exposed)
-
-
-def _tied_share(z: Array, tau: Array, q: Array, phi: Array) -> Array:
-    """Return ``t ∈ [0, 1]`` with ``t (z + Σ_l q_l (1 − φ_l)/(1 − φ_l t)) = τ``: the share of e^η that tied events have.
-
-    The left side is convex and rising, so Newton's method from 1 comes down to the root and never passes it.
-    """
-    xp = array_namespace(z)
-    t = xp.ones_like(z)
-    if phi.shape[1] == 1:  # Breslow, or no ties: the conjugate does not ask
-        return t
-    for _ in range(100):
-        thin = 1.0 - phi * t[:, None]
-        miss = t * (z + xp.sum(q * (1.0 - phi) / thin, axis=1)) - tau
-        step = miss / (z + xp.sum(q * (1.0 - phi) / thin**2, axis=1))
-        t = xp.clip(t - step, 0.0, 1.0)
-        if float(xp.max(xp.abs(step))) <= 1e-15:
-            break
-    return t

@@ -8,8 +8,9 @@ from hypothesis import given
 from scipy.optimize import minimize
 from strategies import sample, seeds
 
-from spred.core.cox import Coupled, cox_value, risk_sets
 from spred.core.losses import LOSSES
+from spred.core.losses.cox import cox_value
+from spred.core.risk_sets import Coupled, risk_sets
 
 
 def by_definition(

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import pickle
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from strategies import WORLDS, sample, seeds, send
 
-from spred.core.cox import Coupled
-from spred.core.losses import LOSSES, Loss, get_loss, huber, with_offset
+from spred.core.losses import LOSSES, Loss, compiled_form, get_loss, with_offset
+from spred.core.risk_sets import Coupled
 from spred.errors import InputError
 
 every_loss = pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES)
@@ -36,20 +39,20 @@ def test_gradient_and_curvature_are_autograds(loss: Loss, seed: int) -> None:
         return loss.value(predictor, y_t, s_t)
 
     slope = torch.autograd.functional.jacobian(value, eta_t)
-    bend = torch.autograd.functional.hessian(value, eta_t)
+    hessian = torch.autograd.functional.hessian(value, eta_t)
     # Where samples do not interact, only the blocks of each sample remain of the full Hessian.
-    own = torch.stack([bend[i, :, i, :] if loss.multi else bend[i, i] for i in range(len(eta))])
+    own = torch.stack([hessian[i, :, i, :] if loss.multi else hessian[i, i] for i in range(len(eta))])
     for world, xs in zip(WORLDS, ((eta, y, s), (eta_t, y_t, s_t)), strict=True):
         np.testing.assert_allclose(loss.gradient(*xs), slope, atol=1e-12)
         np.testing.assert_allclose(loss.value(*xs), loss.value(eta, y, s), rtol=1e-12)
         curvature = loss.curvature(*xs)
         if isinstance(curvature, Coupled):
-            np.testing.assert_allclose(curvature.times(send(world, np.eye(len(eta)))), bend, atol=1e-12)
+            np.testing.assert_allclose(curvature.times(send(world, np.eye(len(eta)))), hessian, atol=1e-12)
             columns = np.random.default_rng(seed).standard_normal((len(eta), 2)) + 5.0
             np.testing.assert_allclose(
-                curvature.form(send(world, columns)), columns.T @ bend.numpy() @ columns, atol=1e-11
+                curvature.form(send(world, columns)), columns.T @ hessian.numpy() @ columns, atol=1e-11
             )
-            assert np.linalg.eigvalsh(np.diag(curvature.diagonal) - np.asarray(bend)).min() >= -1e-12
+            assert np.linalg.eigvalsh(np.diag(curvature.diagonal) - np.asarray(hessian)).min() >= -1e-12
         else:
             np.testing.assert_allclose(curvature, own, atol=1e-12 + loss.stand_in)
 
@@ -85,9 +88,9 @@ def test_null_is_the_best_constant(loss: Loss, seed: int) -> None:
     np.testing.assert_allclose(loss.gradient(null, y, s).sum(axis=0), 0.0, atol=1e-12)
     np.testing.assert_allclose(loss.null(*in_torch(y, s)), loss.null(y, s), atol=1e-12)
     assert loss.value(null, y, s) <= loss.value(null + 0.1, y, s) + 1e-12
-    if loss.intercept and loss.name != "huber":  # the score of a canonical link; Huber's null is a robust centre
-        share = np.sum(s[:, None] * y, axis=0) if loss.multi else np.sum(s * y)
-        np.testing.assert_allclose(loss.mean(null)[0], share)
+    if loss.intercept and loss.transition is None:  # the score of a canonical link; Huber's null is a robust centre
+        mean = np.sum(s[:, None] * y, axis=0) if loss.multi else np.sum(s * y)
+        np.testing.assert_allclose(loss.mean(null)[0], mean)
 
 
 @every_loss
@@ -103,42 +106,6 @@ def test_curvature_tells_the_truth_about_being_quadratic(loss: Loss) -> None:
     here, there = loss.curvature(eta, y, s), loss.curvature(eta + np.arange(len(eta.T)), y, s)
     here, there = (c.diagonal if isinstance(c, Coupled) else c for c in (here, there))
     assert np.allclose(here, there) == loss.quadratic
-
-
-@pytest.mark.parametrize("name", ["huber", "poisson", "logistic", "cox", "cox-efron"])
-@given(seed=seeds)
-def test_an_offset_is_a_known_part_of_the_predictor(name: str, seed: int) -> None:
-    loss = get_loss(name)
-    eta, y, s = sample(loss, seed)
-    offset = np.random.default_rng(seed).standard_normal(len(eta))
-    moved = with_offset(loss, offset)
-    theta = moved.gradient(eta, y, s)
-    np.testing.assert_array_equal(theta, loss.gradient(eta + offset, y, s))
-    assert moved.value(eta, y, s) + moved.conjugate(theta, y, s) == pytest.approx(theta @ eta, abs=1e-10)
-    assert moved.gradient(np.zeros_like(eta) + moved.null(y, s), y, s).sum() == pytest.approx(0.0, abs=1e-12)
-
-
-def test_an_offset_is_for_one_predictor() -> None:
-    with pytest.raises(InputError, match="one linear predictor"):
-        with_offset(LOSSES["multinomial"], np.zeros(3))
-
-
-def test_the_conjugate_of_poisson_is_finite_at_zero_counts() -> None:
-    loss, s = LOSSES["poisson"], np.array([0.5, 0.5])
-    assert loss.conjugate(np.zeros(2), np.array([0.0, 3.0]), s) == pytest.approx(0.0)  # a saturated fit has no deviance
-
-
-@pytest.mark.parametrize("delta", [0.0, -1.0, np.inf, np.nan])
-def test_huber_wants_a_positive_transition(delta: float) -> None:
-    with pytest.raises(InputError, match="delta is"):
-        huber(delta)
-
-
-def test_huber_is_squared_with_a_far_transition() -> None:
-    eta, y, s = sample(LOSSES["squared"], seed=0)
-    for part in ("value", "gradient", "curvature"):
-        far, squared = getattr(huber(1e3), part), getattr(LOSSES["squared"], part)
-        np.testing.assert_allclose(far(eta, y, s), squared(eta, y, s))
 
 
 @pytest.mark.parametrize("name", ["logistic", "multinomial", "cox", "cox-efron"])
@@ -157,3 +124,30 @@ def test_certain_predictors_stay_finite(name: str) -> None:
 def test_unknown_loss_names_the_nearest() -> None:
     with pytest.raises(InputError, match="did you mean 'logistic'"):
         get_loss("logistics")
+
+
+@every_loss
+def test_the_null_ignores_what_an_offset_shifts_exactly_where_the_loss_sees_residuals_alone(loss: Loss) -> None:
+    eta, y, s = sample(loss, seed=0)
+    if not loss.target.survival:
+        same = np.isclose(loss.value(eta + 0.7, y + 0.7, s), loss.value(eta, y, s), rtol=1e-12)
+        assert same == loss.of_residual
+
+
+@every_loss
+def test_every_row_pickles_and_declares_what_it_has(loss: Loss) -> None:
+    again = pickle.loads(pickle.dumps(loss))
+    eta, y, s = sample(loss, seed=0)
+    assert float(again.value(eta, y, s)) == float(loss.value(eta, y, s))
+    assert compiled_form(again) == compiled_form(loss)
+    assert loss.has_curvature
+    assert loss.has_conjugate
+    assert loss.takes_offset != loss.multi
+
+
+def test_a_copy_of_a_row_with_another_function_has_no_compiled_form() -> None:
+    row = LOSSES["logistic"]
+    assert compiled_form(row) == "logistic"
+    assert compiled_form(with_offset(row, np.zeros(3))) == "logistic"
+    assert compiled_form(replace(row, value=row.conjugate)) is None
+    assert compiled_form(LOSSES["huber"]) is None
