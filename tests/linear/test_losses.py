@@ -13,7 +13,7 @@ from spred.core.penalties import Penalty
 from spred.errors import InputError
 from spred.linear.path import path_of, solve_of
 from spred.linear.problem import make_problem
-from spred.linear.solvers.newton import Limits
+from spred.linear.solvers.outer import Limits
 from spred.linear.target import survival_target
 
 COX = ["cox-tall", "cox-wide", "cox-efron-tall"]

@@ -48,8 +48,8 @@ class Penalty:
     def __post_init__(self) -> None:
         if not (self.alpha >= 0 and isfinite(self.alpha)):
             raise InputError(f"alpha is {self.alpha}; give a finite number that is not negative")
-        if not 0 < self.l1_ratio <= 1:
-            raise InputError(f"l1_ratio is {self.l1_ratio}; give a number above 0 and at most 1")
+        if not 0 <= self.l1_ratio <= 1:
+            raise InputError(f"l1_ratio is {self.l1_ratio}; give a number from 0 (a ridge) to 1 (no ridge)")
         if not 0 <= self.within_ratio <= 1:
             raise InputError(f"within_ratio is {self.within_ratio}; give a number from 0 to 1")
         if self.depth > 2 and self.l1_ratio < 1:
@@ -96,7 +96,10 @@ class Penalty:
             level = self._roots(left, weights)
         else:
             level = size / xp.where(penalised, weights, xp.ones_like(size))
-        return xp.max(xp.where(penalised, level, xp.zeros_like(size))) / self.l1_ratio
+        largest = xp.max(xp.where(penalised, level, xp.zeros_like(size)))
+        if self.l1_ratio == 0:
+            return xp.where(largest > 0, xp.full_like(largest, float("inf")), largest)
+        return largest / self.l1_ratio
 
     def conjugate(self, z: Array) -> Array:
         """Return Ω*(z); infinite outside the dual ball when there is no ridge to pay with."""

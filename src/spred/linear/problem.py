@@ -190,8 +190,8 @@ def make_problem(
             kind, k = in_contrasts(kind, basis), k - 1
     if np.ndim(l1_ratio):
         raise InputError(f"l1_ratio is {l1_ratio}; give one number here, cross-validation alone chooses among several")
-    if not 0 < l1_ratio <= 1:
-        raise InputError(f"l1_ratio is {l1_ratio}; give a number above 0 and at most 1")
+    if not 0 <= l1_ratio <= 1:
+        raise InputError(f"l1_ratio is {l1_ratio}; give a number from 0 (a ridge) to 1 (no ridge)")
     groups = _groups(p, k, penalty_weights, feature_groups, row_sparse)
     design = Design(matrix, s, center=fit_intercept, scale=standardize)
     if not design.finite:

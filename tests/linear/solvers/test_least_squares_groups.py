@@ -15,8 +15,9 @@ import spred
 from spred.core.losses import LOSSES
 from spred.linear.problem import Problem, make_problem
 from spred.linear.results import Status
-from spred.linear.solvers.least_squares_groups import GroupWalk, is_group_walk
-from spred.linear.solvers.newton import Limits, Outcome, Plain, null_state
+from spred.linear.solvers.least_squares_groups import LeastSquaresGroups
+from spred.linear.solvers.newton import Newton, null_state
+from spred.linear.solvers.outer import Limits, Outcome
 from spred.linear.solvers.presolve import reduced
 
 ROWS = [name for name in sorted(PROBLEMS) if name.startswith("squared")]
@@ -64,7 +65,7 @@ def walk(road: type, problem: Problem, limits: Limits, shares: np.ndarray) -> li
 
 def assert_same(problem: Problem, shares: np.ndarray, tol: float = 1e-10) -> list[Outcome]:
     limits = Limits(tol)
-    quick, slow = walk(GroupWalk, problem, limits, shares), walk(Plain, problem, limits, shares)
+    quick, slow = walk(LeastSquaresGroups, problem, limits, shares), walk(Newton, problem, limits, shares)
     for one, other in zip(quick, slow, strict=True):
         assert one.status is other.status is Status.CONVERGED
         assert one.certificate.gap <= tol
@@ -77,7 +78,7 @@ def assert_same(problem: Problem, shares: np.ndarray, tol: float = 1e-10) -> lis
 @pytest.mark.parametrize("name", ROWS)
 def test_both_roads_arrive_at_the_same_place(name: str, variant: str) -> None:
     problem = problem_of(name, variant)
-    assert is_group_walk(problem)
+    assert LeastSquaresGroups.needs(problem) is None
     assert_same(problem, np.geomspace(0.9, 0.02, 12))
 
 
@@ -86,7 +87,7 @@ def test_a_support_may_be_larger_than_the_number_of_samples(seed: int) -> None:
     problem = many_columns(seed)
     found = assert_same(problem, np.geomspace(0.95, 0.01, 40))
     assert len(found[-1].model.support) > 2 * problem.design.n
-    slow = walk(Plain, problem, Limits(1e-12), np.geomspace(0.95, 0.01, 40))[-1]
+    slow = walk(Newton, problem, Limits(1e-12), np.geomspace(0.95, 0.01, 40))[-1]
     np.testing.assert_allclose(found[-1].model.dense(problem.design.p), slow.model.dense(problem.design.p), atol=1e-5)
 
 
@@ -129,18 +130,18 @@ def test_a_sparse_matrix_stays_sparse() -> None:
 def test_what_it_does_not_take() -> None:
     row = PROBLEMS["squared-tall"]
     groups = {"feature_groups": np.arange(row.X.shape[1]) // 2}
-    assert not is_group_walk(make_problem(row.X, row.y, loss="squared", **groups))  # an intercept
-    assert not is_group_walk(reduced(make_problem(row.X, row.y, loss="squared")).problem)
-    assert not is_group_walk(make_problem(row.X, row.y, loss="huber", **groups))
+    assert LeastSquaresGroups.needs(make_problem(row.X, row.y, loss="squared", **groups)) is not None  # an intercept
+    assert LeastSquaresGroups.needs(reduced(make_problem(row.X, row.y, loss="squared")).problem) is not None
+    assert LeastSquaresGroups.needs(make_problem(row.X, row.y, loss="huber", **groups)) is not None
     own = replace(LOSSES["squared"], value=lambda eta, y, s: 0.0)
-    assert not is_group_walk(reduced(make_problem(row.X, row.y, loss=own, **groups)).problem)
+    assert LeastSquaresGroups.needs(reduced(make_problem(row.X, row.y, loss=own, **groups)).problem) is not None
 
 
 def test_it_stops_when_it_has_to() -> None:
     problem = many_columns(5)
-    few = walk(GroupWalk, problem, Limits(1e-12, max_iter=1), np.array([0.05]))[0]
+    few = walk(LeastSquaresGroups, problem, Limits(1e-12, max_iter=1), np.array([0.05]))[0]
     assert few.status is Status.ITERATIONS
     assert few.n_iter == 1
-    late = walk(GroupWalk, problem, Limits(1e-12, deadline=time.perf_counter()), np.array([0.05]))[0]
+    late = walk(LeastSquaresGroups, problem, Limits(1e-12, deadline=time.perf_counter()), np.array([0.05]))[0]
     assert late.status is Status.TIME
     assert late.certificate.gap > 1e-12

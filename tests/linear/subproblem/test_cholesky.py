@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 from spred.linear.design import Design
-from spred.linear.subproblem.cholesky import GramCache, System, solve_damped, solve_or_slide
+from spred.linear.subproblem.cholesky import GramCache, System, solve_damped, newton_or_null_step
 
 
 def gram(seed: int, k: int, n: int) -> np.ndarray:
@@ -44,8 +44,8 @@ def test_a_singular_system_is_solved_subset_by_subset() -> None:
 
 def test_a_flat_direction_is_slid_along() -> None:
     A = np.array([[1.0, 1.0], [1.0, 1.0]])
-    np.testing.assert_allclose(solve_or_slide(A, np.array([1.0, -1.0])), [1.0, -1.0])
-    np.testing.assert_allclose(solve_or_slide(A, np.array([1.0, 1.0])), [0.5, 0.5])
+    np.testing.assert_allclose(newton_or_null_step(A, np.array([1.0, -1.0])), [1.0, -1.0])
+    np.testing.assert_allclose(newton_or_null_step(A, np.array([1.0, 1.0])), [0.5, 0.5])
 
 
 @pytest.mark.parametrize("n", [3, 30])

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from spred.linear.subproblem.groups import settle_groups
-from spred.linear.subproblem.hessian import Bend, Dense, Factored
+from spred.linear.subproblem.groups import solve_groups
+from spred.linear.subproblem.hessian import NormCurvature, Dense, Factored
 from spred.linear.subproblem.penalty import Blocks
 
 
@@ -25,14 +25,14 @@ def blocks_of(k: int, size: int, lam: float) -> Blocks:
     return Blocks(starts, full, 0.0 * full, np.zeros(k, dtype=bool))
 
 
-def bend_of(seed: int, blocks: Blocks, strength: float) -> Bend:
+def bend_of(seed: int, blocks: Blocks, strength: float) -> NormCurvature:
     """All groups inside but the first; the second is free."""
     rng = np.random.default_rng(seed)
     x = rng.standard_normal(len(blocks.positive))
     inside = blocks.group > 0
     each = strength * rng.uniform(0.1, 2.0, len(blocks.starts)) * (np.arange(len(blocks.starts)) != 1)
     unit = np.where(inside, x / blocks.norms(x)[blocks.group], 0.0)
-    return Bend(inside, unit, np.where(inside, each[blocks.group], 0.0))
+    return NormCurvature(inside, unit, np.where(inside, each[blocks.group], 0.0))
 
 
 @pytest.mark.parametrize("ridge", [0.0, 0.3])
@@ -86,7 +86,7 @@ def test_what_iterations_cannot_solve_is_factorised() -> None:
     columns = np.ascontiguousarray(A.T)
     H = Factored(columns, columns.astype(np.float32), np.einsum("ij,ij->j", A, A), np.zeros(12))
     blocks = blocks_of(12, 4, 0.0)
-    bend = Bend(np.ones(12, dtype=bool), np.zeros(12), np.zeros(12))
+    bend = NormCurvature(np.ones(12, dtype=bool), np.zeros(12), np.zeros(12))
     x = rng.standard_normal(12)
     d = H.solve(blocks, bend, A.T @ (A @ x), 1e-12)
     assert np.linalg.norm(A @ (d - x)) <= 1e-6 * np.linalg.norm(A @ x)
@@ -98,8 +98,8 @@ def test_the_form_does_not_change_the_minimum(seed: int) -> None:
     c = H.columns @ np.random.default_rng(seed).standard_normal(15)
     blocks = blocks_of(k, 4, 0.05 * float(np.abs(c).max()))
     tol = 1e-9 * float(blocks.lam[0])
-    one, r, _ = settle_groups(H, blocks, np.zeros(k), -c, tol=tol)
-    other, _, _ = settle_groups(Dense(matrix(H)), blocks, np.zeros(k), -c, tol=tol)
+    one, r, _ = solve_groups(H, blocks, np.zeros(k), -c, tol=tol)
+    other, _, _ = solve_groups(Dense(matrix(H)), blocks, np.zeros(k), -c, tol=tol)
     np.testing.assert_allclose(r, matrix(H) @ one - c, atol=1e-12)
     assert blocks.residuals(one, r).max() <= tol
     np.testing.assert_allclose(one, other, atol=1e-6)

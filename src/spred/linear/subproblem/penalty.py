@@ -107,14 +107,14 @@ class Blocks:
         """Return ``x`` with zeros in the place of negative numbers where there must be none."""
         return np.where(self.positive & (x < 0), 0.0, x)
 
-    def left(self, z: np.ndarray, step: np.ndarray | float = 1.0) -> np.ndarray:
-        """Return what is left of ``z`` when each coordinate has paid ``step·μ``."""
+    def soft(self, z: np.ndarray, step: np.ndarray | float = 1.0) -> np.ndarray:
+        """Return ``z`` soft-thresholded by ``step·μ`` coordinate by coordinate."""
         return z if self.norms_alone else soft(z, step * self.thresholds, self.positive)
 
     def residuals(self, x: np.ndarray, g: np.ndarray) -> np.ndarray:
-        """Return each group's KKT residual; ``g`` is the gradient of the smooth part. Negative: at rest at zero."""
+        """Return each group's KKT residual; ``g`` is the gradient of the smooth part. Negative: optimal at zero."""
         size = self.norms(x)
         unit = x / np.where(size > 0, size, 1.0)[self.group]
-        left = self.left(-g)
-        at_rest = np.where(x != 0, g + self.lam[self.group] * unit + self.thresholds * np.sign(x), left)
-        return np.where((size > 0) | self.free, self.norms(at_rest), self.norms(left) - self.lam)
+        left = self.soft(-g)
+        stationary = np.where(x != 0, g + self.lam[self.group] * unit + self.thresholds * np.sign(x), left)
+        return np.where((size > 0) | self.free, self.norms(stationary), self.norms(left) - self.lam)
