@@ -56,18 +56,18 @@ class Design:
             block = np.asfortranarray(self.X.T[features].T, dtype=np.float64)  # whole columns, where these are whole
         block -= self.mean[features]
         block /= self.scale[features]
-        return block
+        return np.asarray(block)
 
     def correlate(self, theta: np.ndarray) -> np.ndarray:
         """Return ``Xᵀθ`` of the centred and scaled matrix, ``(p,)`` or ``(p, K)``: the one pass over all data."""
         raw = self._product(theta)
         if theta.ndim == 1:
-            return (raw - self.mean * theta.sum()) / self.scale
-        return (raw - self.mean[:, None] * theta.sum(axis=0)) / self.scale[:, None]
+            return np.asarray((raw - self.mean * theta.sum()) / self.scale)
+        return np.asarray((raw - self.mean[:, None] * theta.sum(axis=0)) / self.scale[:, None])
 
     def correlate_some(self, theta: np.ndarray, features: np.ndarray) -> np.ndarray:
         """Return ``Xᵀθ`` for a few ``features`` and ``theta`` ``(n,)``, without writing their columns out."""
-        return correlate_some(self.matrix, theta, features, self.mean, self.scale)
+        return np.asarray(correlate_some(self.matrix, theta, features, self.mean, self.scale))
 
     @cached_property
     def matrix(self) -> Columns:
@@ -84,7 +84,7 @@ class Design:
             for rows, columns in _tiles(self.X):
                 part = self.X[rows, columns] - self.mean[columns]
                 square[columns] += np.einsum("ij,ij->j", part, part)
-        return np.sqrt(np.maximum(square, 0.0)) / self.scale
+        return np.asarray(np.sqrt(np.maximum(square, 0.0)) / self.scale)
 
     def original_units(
         self, support: np.ndarray, v: np.ndarray, intercept: np.ndarray
@@ -99,7 +99,7 @@ class Design:
             if theta.size != self.n or self.sparse or not self.X.flags.f_contiguous:
                 return np.asarray(self.X.T @ theta)
             # SciPy's BLAS has all threads where NumPy's has one (see ``path``).
-            return dgemv(1.0, self.X, theta.reshape(-1), trans=1).reshape(-1, *theta.shape[1:])
+            return np.asarray(dgemv(1.0, self.X, theta.reshape(-1), trans=1).reshape(-1, *theta.shape[1:]))
         out = np.zeros((self.p, *theta.shape[1:]))
         for rows, columns in _tiles(self.X):
             out[columns] += self.X[rows, columns].astype(np.float64).T @ theta[rows]
@@ -117,7 +117,7 @@ class Design:
             floor = 1e-26 * mean**2
         scale = np.sqrt(np.maximum(variance, 0.0))
         scale[variance <= floor] = 1.0
-        return scale
+        return np.asarray(scale)
 
 
 def _settled(X: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Whole paths: grids of alpha, warm starts, and the public functions of the exact engine: ``solve, path, alpha_max``."""
+"""Whole paths: grids of alpha and warm starts; the public functions ``solve``, ``path`` and ``alpha_max``."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def solve(
         loss: ``"squared"``, ``"huber"``, ``"poisson"``, ``"logistic"``, ``"multinomial"``, ``"cox"``, ``"cox-efron"``,
             or a :class:`spred.core.losses.Loss`.
         l1_ratio: ρ in [0, 1]; below 1 is an elastic net, 0 a ridge.
-        within_ratio: κ in [0, 1], with ``feature_groups`` the fraction of single features in the penalty: its L1 part is
+        within_ratio: κ in [0, 1], with ``feature_groups`` the fraction of single features in the penalty: its L1 is
             ``α Σ_g ((1−κ) ω_g ‖v_g‖₂ + κ ‖v_g‖₁)``, the sparse-group Lasso. 0 is the group Lasso, 1 the Lasso.
         positive: whether coefficients must not be negative: of all penalised features, or a boolean for each feature.
         penalty_weights: ω, one for each feature (each group in sorted order of its label, when there are
@@ -225,7 +225,7 @@ def alpha_max(
     sample_weight: ArrayLike | None = None,
     offset: ArrayLike | None = None,
 ) -> float:
-    """Return the smallest α at which ``L(v, b) + α Ω(v)``, the objective of :func:`solve`, has its minimum at ``v = 0``.
+    """Return the smallest α at which the minimum of ``L(v, b) + α Ω(v)``, see :func:`solve`, is at ``v = 0``.
 
     It is the dual norm ``Ω°(−∇L)`` at the model of the unpenalised coefficients, for L1 ``max_j |x_jᵀ∇L| / ω_j``: where
     the grid of :func:`path` begins. Infinite for a ridge (``l1_ratio=0``), which sets nothing to zero.

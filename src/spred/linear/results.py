@@ -69,12 +69,12 @@ class Solution:
         return np.flatnonzero(np.atleast_2d(self.coef).any(axis=0))
 
     def linear_predictor(self, X: ArrayLike, *, offset: ArrayLike | None = None) -> np.ndarray:
-        """Return ``X v + b`` of new samples, ``(n,)`` or ``(n, K)``; see :meth:`RegularizationPath.linear_predictor`."""
+        """Return ``X v + b`` of new samples, ``(n,)`` or ``(n, K)``, as :class:`RegularizationPath` does."""
         coef, intercept = self.coef[None], np.asarray(self.intercept)[None]
-        return _linear_predictors(X, np.arange(coef.shape[-1]), coef.shape[-1], coef, intercept, offset)[0]
+        return np.asarray(_linear_predictors(X, np.arange(coef.shape[-1]), coef.shape[-1], coef, intercept, offset)[0])
 
     def predict(self, X: ArrayLike, *, offset: ArrayLike | None = None) -> np.ndarray:
-        """Return the mean response of new samples, ``(n,)`` or ``(n, K)``; see :meth:`RegularizationPath.predict`.
+        """Return the mean response of new samples, ``(n,)`` or ``(n, K)``, as :class:`RegularizationPath` does.
 
         >>> import numpy as np, spred
         >>> X = np.array([[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0], [0.0, -1.0]])
@@ -213,8 +213,8 @@ def _linear_predictors(
     if values.ndim == 3:
         if offset is not None:
             raise InputError("an offset is for one linear predictor, and there is one for each class; leave it out")
-        return eta.transpose(0, 2, 1) + intercepts[:, None, :]
-    return eta + intercepts[:, None] + read_offset(offset, matrix.shape[0])
+        return np.asarray(eta.transpose(0, 2, 1) + intercepts[:, None, :])
+    return np.asarray(eta + intercepts[:, None] + read_offset(offset, matrix.shape[0]))
 
 
 def _mean_response(loss: str, eta: np.ndarray) -> np.ndarray:

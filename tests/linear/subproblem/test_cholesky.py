@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 from spred.linear.design import Design
-from spred.linear.subproblem.cholesky import GramCache, System, solve_damped, newton_or_null_step
+from spred.linear.subproblem.cholesky import GramCache, System, newton_or_null_step, solve_damped
 
 
 def gram(seed: int, k: int, n: int) -> np.ndarray:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from spred.linear.subproblem.groups import solve_groups
-from spred.linear.subproblem.hessian import NormCurvature, Dense, Factored
+from spred.linear.subproblem.hessian import Dense, Factored, NormCurvature
 from spred.linear.subproblem.penalty import Blocks
 
 

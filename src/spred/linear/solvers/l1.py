@@ -21,8 +21,8 @@ from spred.linear.kernels.newton import objectives, refine
 from spred.linear.kernels.screening import expect
 from spred.linear.problem import Problem
 from spred.linear.solvers.outer import Limits, Model, Outcome, Stage, State, converge, first_tolerance, path_ratio
-from spred.linear.solvers.working_set import strongest
 from spred.linear.solvers.screening import Bounds
+from spred.linear.solvers.working_set import strongest
 
 ROUGH = 1e-2
 """KKT residual over alpha at which the features outside are looked at first."""

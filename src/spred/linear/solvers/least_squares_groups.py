@@ -115,7 +115,7 @@ class LeastSquaresGroups:
         line = here.x + ratio * (here.x - _padded(before.x, len(here.x)))
         self.x = keep_signs(line, here.x)
         self.residual = here.residual + ratio * (here.residual - before.residual) + self.columns.matvec(self.x - line)
-        return here.grad + ratio * (here.grad - before.grad)
+        return np.asarray(here.grad + ratio * (here.grad - before.grad))
 
     def _join(self, grad: np.ndarray, level: float) -> bool:
         """Take in the groups whose gradient exceeds ``level``, the strongest first; say whether there was any."""

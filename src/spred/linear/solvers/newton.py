@@ -215,14 +215,14 @@ def _active(work: WorkingSet, x: np.ndarray, residual: np.ndarray, tol: float) -
     violation = residual[inside].max(initial=0.0)
     entering = np.flatnonzero(~inside & (residual > tol))
     if violation > max(tol, residual[entering].max(initial=0.0)):
-        return inside
+        return np.asarray(inside)
     # Without a ridge a support beyond the number of samples has no unique solution: it may fill up, not flow over.
     count, limit = int(inside.sum()), work.problem.design.n if work.problem.l1_ratio > 0 else len(inside)
     capacity = max(min(max(ENTERING, count), limit - count), 1)
     if entering.size > capacity:
         entering = entering[np.argpartition(-residual[entering], capacity)[:capacity]]
     inside[entering] = True
-    return inside
+    return np.asarray(inside)
 
 
 def _model_step(
@@ -240,8 +240,8 @@ def _model_step(
     tol = max(tol, ROUNDING * float(np.abs(c).max(initial=0.0)))
     blocks = work.blocks.of(active)
     if blocks.separable:
-        return minimise_l1(hessian, c, blocks.levels, here, tol=tol, positive=blocks.positive) - here
-    return minimise_groups(hessian, c, blocks, here, tol=tol) - here
+        return np.asarray(minimise_l1(hessian, c, blocks.levels, here, tol=tol, positive=blocks.positive) - here)
+    return np.asarray(minimise_groups(hessian, c, blocks, here, tol=tol) - here)
 
 
 def _line_search(

@@ -23,7 +23,8 @@ from spred.linear.results import Status
 
 KKT_PER_GAP = 10.0
 """Tolerance on KKT over the gap asked for: Newton converges quadratically, so a residual this small costs at most one
-more step and brings the gap below ``tol`` at once. Larger saves steps and repeats certificates (``scripts/bench linear``)."""
+more step and brings the gap below ``tol`` at once. Larger saves steps and repeats certificates
+(``scripts/bench linear``)."""
 
 SMALLEST, LARGEST = 1e-12, 1e-2
 """Range of the first tolerance on KKT over alpha: rounding below, a working set without meaning above."""

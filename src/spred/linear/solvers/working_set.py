@@ -55,7 +55,7 @@ class WorkingSet:
 
     def gradient(self, theta: np.ndarray) -> np.ndarray:
         """Return the gradient in the working coordinates, given ``theta`` ``(n, K)``, the gradient in ``eta``."""
-        return (self.columns.T @ theta)[self.column_of, self.output_of]
+        return np.asarray((self.columns.T @ theta)[self.column_of, self.output_of])
 
     def predictor(self, index: np.ndarray, d: np.ndarray) -> np.ndarray:
         """Return the linear predictor ``(n, K)`` of ``d`` in the coordinates ``index`` and zeros elsewhere."""
@@ -82,10 +82,10 @@ class WorkingSet:
     def _weighted(self, index: np.ndarray, curvature: np.ndarray | Coupled) -> np.ndarray:
         used, output = self.column_of[index], self.output_of[index]
         if isinstance(curvature, Coupled):
-            return curvature.form(self.columns[:, used])
+            return np.asarray(curvature.form(self.columns[:, used]))
         if curvature.ndim == 1:
             columns = self.columns[:, used] * np.sqrt(np.maximum(curvature, 0.0))[:, None]
-            return columns.T @ columns
+            return np.asarray(columns.T @ columns)
         out = np.empty((len(index), len(index)))
         members = [np.flatnonzero(output == k) for k in range(curvature.shape[1])]
         for a, first in enumerate(members):

@@ -58,7 +58,7 @@ class System:
             columns = self._inverse_columns(rest)
             d -= columns @ np.linalg.solve(columns[rest], d[rest])
             d[rest] = 0.0
-        return d
+        return np.asarray(d)
 
     def _inverse_columns(self, index: np.ndarray) -> np.ndarray:
         if not self._inverse.size:
@@ -124,13 +124,13 @@ def newton_or_null_step(A: np.ndarray, b: np.ndarray) -> np.ndarray:
     """
     lower, info = dpotrf(A, lower=1)
     if info == 0 and is_regular(lower):
-        return dpotrs(lower, b, lower=1)[0]
+        return np.asarray(dpotrs(lower, b, lower=1)[0])
     values, vectors = np.linalg.eigh(A)
     flat = values < FLAT * max(float(values[-1]), TINY)
     along = vectors.T @ b
     if np.linalg.norm(along[flat]) > NULL * np.linalg.norm(along):
-        return vectors[:, flat] @ along[flat]
-    return vectors[:, ~flat] @ (along[~flat] / values[~flat])
+        return np.asarray(vectors[:, flat] @ along[flat])
+    return np.asarray(vectors[:, ~flat] @ (along[~flat] / values[~flat]))
 
 
 def solve_damped(A: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -141,6 +141,6 @@ def solve_damped(A: np.ndarray, b: np.ndarray) -> np.ndarray:
         lower, info = dpotrf(A + ridge * np.eye(len(A)) if ridge else A, lower=1)
         pivots = np.diagonal(lower)
         if info == 0 and (ridge > 0.0 or pivots.min() > PIVOTS * pivots.max()):
-            return dpotrs(lower, b, lower=1)[0]
+            return np.asarray(dpotrs(lower, b, lower=1)[0])
         ridge = max(ridge * RIDGE_FACTOR, FIRST_RIDGE * size, TINY)
-    return np.linalg.lstsq(A, b, rcond=None)[0]
+    return np.asarray(np.linalg.lstsq(A, b, rcond=None)[0])

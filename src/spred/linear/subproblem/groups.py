@@ -2,8 +2,8 @@
 
     minimise  ½ vᵀHv − cᵀv + Σ_g ( λ_g ‖v_g‖₂ + μ_g ‖v_g‖₁ ),    v_j ≥ 0 where that is asked
 
-Three kinds of steps, the quickest first: a semismooth Newton step, which finds the support; Newton's step on the support
-with its signs kept, with an exact line search; and groups minimised one after the other, exactly.
+Three kinds of steps, the quickest first: a semismooth Newton step, which finds the support; Newton's step on the
+support with its signs kept, with an exact line search; and groups minimised one after the other, exactly.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ class _GroupModel:
         """Groups at zero that stay there this round: none enters while the residual on the support is much larger."""
         zero = (self.blocks.norms(v) == 0) & ~self.blocks.free
         outside, inside = np.where(zero, residual, 0.0).max(), np.where(zero, 0.0, residual).max()
-        return zero & (inside > FIRST_INSIDE * outside)
+        return np.asarray(zero & (inside > FIRST_INSIDE * outside))
 
     def newton_direction(self, v: np.ndarray, r: np.ndarray, kept_zero: np.ndarray, accuracy: float) -> np.ndarray:
         """Solve the linearised fixed point ``v = prox(v − r/L)``.

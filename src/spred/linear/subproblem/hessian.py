@@ -75,7 +75,7 @@ class Dense:
 
     def times(self, d: np.ndarray) -> np.ndarray:
         """Return ``Hd``."""
-        return self.H @ d
+        return np.asarray(self.H @ d)
 
     def part(self, rows: Part, columns: Part) -> np.ndarray:
         """Return a copy of a part of H."""
@@ -110,21 +110,21 @@ class Factored:
 
     def times(self, d: np.ndarray) -> np.ndarray:
         """Return ``Hd``."""
-        return rmatvec(self.columns, matvec(self.columns, d)) + self.ridge * d
+        return np.asarray(rmatvec(self.columns, matvec(self.columns, d)) + self.ridge * d)
 
     def part(self, rows: Part, columns: Part) -> np.ndarray:
         """Return a part of H, made now."""
         at = np.arange(len(self.ridge))
         rows, columns = at[rows], at[columns]
         ridge = np.where(rows[:, None] == columns, self.ridge[rows][:, None], 0.0)
-        return self.columns[rows] @ self.columns[columns].T + ridge
+        return np.asarray(self.columns[rows] @ self.columns[columns].T + ridge)
 
     def bounds(self, blocks: Blocks) -> np.ndarray:
         """Return the largest diagonal entries of the groups' own blocks."""
         return np.maximum(np.maximum.reduceat(self.diagonal, blocks.starts), TINY)
 
     def solve(self, blocks: Blocks, norms: NormCurvature, b: np.ndarray, accuracy: float) -> np.ndarray:
-        """Solve by conjugate gradients, ``A`` in single precision: the error of one direction is corrected by the next."""
+        """Solve by conjugate gradients, ``A`` in single precision: each direction corrects the error of the last."""
         least = max(FLAT * float(self.diagonal.max()), TINY)  # an empty column must not lead
         d, converged = solve_bent(
             self.single,

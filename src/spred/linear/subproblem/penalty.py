@@ -60,7 +60,7 @@ class Blocks:
     @cached_property
     def thresholds(self) -> np.ndarray:
         """μ of each coordinate, ``(k,)``."""
-        return self.mu[self.group]
+        return np.asarray(self.mu[self.group])
 
     @cached_property
     def norms_alone(self) -> bool:
@@ -75,12 +75,12 @@ class Blocks:
     @cached_property
     def levels(self) -> np.ndarray:
         """``λ + μ`` of each coordinate, ``(k,)``: its whole penalty where they are ``separable``."""
-        return self.lam[self.group] + self.thresholds
+        return np.asarray(self.lam[self.group] + self.thresholds)
 
     @cached_property
     def free(self) -> np.ndarray:
         """Groups without a penalty, ``(G,)``."""
-        return (self.lam == 0) & (self.mu == 0) & ~self.positive[self.starts]
+        return np.asarray((self.lam == 0) & (self.mu == 0) & ~self.positive[self.starts])
 
     def of(self, chosen: np.ndarray) -> Blocks:
         """Return the levels of the ``chosen`` groups (bool) alone."""
