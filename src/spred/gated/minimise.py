@@ -14,6 +14,7 @@ from math import inf
 
 import numpy as np
 
+from spred.core.line_search import backtrack
 from spred.gated.network import Network, moved, pack, sensitivities, tangent, unpack
 from spred.gated.newton import Point, Solver, gauss_newton, group_norms
 from spred.gated.problem import GatedProblem
@@ -21,6 +22,9 @@ from spred.gated.problem import GatedProblem
 MEMORY = 8
 LEAST_DAMPING, MOST_DAMPING = 1e-6, 1e10
 ROUNDING = 1e-14
+
+SHRINK, LEAST_STEP = 0.3, 0.005
+"""Factor of the line search, and the step down to which it goes: five trials, after which damping does better."""
 
 NEAR = 10.0
 """Residual over alpha below which directions are Newton's; farther off they close gates too soon."""
@@ -163,20 +167,23 @@ class Work:
 
     def search(self, d: np.ndarray) -> tuple[float, bool]:
         """Go down along ``d`` and return the length of the step, 0 if none helps, and whether it closed a group."""
-        step, fall = unpack(d, self.point.network), float(self.gradient @ d)
-        length = 1.0
-        for _ in range(5):
+        step = unpack(d, self.point.network)
+
+        def trial(length: float) -> tuple[float, tuple[Network, np.ndarray, np.ndarray]]:
             network, keep = self._candidate(step, length)
             X = self.X if keep.all() else self.X[:, keep]
             labels = self.labels if keep.all() else self.labels[keep]
-            value = objective(self.problem, self.alpha, network, X, self.groups[labels])
-            if value <= self.value + 1e-4 * length * fall + ROUNDING * abs(self.value):
-                if not keep.all():
-                    self._open(self.inputs[keep], X)
-                self._arrive(network)
-                return length, not keep.all()
-            length *= 0.3
-        return 0.0, False
+            return objective(self.problem, self.alpha, network, X, self.groups[labels]), (network, keep, X)
+
+        slope = float(self.gradient @ d)
+        found = backtrack(trial, self.value, slope, shrink=SHRINK, least=LEAST_STEP, rounding=ROUNDING)
+        if found is None:
+            return 0.0, False
+        length, (network, keep, X) = found
+        if not keep.all():
+            self._open(self.inputs[keep], X)
+        self._arrive(network)
+        return length, not keep.all()
 
     def _candidate(self, step: Network, length: float) -> tuple[Network, np.ndarray]:
         """Return the network after a step, without the groups that it turns round, and which inputs are left."""

@@ -1,6 +1,5 @@
-"""Factorised Gram matrices: many Newton steps from one factor.
+"""Newton's equations by Cholesky factors, singular ones too, and the Gram matrix of a squared loss.
 
-:class:`System` solves for many subsets of the same coordinates with one Cholesky factor. For a squared loss,
 :class:`GramCache` computes each inner product of two columns once in a path.
 """
 
@@ -25,51 +24,6 @@ FIRST_RIDGE, RIDGE_FACTOR, RIDGES = 1e-12, 100.0, 8
 
 TINY = 1e-300
 """Keeps a quotient of zeros finite."""
-
-
-class System:
-    """Newton steps for many subsets of the same coordinates, from one factorisation.
-
-    With ``R`` the coordinates that stay at zero, the step on the others is ``x − Z μ`` with ``Hx = b``, ``HZ = E_R``
-    and ``Z_RR μ = x_R``: a few solves with the factor of the whole ``H`` in the place of a factorisation for each
-    subset. Where ``H`` is singular, subsets are factorised one by one.
-
-    Args:
-        H: ``(k, k)``, positive semidefinite.
-    """
-
-    def __init__(self, H: np.ndarray) -> None:
-        self.H = H
-        self.lower, info = dpotrf(H, lower=1)
-        self.regular = info == 0 and is_regular(self.lower)
-        self._known = np.zeros(len(H), dtype=bool)
-        self._inverse = np.empty((0, 0))
-
-    def step(self, b: np.ndarray, chosen: np.ndarray) -> np.ndarray:
-        """Return the solution of ``H_SS d_S = b_S`` for the ``chosen`` coordinates S (bool), zero elsewhere."""
-        rest = np.flatnonzero(~chosen)
-        if not self.regular or 2 * len(rest) > len(b):
-            index = np.flatnonzero(chosen)
-            d = np.zeros_like(b)
-            d[index] = newton_or_null_step(self.H[np.ix_(index, index)], b[index])
-            return d
-        d = dpotrs(self.lower, np.where(chosen, b, 0.0), lower=1)[0]
-        if rest.size:
-            columns = self._inverse_columns(rest)
-            d -= columns @ np.linalg.solve(columns[rest], d[rest])
-            d[rest] = 0.0
-        return np.asarray(d)
-
-    def _inverse_columns(self, index: np.ndarray) -> np.ndarray:
-        if not self._inverse.size:
-            self._inverse = np.empty(self.H.shape, order="F")
-        fresh = index[~self._known[index]]
-        if fresh.size:
-            unit = np.zeros((len(self.H), len(fresh)), order="F")
-            unit[fresh, np.arange(len(fresh))] = 1.0
-            self._inverse[:, fresh] = dpotrs(self.lower, unit, lower=1)[0]
-            self._known[fresh] = True
-        return self._inverse[:, index]
 
 
 class GramCache:
