@@ -32,6 +32,7 @@ _HOMES = {
     "SpredWarning": "spred.errors",
     "StabilitySelection": "spred.estimators",
     "Status": "spred.linear",
+    "alpha_max": "spred.linear",
     "alpha_path": "spred.nn",
     "compress": "spred.compress",
     "finalize": "spred.nn",

@@ -6,4 +6,5 @@ penalties    L1, group L1, elastic net, sparse-group, non-negative: value, prox,
 losses       squared, Huber, logistic, multinomial, Poisson, Cox: value, gradient, curvature, dual
 cox          the partial likelihood, whose samples interact
 certificate  KKT residual and duality gap
+line_search  backtracking until the objective falls enough
 """
