@@ -174,7 +174,12 @@ TESTS = ROOT / "tests"
 TESTED_ELSEWHERE: dict[str, str] = {}
 """Modules without a test file of their own, and where they are tested."""
 
-ACROSS: dict[str, str] = {}
+ACROSS: dict[str, str] = {
+    "linear/test_losses.py": "what is particular to each loss, through the public functions",
+    "linear/test_positive.py": "coefficients that must not be negative, in every solver",
+    "linear/test_ridge.py": "no L1 at all, in every solver",
+    "linear/test_sparse_group.py": "the sparse-group Lasso, in every solver",
+}
 """Test files of no single module, and what they are about."""
 
 
