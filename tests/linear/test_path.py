@@ -22,8 +22,8 @@ NAMES = sorted(PROBLEMS)
 ONE_OUTPUT = [name for name in NAMES if not name.startswith("multinomial")]
 
 
-def alpha_of(problem: Problem, penalty: Penalty, share: float) -> float:
-    return share * alpha_max(null_gradient(problem), penalty)
+def alpha_of(problem: Problem, penalty: Penalty, fraction: float) -> float:
+    return fraction * alpha_max(null_gradient(problem), penalty)
 
 
 def objective_of(problem: Problem, penalty: Penalty, solution: spred.Solution) -> float:
@@ -39,11 +39,11 @@ def assert_optimal(problem: Problem, penalty: Penalty, solution: spred.Solution,
     assert reached <= reference * (1 + 1e-9)
 
 
-@pytest.mark.parametrize("share", [0.5, 0.05])
+@pytest.mark.parametrize("fraction", [0.5, 0.05])
 @pytest.mark.parametrize("name", NAMES)
-def test_l1_is_never_worse_than_fista(name: str, share: float) -> None:
+def test_l1_is_never_worse_than_fista(name: str, fraction: float) -> None:
     problem = PROBLEMS[name]
-    penalty = Penalty(alpha_of(problem, Penalty(1.0), share))
+    penalty = Penalty(alpha_of(problem, Penalty(1.0), fraction))
     solution = spred.solve(problem.X, problem.y, loss=problem.loss, alpha=penalty.alpha, row_sparse=False)
     assert_optimal(problem, penalty, solution, fista(problem, penalty, tol=1e-9).objective)
 
@@ -56,11 +56,11 @@ def test_elastic_net_is_never_worse_than_fista(name: str) -> None:
     assert_optimal(problem, penalty, solution, fista(problem, penalty, tol=1e-9).objective)
 
 
-@pytest.mark.parametrize("share", [0.5, 0.05])
+@pytest.mark.parametrize("fraction", [0.5, 0.05])
 @pytest.mark.parametrize("name", [name for name in NAMES if name.startswith("multinomial")])
-def test_rows_are_in_or_out_for_all_classes(name: str, share: float) -> None:
+def test_rows_are_in_or_out_for_all_classes(name: str, fraction: float) -> None:
     problem = PROBLEMS[name]
-    penalty = Penalty(alpha_of(problem, Penalty(1.0, partition=Axes((0,))), share), partition=Axes((0,)))
+    penalty = Penalty(alpha_of(problem, Penalty(1.0, partition=Axes((0,))), fraction), partition=Axes((0,)))
     solution = spred.solve(problem.X, problem.y, loss="multinomial", alpha=penalty.alpha)
     assert_optimal(problem, penalty, solution, fista(problem, penalty, tol=1e-9).objective)
     used = solution.coef != 0

@@ -22,12 +22,12 @@ COPIED = 1 << 24
 """Entries up to which a dense matrix is brought into float64 and Fortran order first: 128 MB, and faster after that."""
 
 TILE, TILE_WIDTH = 1 << 17, 1 << 11
-"""Entries of a tile, 1 MB in float64, which stays in the cache between its conversion and use; and how many of them
+"""Entries of a tile, 1 MB in float64, which stays in the cache from its conversion to its use; and how many of them
 lie one after another in memory (``scripts/bench memory``)."""
 
 CONSTANT, CONSTANT_SPARSE = 1e-26, 1e-14
-"""Variance, relative to the squared mean (to the second moment for sparse columns, whose variance is a difference) up to
-which a column is constant and what is left is rounding."""
+"""Variance, relative to the squared mean (for sparse columns, whose variance is a difference, to the second moment) up
+to which a column is constant and what is left is rounding."""
 
 
 class Design:

@@ -1,4 +1,4 @@
-"""The road of a squared loss with groups against the plain one: the same objectives, supports, certificates."""
+"""The solver of a squared loss with groups against the one for every problem: the same objectives and certificates."""
 
 from __future__ import annotations
 
@@ -56,16 +56,19 @@ def many_columns(seed: int, n: int = 30, p: int = 400, size: int = 5) -> Problem
     return reduced(make_problem(X, y, loss="squared", feature_groups=np.arange(p) // size)).problem
 
 
-def walk(road: type, problem: Problem, limits: Limits, shares: np.ndarray) -> list[Outcome]:
+def solve_along(solver: type, problem: Problem, limits: Limits, fractions: np.ndarray) -> list[Outcome]:
     null = null_state(problem, limits)
     objective = float(problem.loss.value(null.eta, problem.y, problem.s))
-    steps = road(problem, null, objective)
-    return [steps.advance(float(share * null.alpha), limits) for share in shares]
+    steps = solver(problem, null, objective)
+    return [steps.advance(float(fraction * null.alpha), limits) for fraction in fractions]
 
 
-def assert_same(problem: Problem, shares: np.ndarray, tol: float = 1e-10) -> list[Outcome]:
+def assert_same(problem: Problem, fractions: np.ndarray, tol: float = 1e-10) -> list[Outcome]:
     limits = Limits(tol)
-    quick, slow = walk(LeastSquaresGroups, problem, limits, shares), walk(Newton, problem, limits, shares)
+    quick, slow = (
+        solve_along(LeastSquaresGroups, problem, limits, fractions),
+        solve_along(Newton, problem, limits, fractions),
+    )
     for one, other in zip(quick, slow, strict=True):
         assert one.status is other.status is Status.CONVERGED
         assert one.certificate.gap <= tol
@@ -76,7 +79,7 @@ def assert_same(problem: Problem, shares: np.ndarray, tol: float = 1e-10) -> lis
 
 @pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("name", ROWS)
-def test_both_roads_arrive_at_the_same_place(name: str, variant: str) -> None:
+def test_both_solvers_reach_the_same_minimum(name: str, variant: str) -> None:
     problem = problem_of(name, variant)
     assert LeastSquaresGroups.needs(problem) is None
     assert_same(problem, np.geomspace(0.9, 0.02, 12))
@@ -87,7 +90,7 @@ def test_a_support_may_be_larger_than_the_number_of_samples(seed: int) -> None:
     problem = many_columns(seed)
     found = assert_same(problem, np.geomspace(0.95, 0.01, 40))
     assert len(found[-1].model.support) > 2 * problem.design.n
-    slow = walk(Newton, problem, Limits(1e-12), np.geomspace(0.95, 0.01, 40))[-1]
+    slow = solve_along(Newton, problem, Limits(1e-12), np.geomspace(0.95, 0.01, 40))[-1]
     np.testing.assert_allclose(found[-1].model.dense(problem.design.p), slow.model.dense(problem.design.p), atol=1e-5)
 
 
@@ -95,7 +98,7 @@ def test_alphas_may_rise_and_leap() -> None:
     assert_same(many_columns(7), np.array([0.9, 0.5, 0.6, 0.05, 0.02, 0.3, 0.3]))
 
 
-def test_twin_groups_and_columns_that_follow_from_others_are_no_trouble() -> None:
+def test_duplicate_groups_and_dependent_columns_are_no_trouble() -> None:
     rng = np.random.default_rng(2)
     X = rng.standard_normal((25, 60))
     X[:, 30:45] = X[:, :15]
@@ -121,9 +124,9 @@ def test_a_sparse_matrix_stays_sparse() -> None:
     dense = np.where(rng.random((60, 90)) < 0.2, rng.standard_normal((60, 90)), 0.0)
     y = dense[:, :6].sum(axis=1) + 0.1 * rng.standard_normal(60)
     groups = np.arange(90) // 3
-    shares = {"feature_groups": groups, "n_alphas": 15, "eps": 0.05}
-    one = spred.path(sparse.csc_array(dense), y, **shares)
-    other = spred.path(dense, y, **shares)
+    given = {"feature_groups": groups, "n_alphas": 15, "eps": 0.05}
+    one = spred.path(sparse.csc_array(dense), y, **given)
+    other = spred.path(dense, y, **given)
     np.testing.assert_allclose(one.coefs, other.coefs, atol=1e-6)
 
 
@@ -139,9 +142,9 @@ def test_what_it_does_not_take() -> None:
 
 def test_it_stops_when_it_has_to() -> None:
     problem = many_columns(5)
-    few = walk(LeastSquaresGroups, problem, Limits(1e-12, max_iter=1), np.array([0.05]))[0]
+    few = solve_along(LeastSquaresGroups, problem, Limits(1e-12, max_iter=1), np.array([0.05]))[0]
     assert few.status is Status.ITERATIONS
     assert few.n_iter == 1
-    late = walk(LeastSquaresGroups, problem, Limits(1e-12, deadline=time.perf_counter()), np.array([0.05]))[0]
+    late = solve_along(LeastSquaresGroups, problem, Limits(1e-12, deadline=time.perf_counter()), np.array([0.05]))[0]
     assert late.status is Status.TIME
     assert late.certificate.gap > 1e-12

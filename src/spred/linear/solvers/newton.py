@@ -20,6 +20,7 @@ import numpy as np
 
 from spred.core.certificate import Certificate
 from spred.core.line_search import backtrack
+from spred.core.penalties import alpha_max
 from spred.linear.problem import Problem
 from spred.linear.solvers.outer import (
     Limits,
@@ -78,7 +79,7 @@ def null_state(problem: Problem, limits: Limits) -> State:
         x, eta, _ = _newton(problem, work, work.take(v, b), eta, NULL_TOL, limits.deadline, NULL_STEPS)
         v, b = work.put(x)
     grad = full_gradient(problem, eta)
-    return State(v, b, eta, grad, alpha=float(problem.penalty(1.0).dual_norm(-grad)))
+    return State(v, b, eta, grad, alpha=alpha_max(grad, problem.penalty(1.0)))
 
 
 class Newton:
