@@ -25,7 +25,11 @@ def linear() -> str:
     X = rng.normal(size=(80, 200))
     y = 3 * X[:, 0] - 2 * X[:, 1] + rng.normal(size=80)
     worst = 0.0
-    for loss, target in {"squared": y, "logistic": (y > 0).astype(float), "multinomial": np.digitize(y, [-1, 1])}.items():
+    for loss, target in {
+        "squared": y,
+        "logistic": (y > 0).astype(float),
+        "multinomial": np.digitize(y, [-1, 1]),
+    }.items():
         path = spred.path(X, target, loss=loss, n_alphas=10, eps=0.2)
         assert path.converged
         worst = max(worst, float(path.gaps.max()))

@@ -180,7 +180,10 @@ TESTED_ELSEWHERE: dict[str, str] = {
 
 ACROSS: dict[str, str] = {
     "gated/test_example.py": "examples/network_products.py",
-    "linear/test_losses.py": "what is particular to each loss in the engine",
+    "linear/test_losses.py": "what is particular to each loss, through the public functions",
+    "linear/test_positive.py": "coefficients that must not be negative, in every solver",
+    "linear/test_ridge.py": "no L1 at all, in every solver",
+    "linear/test_sparse_group.py": "the sparse-group Lasso, in every solver",
 }
 """Test files of no single module, and what they are about."""
 

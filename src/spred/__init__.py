@@ -37,6 +37,7 @@ _HOMES = {
     "StabilitySelection": "spred.estimators",
     "StateError": "spred.errors",
     "Status": "spred.linear",
+    "alpha_max": "spred.linear",
     "alpha_path": "spred.nn",
     "compress": "spred.compress",
     "finalize": "spred.nn",

@@ -14,7 +14,7 @@ from spred.core.targets import survival_target
 from spred.errors import InputError
 from spred.linear.path import path_of, solve_of
 from spred.linear.problem import make_problem
-from spred.linear.solvers.newton import Limits
+from spred.linear.solvers.outer import Limits
 
 COX = ["cox-tall", "cox-wide", "cox-efron-tall"]
 

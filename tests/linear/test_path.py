@@ -12,13 +12,18 @@ import spred
 from spred.core.partition import SINGLES, Axes, Labels
 from spred.core.penalties import Penalty, alpha_max
 from spred.errors import ConvergenceWarning, InputError
+from spred.linear.path import SOLVERS, solver_of
+from spred.linear.problem import make_problem
+from spred.linear.solvers.least_squares_groups import LeastSquaresGroups
+from spred.linear.solvers.newton import Newton
+from spred.linear.solvers.presolve import reduced
 
 NAMES = sorted(PROBLEMS)
 ONE_OUTPUT = [name for name in NAMES if not name.startswith("multinomial")]
 
 
-def alpha_of(problem: Problem, penalty: Penalty, share: float) -> float:
-    return share * alpha_max(null_gradient(problem), penalty)
+def alpha_of(problem: Problem, penalty: Penalty, fraction: float) -> float:
+    return fraction * alpha_max(null_gradient(problem), penalty)
 
 
 def objective_of(problem: Problem, penalty: Penalty, solution: spred.Solution) -> float:
@@ -34,11 +39,11 @@ def assert_optimal(problem: Problem, penalty: Penalty, solution: spred.Solution,
     assert reached <= reference * (1 + 1e-9)
 
 
-@pytest.mark.parametrize("share", [0.5, 0.05])
+@pytest.mark.parametrize("fraction", [0.5, 0.05])
 @pytest.mark.parametrize("name", NAMES)
-def test_l1_is_never_worse_than_fista(name: str, share: float) -> None:
+def test_l1_is_never_worse_than_fista(name: str, fraction: float) -> None:
     problem = PROBLEMS[name]
-    penalty = Penalty(alpha_of(problem, Penalty(1.0), share))
+    penalty = Penalty(alpha_of(problem, Penalty(1.0), fraction))
     solution = spred.solve(problem.X, problem.y, loss=problem.loss, alpha=penalty.alpha, row_sparse=False)
     assert_optimal(problem, penalty, solution, fista(problem, penalty, tol=1e-9).objective)
 
@@ -51,11 +56,11 @@ def test_elastic_net_is_never_worse_than_fista(name: str) -> None:
     assert_optimal(problem, penalty, solution, fista(problem, penalty, tol=1e-9).objective)
 
 
-@pytest.mark.parametrize("share", [0.5, 0.05])
+@pytest.mark.parametrize("fraction", [0.5, 0.05])
 @pytest.mark.parametrize("name", [name for name in NAMES if name.startswith("multinomial")])
-def test_rows_are_in_or_out_for_all_classes(name: str, share: float) -> None:
+def test_rows_are_in_or_out_for_all_classes(name: str, fraction: float) -> None:
     problem = PROBLEMS[name]
-    penalty = Penalty(alpha_of(problem, Penalty(1.0, partition=Axes((0,))), share), partition=Axes((0,)))
+    penalty = Penalty(alpha_of(problem, Penalty(1.0, partition=Axes((0,))), fraction), partition=Axes((0,)))
     solution = spred.solve(problem.X, problem.y, loss="multinomial", alpha=penalty.alpha)
     assert_optimal(problem, penalty, solution, fista(problem, penalty, tol=1e-9).objective)
     used = solution.coef != 0
@@ -199,13 +204,64 @@ def test_penalty_weights_scale_columns() -> None:
     np.testing.assert_allclose(own.coef, scaled.coef / weights, atol=1e-9)
 
 
+OPTIONS: dict[str, dict[str, object]] = {
+    "plain": {},
+    "elastic net": {"l1_ratio": 0.4},
+    "standardised": {"standardize": True},
+    "no intercept": {"fit_intercept": False},
+    "weights": {"penalty_weights": np.r_[0.0, np.linspace(0.5, 2.0, 9)]},
+    "positive": {"positive": True},
+    "groups": {"feature_groups": np.arange(10) // 3},
+    "sparse groups": {"feature_groups": np.arange(10) // 3, "within_ratio": 0.5},
+    "samples": {"sample_weight": 1.0 + np.arange(80) % 3},
+    "offset": {"offset": np.linspace(-1.0, 1.0, 80)},
+}
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+@pytest.mark.parametrize("name", ["logistic-tall", "poisson-tall"])
+def test_alpha_max_is_where_the_first_feature_enters_and_the_grid_begins(name: str, option: str) -> None:
+    problem, given = PROBLEMS[name], {"loss": PROBLEMS[name].loss, **OPTIONS[option]}
+    top = spred.alpha_max(problem.X, problem.y, **given)
+    free = option == "weights"
+    above, below = (spred.solve(problem.X, problem.y, alpha=f * top, **given) for f in (1.0001, 0.999))
+    assert above.support.tolist() == ([0] if free else [])
+    assert len(below.support) > len(above.support)
+    assert spred.path(problem.X, problem.y, n_alphas=1, **given).alphas[0] == top
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_alpha_max_is_that_of_the_null_gradient(name: str) -> None:
+    problem = PROBLEMS[name]
+    top = spred.alpha_max(problem.X, problem.y, loss=problem.loss, row_sparse=False)
+    assert top == pytest.approx(alpha_of(problem, Penalty(1.0), 1.0))
+
+
+def test_alpha_max_of_bad_input_gets_one_sentence() -> None:
+    with pytest.raises(InputError, match="y has shape"):
+        spred.alpha_max(np.ones((4, 2)), np.zeros(3))
+
+
+def test_the_first_solver_whose_needs_are_met_is_taken() -> None:
+    def taken(name: str, **given: object) -> type:
+        row = PROBLEMS[name]
+        return solver_of(reduced(make_problem(row.X, row.y, loss=row.loss, **given)).problem)
+
+    pairs = np.arange(12) // 2
+    assert taken("squared-tall") is taken("logistic-tall") is taken("poisson-tall", l1_ratio=0.1) is SOLVERS[0]
+    assert taken("squared-tall", feature_groups=pairs) is LeastSquaresGroups
+    assert taken("logistic-tall", feature_groups=pairs[:10]) is taken("huber-tall") is taken("cox-tall") is Newton
+    assert taken("squared-tall", l1_ratio=0.0) is taken("multinomial-tall") is Newton
+    assert SOLVERS[-1] is Newton  # which needs nothing, so that each problem has one
+
+
 def test_separable_classes_are_no_trouble() -> None:
     X = np.linspace(-1, 1, 30)[:, None] * np.ones((1, 5)) + np.random.default_rng(0).normal(scale=0.01, size=(30, 5))
     path = spred.path(X, (X[:, 0] > 0).astype(float), loss="logistic", n_alphas=30, eps=1e-4)
     assert path.gaps.max() <= 1e-9
 
 
-def test_twins_share_nothing_of_the_objective() -> None:
+def test_duplicates_do_not_change_the_objective() -> None:
     problem = PROBLEMS["squared-flawed"]
     twice = spred.solve(problem.X, problem.y, alpha=0.05)
     once = spred.solve(problem.X[:, [0, 2, 3, 4, 5, 6, 7, 8, 9]], problem.y, alpha=0.05)
@@ -220,7 +276,7 @@ def test_a_constant_target_gives_the_null_model() -> None:
     np.testing.assert_allclose(path.intercepts, 4.0)
 
 
-def test_limits_are_kept_and_told() -> None:
+def test_limits_are_kept_and_reported() -> None:
     problem = PROBLEMS["logistic-wide"]
     with pytest.warns(ConvergenceWarning, match=r"1 of 1 alphas stopped by iterations, .* gap of \d"):
         few = spred.solve(problem.X, problem.y, loss="logistic", alpha=0.001, max_iter=1)
@@ -261,7 +317,8 @@ def test_fit_without_intercept(partition: object) -> None:
         ({"alpha": -1.0}, "alpha is -1.0"),
         ({"alpha": 0.0}, "alpha is 0.0"),
         ({"alpha": np.nan}, "alpha is nan"),
-        ({"l1_ratio": 0.0}, "l1_ratio is 0.0"),
+        ({"l1_ratio": -0.1}, "l1_ratio is -0.1"),
+        ({"l1_ratio": 1.5}, "l1_ratio is 1.5"),
         ({"loss": "sqared"}, "did you mean 'squared'"),
         ({"X": np.zeros((5, 0))}, "X is empty"),
         ({"X": np.zeros(5)}, "1 dimension"),
@@ -312,4 +369,4 @@ def test_free_columns_that_separate_the_classes_end_soon() -> None:
     with pytest.warns(ConvergenceWarning, match="stopped by iterations"):
         path = spred.path(X, classes, loss="multinomial", penalty_weights=free, n_alphas=5)
     assert len(path.alphas) == 5
-    assert path.kkts.max() < 1e-8  # nothing but the free coefficients, on their way to infinity, is unsettled
+    assert path.kkts.max() < 1e-8  # nothing but the free coefficients, on their way to infinity, violates KKT

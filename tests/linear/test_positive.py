@@ -15,9 +15,9 @@ from spred.errors import InputError
 NAMES = [name for name in sorted(PROBLEMS) if not name.startswith("multinomial")]
 
 
-def penalty_for(problem: Problem, share: float, **options: object) -> Penalty:
+def penalty_for(problem: Problem, fraction: float, **options: object) -> Penalty:
     top = alpha_max(null_gradient(problem), Penalty(1.0, positive=True, **options))
-    return Penalty(share * top, positive=True, **options)
+    return Penalty(fraction * top, positive=True, **options)
 
 
 def assert_optimal(problem: Problem, penalty: Penalty, solution: spred.Solution, reference: float) -> None:

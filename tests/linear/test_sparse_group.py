@@ -23,11 +23,11 @@ def groups_of(problem: Problem) -> np.ndarray:
     return np.arange(p) % max(p // 4, 1)
 
 
-def penalty_for(problem: Problem, share: float, within: float, l1_ratio: float = 1.0) -> Penalty:
+def penalty_for(problem: Problem, fraction: float, within: float, l1_ratio: float = 1.0) -> Penalty:
     groups = groups_of(problem)
     weights = np.sqrt(np.bincount(groups))
     unit = Penalty(1.0, l1_ratio, weights, Labels(groups, len(weights)), within_ratio=within)
-    alpha = share * alpha_max(null_gradient(problem), unit)
+    alpha = fraction * alpha_max(null_gradient(problem), unit)
     return Penalty(alpha, l1_ratio, weights, unit.partition, within_ratio=within)
 
 
@@ -121,7 +121,7 @@ def test_a_path_begins_at_its_largest_useful_alpha_and_is_certified(loss: str, w
 
 @pytest.mark.parametrize("within", [0.0, 0.3])
 @pytest.mark.parametrize("seed", range(6))
-def test_heavy_tails_and_more_coefficients_than_samples_end_at_rest(seed: int, within: float) -> None:
+def test_heavy_tails_and_more_coefficients_than_samples_converge(seed: int, within: float) -> None:
     """Huber's curvature all but vanishes at outliers: a start that raises the objective would not come back."""
     rng = np.random.default_rng(seed)
     X = rng.standard_normal((60, 200))

@@ -7,4 +7,5 @@ losses         squared, Huber, logistic, multinomial, Poisson, Cox: value, gradi
 targets        what each loss takes as its target, checked and encoded
 risk_sets      who is at risk when, for survival times
 certificate    KKT residual and duality gap
+line_search    backtracking until the objective falls enough
 """

@@ -27,7 +27,7 @@ from spred.estimators.cross_validation import Split
 from spred.linear.path import path_of
 from spred.linear.problem import Problem, check_finite, make_problem
 from spred.linear.results import RegularizationPath, Status
-from spred.linear.solvers.newton import Limits, full_gradient
+from spred.linear.solvers.outer import Limits, full_gradient
 from spred.linear.target import read_offset
 
 REGRESSION = ("squared", "huber", "poisson")

@@ -17,7 +17,7 @@ from spred.estimators.base import Samples, SparseLinear
 from spred.estimators.cross_validation import Curve, Split, check_rule, make_curve, make_folds, ratios_of
 from spred.linear.path import path_of, solve_of
 from spred.linear.results import RegularizationPath, Status
-from spred.linear.solvers.newton import Limits
+from spred.linear.solvers.outer import Limits
 from spred.linear.target import read_offset
 
 if TYPE_CHECKING:

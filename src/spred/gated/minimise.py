@@ -14,6 +14,7 @@ from math import inf
 
 import numpy as np
 
+from spred.core.line_search import backtrack
 from spred.core.partition import Labels, norms
 from spred.gated.network import Network, moved, pack, sensitivities, tangent, unpack
 from spred.gated.newton import Point, Solver, gauss_newton
@@ -36,8 +37,8 @@ EASING, STIFFENING, STIFFENING_MUCH = 0.4, 3.0, 10.0
 ROUNDING = 1e-14
 """Relative error of the objective, which counts as no rise: a sum over samples and groups."""
 
-SUFFICIENT, SHRINK, TRIALS = 1e-4, 0.3, 5
-"""Armijo's fraction of the predicted decrease, the factor between trial steps, and trials before more damping."""
+SHRINK, LEAST_STEP = 0.3, 0.005
+"""Factor of the line search, and the step down to which it goes: five trials, after which damping does better."""
 
 NEAR = 10.0
 """KKT residual over alpha below which directions are Newton's; farther off they set groups to zero too soon."""
@@ -190,20 +191,24 @@ class Work:
 
     def search(self, d: np.ndarray) -> tuple[float, bool]:
         """Step along ``d`` and return the length of the step, 0 if none helps, and whether it set a group to zero."""
-        step, fall = unpack(d, self.point.network), float(self.gradient @ d)
-        length = 1.0
-        for _ in range(TRIALS):
+        step = unpack(d, self.point.network)
+
+        def trial(length: float) -> tuple[float, tuple[Network, np.ndarray, np.ndarray]]:
             network, keep = self._candidate(step, length)
             X = self.X if keep.all() else self.X[:, keep]
             inputs = self.inputs if keep.all() else self.inputs[keep]
-            value = objective(self.problem, self.alpha, network, X, self.problem.labels[inputs])
-            if value <= self.value + SUFFICIENT * length * fall + ROUNDING * abs(self.value):
-                if not keep.all():
-                    self._activate(inputs, X)
-                self._move_to(network)
-                return length, not keep.all()
-            length *= SHRINK
-        return 0.0, False
+            return objective(self.problem, self.alpha, network, X, self.problem.labels[inputs]), (network, inputs, X)
+
+        slope = float(self.gradient @ d)
+        found = backtrack(trial, self.value, slope, shrink=SHRINK, least=LEAST_STEP, rounding=ROUNDING)
+        if found is None:
+            return 0.0, False
+        length, (network, inputs, X) = found
+        fewer = len(inputs) < len(self.inputs)
+        if fewer:
+            self._activate(inputs, X)
+        self._move_to(network)
+        return length, fewer
 
     def _candidate(self, step: Network, length: float) -> tuple[Network, np.ndarray]:
         """Return the network after a step, without the groups that it turns round, and which inputs are left."""

@@ -1,21 +1,19 @@
 """The exact engine for linear predictors: Newton on the support, working sets, paths, a certificate each.
 
-solution     Status, Solution, RegularizationPath: what comes out
-design       the data matrix, centred and scaled without a copy
-target       what each loss takes as y, checked
-problem      input checked and made ready
-simplex      classes in one coordinate less
-blocks       groups of coordinates and the levels of their penalties
-quadratic    the penalised quadratic inside each Newton step
-grouped      the same where coordinates come in groups
-working_set  the coordinates that Newton works on
-reduce       a squared loss in fewer rows
-newton       one alpha from a warm start
-path         grids of alpha; solve and path
+path        the public functions solve, path and alpha_max; the table of solvers
+results     Status, Solution, RegularizationPath: what comes out
+problem     input checked and made ready
+design      the data matrix, centred and scaled without a copy
+target      what each loss takes as y, checked
+contrasts   classes in one coordinate less
+threads     how many BLAS threads a solver gets
+solvers     how one alpha of a path is solved
+subproblem  the penalised quadratic inside a Newton step
+kernels     compiled loops
 """
 
 from spred.core.targets import survival_target
-from spred.linear.path import path, solve
+from spred.linear.path import alpha_max, path, solve
 from spred.linear.results import RegularizationPath, Solution, Status
 
-__all__ = ["RegularizationPath", "Solution", "Status", "path", "solve", "survival_target"]
+__all__ = ["RegularizationPath", "Solution", "Status", "alpha_max", "path", "solve", "survival_target"]

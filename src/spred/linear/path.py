@@ -1,33 +1,36 @@
-"""Whole paths: grids of alpha, warm starts, and the two public doors of the exact engine, ``solve`` and ``path``."""
+"""Whole paths: grids of alpha and warm starts; the public functions ``solve``, ``path`` and ``alpha_max``."""
 
 from __future__ import annotations
 
 import time
 import warnings
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
-from functools import cache
+from contextlib import AbstractContextManager
 
 import numpy as np
 from numpy.typing import ArrayLike
-from threadpoolctl import ThreadpoolController
 
 from spred import _checks, errors
 from spred.core.certificate import Certificate
 from spred.core.losses import Loss
+from spred.errors import InputError
 from spred.linear.problem import Problem, make_problem
 from spred.linear.results import RegularizationPath, Solution, Status
-from spred.linear.solvers.l1 import Compiled, is_compiled
-from spred.linear.solvers.least_squares_groups import GroupWalk, is_group_walk
-from spred.linear.solvers.newton import Limits, Model, Outcome, Plain, State, null_state
+from spred.linear.solvers.l1 import Compiled
+from spred.linear.solvers.least_squares_groups import LeastSquaresGroups
+from spred.linear.solvers.newton import Newton, null_state
+from spred.linear.solvers.outer import Limits, Model, Outcome, Solver
 from spred.linear.solvers.presolve import Reduced, reduced
+from spred.linear.threads import blas_threads
 
-SMALL, MIDDLING = 2_000_000, 100_000_000
-"""Entries of ``X`` up to which one BLAS thread is faster, and one pool of threads: NumPy and SciPy bring one each, and
-these get into each other's way."""
+SOLVERS: tuple[type[Solver], ...] = (Compiled, LeastSquaresGroups, Newton)
+"""The solvers, quickest first: the first one whose needs a problem meets takes it."""
 
 SATURATED = 0.999
-"""Share of the null objective explained at which a grid of our own making ends."""
+"""Fraction of the null objective explained at which an automatic grid ends: beyond, alphas cost time and fit noise."""
+
+WAYPOINT_TOL = 1e-3
+"""Relative gap at the alphas on the way to a single one: enough for a start from which Newton converges at once."""
 
 
 def solve(
@@ -52,7 +55,8 @@ def solve(
 ) -> Solution:
     """Minimise ``L(v, b) + α Σ_g ω_g (ρ‖v_g‖ + (1−ρ)/2 ‖v_g‖²)`` exactly, with a certificate.
 
-    ``L`` is the mean loss over samples (``1/(2n)‖y − Xv − b‖²`` for ``"squared"``).
+    This states an objective: columns are penalised as given (``standardize=False``). The estimators state a procedure
+    and scale columns first. ``L`` is the mean loss over samples (``1/(2n)‖y − Xv − b‖²`` for ``"squared"``).
 
     Args:
         X: ``(n, p)``, dense or scipy sparse.
@@ -62,7 +66,7 @@ def solve(
         loss: ``"squared"``, ``"huber"``, ``"poisson"``, ``"logistic"``, ``"multinomial"``, ``"cox"``, ``"cox-efron"``,
             or a :class:`spred.core.losses.Loss`.
         l1_ratio: ρ in [0, 1]; below 1 is an elastic net, 0 a ridge.
-        within_ratio: κ in [0, 1], with ``feature_groups`` the share of single features in the penalty: its L1 part is
+        within_ratio: κ in [0, 1], with ``feature_groups`` the fraction of single features in the penalty: its L1 is
             ``α Σ_g ((1−κ) ω_g ‖v_g‖₂ + κ ‖v_g‖₁)``, the sparse-group Lasso. 0 is the group Lasso, 1 the Lasso.
         positive: whether coefficients must not be negative: of all penalised features, or a boolean for each feature.
         penalty_weights: ω, one for each feature (each group in sorted order of its label, when there are
@@ -136,15 +140,17 @@ def path(
     max_iter: int = 300,
     max_seconds: float = np.inf,
 ) -> RegularizationPath:
-    """Solve the problem of :func:`solve` along a falling grid of alphas, each from the last.
+    """Minimise the objective of :func:`solve` along a falling grid of alphas, each from the last.
+
+    Columns are penalised as given (``standardize=False``); the estimators, which state a procedure, scale them first.
 
     Args:
         X: see :func:`solve`, as for all arguments not named here.
         y: targets.
         loss: a row of the table of losses.
         alphas: the grid, any order; solved falling, never cut short. By default ``n_alphas`` values, evenly
-            spaced in the logarithm, from the smallest alpha with no feature down to ``eps`` times that, ended
-            early when the fit is saturated.
+            spaced in the logarithm, from :func:`alpha_max` down to ``eps`` times that, ended early when the fit is
+            saturated. A ridge (``l1_ratio=0``) has no largest alpha and needs them.
         n_alphas: length of the automatic grid.
         eps: its last value over its first.
         l1_ratio: ρ.
@@ -204,21 +210,85 @@ def _warn_unless_converged(statuses: Sequence[Status], gaps: Sequence[float] | n
         )
 
 
+def alpha_max(
+    X: ArrayLike,
+    y: ArrayLike,
+    *,
+    loss: str | Loss = "squared",
+    l1_ratio: float = 1.0,
+    within_ratio: float = 0.0,
+    positive: ArrayLike | bool = False,
+    penalty_weights: ArrayLike | None = None,
+    feature_groups: ArrayLike | None = None,
+    row_sparse: bool = True,
+    standardize: bool = False,
+    fit_intercept: bool = True,
+    sample_weight: ArrayLike | None = None,
+    offset: ArrayLike | None = None,
+) -> float:
+    """Return the smallest α at which the minimum of ``L(v, b) + α Ω(v)``, see :func:`solve`, is at ``v = 0``.
+
+    It is the dual norm ``Ω°(−∇L)`` at the model of the unpenalised coefficients, for L1 ``max_j |x_jᵀ∇L| / ω_j``: where
+    the grid of :func:`path` begins. Infinite for a ridge (``l1_ratio=0``), which sets nothing to zero.
+
+    Args:
+        X: see :func:`solve`, as for all arguments.
+        y: targets.
+        loss: a row of the table of losses.
+        l1_ratio: ρ.
+        within_ratio: κ.
+        positive: which coefficients must not be negative.
+        penalty_weights: ω.
+        feature_groups: labels of the features.
+        row_sparse: whether a feature is in or out for all classes.
+        standardize: whether columns are scaled to unit variance.
+        fit_intercept: whether there is an intercept.
+        sample_weight: ``(n,)``.
+        offset: ``(n,)``.
+
+    Raises:
+        InputError: input that cannot be used, in one sentence.
+
+    >>> import numpy as np
+    >>> X = np.array([[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0], [0.0, -1.0]])
+    >>> round(alpha_max(X, X @ [3.0, 0.2]), 12)
+    1.5
+    """
+    problem = make_problem(
+        X,
+        y,
+        loss=loss,
+        l1_ratio=l1_ratio,
+        within_ratio=within_ratio,
+        positive=positive,
+        penalty_weights=penalty_weights,
+        feature_groups=feature_groups,
+        row_sparse=row_sparse,
+        standardize=standardize,
+        fit_intercept=fit_intercept,
+        sample_weight=sample_weight,
+        offset=offset,
+    )
+    with _threads_for(problem):
+        work = reduced(problem).problem
+    with _threads_for(work):
+        return null_state(work, Limits()).alpha
+
+
 def solve_of(problem: Problem, alpha: float, limits: Limits) -> Solution:
     """Return the solution of a :class:`Problem`; what :func:`solve` and the estimators call."""
     began = time.perf_counter()
     _checks.falling_alphas([alpha])
-    with _blas_threads(problem):
+    with _threads_for(problem):
         work = reduced(problem)
-    with _blas_threads(work.problem):
-        state, null_objective = _null(work, limits)
-        walk = _walk(work.problem, state, null_objective)
-        # Halving alpha on the way down keeps every Newton model close to the truth.
-        halvings = int(np.ceil(np.log2(max(state.alpha / alpha, 1.0))))
-        rough = Limits(max(limits.tol, 1e-3), limits.max_iter, limits.deadline)
+    with _threads_for(work.problem):
+        solver, top, _ = _begin(work, limits)
+        # Halving alpha on the way down keeps every Newton model close to the truth; a ridge has no top, and needs none.
+        halvings = int(np.ceil(np.log2(max(top / alpha, 1.0)))) if np.isfinite(top) else 0
+        rough = Limits(max(limits.tol, WAYPOINT_TOL), limits.max_iter, limits.deadline)
         for waypoint in alpha * 2.0 ** np.arange(halvings - 1, 0, -1):
-            walk.advance(float(waypoint), rough)
-        outcome = walk.advance(alpha, limits)
+            solver.advance(float(waypoint), rough)
+        outcome = solver.advance(alpha, limits)
     support = outcome.model.support
     model = Model(support, *_original(problem, work, support, outcome.model.v, outcome.model.b))
     coef = model.dense(problem.design.p).T
@@ -226,10 +296,11 @@ def solve_of(problem: Problem, alpha: float, limits: Limits) -> Solution:
         alpha=alpha,
         coef=coef if problem.loss.multi else coef[0],
         intercept=model.b if problem.loss.multi else float(model.b[0]),
-        certificate=_raised(outcome.certificate, work.constant),
+        certificate=_shifted(outcome.certificate, work.constant),
         status=outcome.status,
         n_iter=outcome.n_iter,
         seconds=time.perf_counter() - began,
+        loss=problem.loss.name,
     )
 
 
@@ -246,14 +317,15 @@ def path_of(
     limits = limits or Limits()
     outcomes: list[Outcome] = []
     explained: list[float] = []
-    with _blas_threads(problem):
+    if alphas is None and problem.l1_ratio == 0.0:
+        raise InputError("l1_ratio is 0, a ridge, which has no largest alpha to begin a grid with; give alphas")
+    with _threads_for(problem):
         work = reduced(problem)
-    with _blas_threads(work.problem):
-        state, null_objective = _null(work, limits)
-        walk = _walk(work.problem, state, null_objective)
-        grid = _checks.falling_grid(state.alpha, n_alphas, eps) if alphas is None else _checks.falling_alphas(alphas)
+    with _threads_for(work.problem):
+        solver, top, null_objective = _begin(work, limits)
+        grid = _checks.falling_grid(top, n_alphas, eps) if alphas is None else _checks.falling_alphas(alphas)
         for alpha in grid:
-            outcome = walk.advance(float(alpha), limits)
+            outcome = solver.advance(float(alpha), limits)
             outcomes.append(outcome)
             explained.append(_explained(work, outcome, null_objective))
             if alphas is None and explained[-1] > SATURATED:
@@ -261,37 +333,28 @@ def path_of(
     return _stack(problem, work, grid[: len(outcomes)], outcomes, explained, time.perf_counter() - began)
 
 
-def _blas_threads(problem: Problem) -> AbstractContextManager[object]:
-    """One BLAS thread for small data, those of SciPy's BLAS alone (numba's too) for middling ones, all for large."""
-    size = problem.design.n * problem.design.p
-    if size > MIDDLING:
-        return nullcontext()
-    pools = _threads()
-    if size > SMALL:
-        pools = pools.select(filepath=[pool.filepath for pool in pools.lib_controllers if "numpy" in pool.filepath])
-    return pools.limit(limits=1, user_api="blas")
+def solver_of(problem: Problem) -> type[Solver]:
+    """Return the first of :data:`SOLVERS` whose needs ``problem`` meets."""
+    return next(solver for solver in SOLVERS if solver.needs(problem) is None)
 
 
-@cache
-def _threads() -> ThreadpoolController:
-    return ThreadpoolController()
+def _begin(work: Reduced, limits: Limits) -> tuple[Solver, float, float]:
+    """Return a solver at the null model, the largest useful alpha, and the objective that is the unit of gaps."""
+    problem = work.problem
+    null = null_state(problem, limits)
+    null_objective = float(problem.loss.value(null.eta, problem.y, problem.s)) + work.constant
+    return solver_of(problem)(problem, null, null_objective), null.alpha, null_objective
 
 
-def _null(work: Reduced, limits: Limits) -> tuple[State, float]:
-    state = null_state(work.problem, limits)
-    return state, float(work.problem.loss.value(state.eta, work.problem.y, work.problem.s)) + work.constant
-
-
-def _walk(problem: Problem, null: State, null_objective: float) -> Compiled | GroupWalk | Plain:
-    road = Compiled if is_compiled(problem) else GroupWalk if is_group_walk(problem) else Plain
-    return road(problem, null, null_objective)
+def _threads_for(problem: Problem) -> AbstractContextManager[object]:
+    return blas_threads(problem.design.n * problem.design.p)
 
 
 def _explained(work: Reduced, outcome: Outcome, null_objective: float) -> float:
     return 1.0 - (outcome.data_term + work.constant) / null_objective if null_objective > 0 else 0.0
 
 
-def _raised(certificate: Certificate, constant: float) -> Certificate:
+def _shifted(certificate: Certificate, constant: float) -> Certificate:
     """Certificate of the problem that was asked: its objectives differ by a constant, its gap does not."""
     return Certificate(certificate.gap, certificate.kkt, certificate.primal + constant, certificate.dual + constant)
 
@@ -334,9 +397,10 @@ def _stack(
         values=values[:, 0] if single else values,
         n_features=problem.design.p,
         intercepts=intercepts[:, 0] if single else intercepts,
-        certificates=tuple(_raised(outcome.certificate, work.constant) for outcome in outcomes),
+        certificates=tuple(_shifted(outcome.certificate, work.constant) for outcome in outcomes),
         deviance_explained=np.array(explained),
         statuses=tuple(outcome.status for outcome in outcomes),
         n_nonzero=np.count_nonzero(values.any(axis=1), axis=-1),
         seconds=seconds,
+        loss=problem.loss.name,
     )

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import ArrayLike
+from scipy import sparse
 
 from spred.core.certificate import Certificate
+from spred.core.losses import LOSSES
+from spred.errors import InputError
+from spred.linear.target import read_offset
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 class Status(Enum):
@@ -31,6 +41,7 @@ class Solution:
         status: why the engine stopped.
         n_iter: Newton steps.
         seconds: wall time.
+        loss: the name of the loss.
     """
 
     alpha: float
@@ -40,6 +51,7 @@ class Solution:
     status: Status
     n_iter: int
     seconds: float
+    loss: str
 
     @property
     def gap(self) -> float:
@@ -56,6 +68,21 @@ class Solution:
         """Indices of the features with a nonzero coefficient (for any class)."""
         return np.flatnonzero(np.atleast_2d(self.coef).any(axis=0))
 
+    def linear_predictor(self, X: ArrayLike, *, offset: ArrayLike | None = None) -> np.ndarray:
+        """Return ``X v + b`` of new samples, ``(n,)`` or ``(n, K)``, as :class:`RegularizationPath` does."""
+        coef, intercept = self.coef[None], np.asarray(self.intercept)[None]
+        return np.asarray(_linear_predictors(X, np.arange(coef.shape[-1]), coef.shape[-1], coef, intercept, offset)[0])
+
+    def predict(self, X: ArrayLike, *, offset: ArrayLike | None = None) -> np.ndarray:
+        """Return the mean response of new samples, ``(n,)`` or ``(n, K)``, as :class:`RegularizationPath` does.
+
+        >>> import numpy as np, spred
+        >>> X = np.array([[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0], [0.0, -1.0]])
+        >>> spred.solve(X, X @ [3.0, 0.2], alpha=0.5).predict([[2.0, 5.0]]).round(6).tolist()
+        [4.0]
+        """
+        return _mean_response(self.loss, self.linear_predictor(X, offset=offset))
+
 
 @dataclass(frozen=True, eq=False)
 class RegularizationPath:
@@ -68,10 +95,11 @@ class RegularizationPath:
         n_features: p, the number of columns.
         intercepts: ``(A,)`` or ``(A, K)``.
         certificates: one for each alpha.
-        deviance_explained: ``(A,)``, share of the null objective that the data term explains, 0 … 1.
+        deviance_explained: ``(A,)``, fraction of the null objective that the data term explains, 0 … 1.
         statuses: one :class:`Status` for each alpha.
         n_nonzero: ``(A,)``, features with a nonzero coefficient.
         seconds: wall time of the whole path.
+        loss: the name of the loss.
     """
 
     alphas: np.ndarray
@@ -84,10 +112,11 @@ class RegularizationPath:
     statuses: tuple[Status, ...]
     n_nonzero: np.ndarray
     seconds: float
+    loss: str
 
     @cached_property
     def coefs(self) -> np.ndarray:
-        """All coefficients, ``(A, p)`` or ``(A, K, p)``; written out when first asked for."""
+        """All coefficients, ``(A, p)`` or ``(A, K, p)``; made dense when first asked for."""
         full = np.zeros((*self.values.shape[:-1], self.n_features))
         full[..., self.features] = self.values
         return full
@@ -111,3 +140,87 @@ class RegularizationPath:
     def converged(self) -> bool:
         """Whether every alpha reached its tolerance."""
         return all(status is Status.CONVERGED for status in self.statuses)
+
+    def linear_predictor(self, X: ArrayLike, *, offset: ArrayLike | None = None) -> np.ndarray:
+        """Return ``X v + b`` of new samples for every alpha, ``(A, n)`` or ``(A, n, K)``.
+
+        Args:
+            X: ``(n, p)``, dense or scipy sparse, columns as in the fit.
+            offset: ``(n,)``, the known part of each sample's linear predictor, added where the fit had one.
+
+        Raises:
+            InputError: a shape that disagrees.
+        """
+        return _linear_predictors(X, self.features, self.n_features, self.values, self.intercepts, offset)
+
+    def predict(self, X: ArrayLike, *, offset: ArrayLike | None = None) -> np.ndarray:
+        """Return the mean response of new samples for every alpha, ``(A, n)`` or ``(A, n, K)``.
+
+        The inverse link of the linear predictor: itself for the squared loss and Huber's, the probability of class 1
+        (logistic) or of each class (multinomial), the expected count (Poisson). Cox's model has no mean response; it
+        gives the relative risk ``exp(X v)``.
+
+        Args:
+            X: see :meth:`linear_predictor`.
+            offset: see there.
+
+        Raises:
+            InputError: a shape that disagrees, or a loss that is not in the table: use :meth:`linear_predictor`.
+
+        >>> import numpy as np, spred
+        >>> X = np.array([[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0], [0.0, -1.0]])
+        >>> spred.path(X, X @ [3.0, 0.2], alphas=[2.0, 0.5]).predict([[2.0, 5.0]]).round(6).tolist()
+        [[0.0], [4.0]]
+        """
+        return _mean_response(self.loss, self.linear_predictor(X, offset=offset))
+
+    def plot(self, *, names: Sequence[str] | None = None, chosen: float | None = None) -> Figure:
+        """Return a Matplotlib figure of the coefficients (their norms over several classes) against alpha.
+
+        Args:
+            names: of all ``n_features`` columns; their numbers by default. The largest are written beside their lines.
+            chosen: an alpha to mark by a line; names are then those that are largest there, else at the last alpha.
+
+        Raises:
+            InputError: names that are more or fewer than the columns.
+        """
+        from spred.report.plots import path_plot
+
+        if names is not None and len(names) != self.n_features:
+            raise InputError(f"names has {len(names)} entries, and the path {self.n_features} features; give one each")
+        labels = [str(feature) if names is None else names[feature] for feature in self.features]
+        sizes = self.values if self.values.ndim == 2 else np.linalg.norm(self.values, axis=1)
+        what = "coefficient" if self.values.ndim == 2 else "norm of coefficients"
+        return path_plot(self.alphas, sizes, labels, chosen=chosen, what=what)
+
+
+def _linear_predictors(
+    X: Any,
+    features: np.ndarray,
+    n_features: int,
+    values: np.ndarray,
+    intercepts: np.ndarray,
+    offset: ArrayLike | None,
+) -> np.ndarray:
+    """Return the linear predictors of models ``values`` ``(A, m)`` or ``(A, K, m)`` of ``features``."""
+    matrix = sparse.csc_array(X) if sparse.issparse(X) else np.asarray(X)
+    if matrix.ndim != 2 or matrix.shape[1] != n_features:
+        raise InputError(f"X has shape {matrix.shape}, and the model {n_features} features; give the same columns")
+    used = np.flatnonzero(values.reshape(-1, len(features)).any(axis=0))
+    columns = matrix[:, features[used]]
+    single = values.reshape(-1, len(features))[:, used]
+    eta = np.asarray(columns @ single.T).T.reshape(*values.shape[:-1], matrix.shape[0])
+    if values.ndim == 3:
+        if offset is not None:
+            raise InputError("an offset is for one linear predictor, and there is one for each class; leave it out")
+        return np.asarray(eta.transpose(0, 2, 1) + intercepts[:, None, :])
+    return np.asarray(eta + intercepts[:, None] + read_offset(offset, matrix.shape[0]))
+
+
+def _mean_response(loss: str, eta: np.ndarray) -> np.ndarray:
+    if loss not in LOSSES:
+        raise InputError(f"the loss {loss!r} is not in the table, so its mean is not known; use linear_predictor")
+    mean = LOSSES[loss].mean
+    if eta.ndim == 3:  # the mean of several classes takes samples in rows
+        return np.asarray(mean(eta.reshape(-1, eta.shape[-1]))).reshape(eta.shape)
+    return np.asarray(mean(eta))

@@ -34,7 +34,7 @@ def path_plot(
     sizes: np.ndarray,
     names: Sequence[str],
     *,
-    chosen: float,
+    chosen: float | None,
     what: str = "standardised coefficient",
 ) -> Figure:
     """Draw how coefficients grow as the penalty falls.
@@ -43,12 +43,12 @@ def path_plot(
         alphas: strengths of the penalty, shape (A,).
         sizes: size of each coefficient (or its norm over classes) along the path, shape (A, p).
         names: names of the p coefficients; the largest at the end are written beside their lines.
-        chosen: the alpha that was chosen, marked by a line.
+        chosen: the alpha that was chosen, marked by a line; None marks none, and the last one stands for it.
         what: what the sizes are.
     """
     figure, axes = blank(5.6, 3.7)
     falling_alpha(axes)
-    at = int(np.argmin(np.abs(np.log(alphas) - np.log(chosen))))
+    at = len(alphas) - 1 if chosen is None else int(np.argmin(np.abs(np.log(alphas) - np.log(chosen))))
     order = np.argsort(-np.abs(sizes[at]), kind="stable")
     order = order[:MOST_LINES]
     named = [j for j in order[:MOST_NAMES] if sizes[at, j] != 0]
@@ -58,7 +58,8 @@ def path_plot(
     for j, hue in zip(named, HUES, strict=False):
         axes.plot(alphas, sizes[:, j], color=hue, linewidth=1.6)
     write_at_ends(axes, alphas, sizes, names, named)
-    axes.axvline(chosen, color=INK, linewidth=0.9, linestyle="--")
+    if chosen is not None:
+        axes.axvline(chosen, color=INK, linewidth=0.9, linestyle="--")
     axes.set_ylabel(what)
     return figure
 

@@ -16,7 +16,8 @@ from spred.core.losses import LOSSES
 from spred.linear.problem import Problem, make_problem
 from spred.linear.results import Status
 from spred.linear.solvers.l1 import Compiled, is_compiled
-from spred.linear.solvers.newton import Limits, Outcome, Plain, null_state
+from spred.linear.solvers.newton import Newton, null_state
+from spred.linear.solvers.outer import Limits, Outcome
 from spred.linear.solvers.presolve import reduced
 
 ROWS = [name for name in sorted(PROBLEMS) if name.split("-")[0] in ("squared", "logistic", "poisson")]
@@ -63,7 +64,7 @@ def test_both_roads_arrive_at_the_same_place(name: str, variant: str) -> None:
     limits, shares = Limits(1e-10), np.geomspace(0.9, 0.02, 12)
     problem = problem_of(name, variant)
     assert is_compiled(problem)
-    fast, slow = (walk(road, problem_of(name, variant), limits, shares) for road in (Compiled, Plain))
+    fast, slow = (walk(road, problem_of(name, variant), limits, shares) for road in (Compiled, Newton))
     for ours, reference in zip(fast, slow, strict=True):
         assert ours.status is reference.status is Status.CONVERGED
         scale = max(abs(reference.certificate.primal), 1e-3)
@@ -122,7 +123,7 @@ def test_every_layout_gives_the_same(layout: str) -> None:
     }[layout]
     limits, shares = Limits(1e-11), np.geomspace(0.9, 0.05, 8)
     ours = walk(Compiled, make_problem(given, y, loss="logistic"), limits, shares)
-    reference = walk(Plain, make_problem(X.astype(np.float64), y, loss="logistic"), limits, shares)
+    reference = walk(Newton, make_problem(X.astype(np.float64), y, loss="logistic"), limits, shares)
     for a, b in zip(ours, reference, strict=True):
         np.testing.assert_allclose(a.model.dense(300), b.model.dense(300), atol=1e-6)
 

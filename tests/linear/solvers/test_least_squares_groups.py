@@ -1,4 +1,4 @@
-"""The road of a squared loss with groups against the plain one: the same objectives, supports, certificates."""
+"""The solver of a squared loss with groups against the one for every problem: the same objectives and certificates."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ import spred
 from spred.core.losses import LOSSES
 from spred.linear.problem import Problem, make_problem
 from spred.linear.results import Status
-from spred.linear.solvers.least_squares_groups import GroupWalk, is_group_walk
-from spred.linear.solvers.newton import Limits, Outcome, Plain, null_state
+from spred.linear.solvers.least_squares_groups import LeastSquaresGroups
+from spred.linear.solvers.newton import Newton, null_state
+from spred.linear.solvers.outer import Limits, Outcome
 from spred.linear.solvers.presolve import reduced
 
 ROWS = [name for name in sorted(PROBLEMS) if name.startswith("squared")]
@@ -55,16 +56,19 @@ def many_columns(seed: int, n: int = 30, p: int = 400, size: int = 5) -> Problem
     return reduced(make_problem(X, y, loss="squared", feature_groups=np.arange(p) // size)).problem
 
 
-def walk(road: type, problem: Problem, limits: Limits, shares: np.ndarray) -> list[Outcome]:
+def solve_along(solver: type, problem: Problem, limits: Limits, fractions: np.ndarray) -> list[Outcome]:
     null = null_state(problem, limits)
     objective = float(problem.loss.value(null.eta, problem.y, problem.s))
-    steps = road(problem, null, objective)
-    return [steps.advance(float(share * null.alpha), limits) for share in shares]
+    steps = solver(problem, null, objective)
+    return [steps.advance(float(fraction * null.alpha), limits) for fraction in fractions]
 
 
-def assert_same(problem: Problem, shares: np.ndarray, tol: float = 1e-10) -> list[Outcome]:
+def assert_same(problem: Problem, fractions: np.ndarray, tol: float = 1e-10) -> list[Outcome]:
     limits = Limits(tol)
-    quick, slow = walk(GroupWalk, problem, limits, shares), walk(Plain, problem, limits, shares)
+    quick, slow = (
+        solve_along(LeastSquaresGroups, problem, limits, fractions),
+        solve_along(Newton, problem, limits, fractions),
+    )
     for one, other in zip(quick, slow, strict=True):
         assert one.status is other.status is Status.CONVERGED
         assert one.certificate.gap <= tol
@@ -75,9 +79,9 @@ def assert_same(problem: Problem, shares: np.ndarray, tol: float = 1e-10) -> lis
 
 @pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("name", ROWS)
-def test_both_roads_arrive_at_the_same_place(name: str, variant: str) -> None:
+def test_both_solvers_reach_the_same_minimum(name: str, variant: str) -> None:
     problem = problem_of(name, variant)
-    assert is_group_walk(problem)
+    assert LeastSquaresGroups.needs(problem) is None
     assert_same(problem, np.geomspace(0.9, 0.02, 12))
 
 
@@ -86,7 +90,7 @@ def test_a_support_may_be_larger_than_the_number_of_samples(seed: int) -> None:
     problem = many_columns(seed)
     found = assert_same(problem, np.geomspace(0.95, 0.01, 40))
     assert len(found[-1].model.support) > 2 * problem.design.n
-    slow = walk(Plain, problem, Limits(1e-12), np.geomspace(0.95, 0.01, 40))[-1]
+    slow = solve_along(Newton, problem, Limits(1e-12), np.geomspace(0.95, 0.01, 40))[-1]
     np.testing.assert_allclose(found[-1].model.dense(problem.design.p), slow.model.dense(problem.design.p), atol=1e-5)
 
 
@@ -94,7 +98,7 @@ def test_alphas_may_rise_and_leap() -> None:
     assert_same(many_columns(7), np.array([0.9, 0.5, 0.6, 0.05, 0.02, 0.3, 0.3]))
 
 
-def test_twin_groups_and_columns_that_follow_from_others_are_no_trouble() -> None:
+def test_duplicate_groups_and_dependent_columns_are_no_trouble() -> None:
     rng = np.random.default_rng(2)
     X = rng.standard_normal((25, 60))
     X[:, 30:45] = X[:, :15]
@@ -120,27 +124,27 @@ def test_a_sparse_matrix_stays_sparse() -> None:
     dense = np.where(rng.random((60, 90)) < 0.2, rng.standard_normal((60, 90)), 0.0)
     y = dense[:, :6].sum(axis=1) + 0.1 * rng.standard_normal(60)
     groups = np.arange(90) // 3
-    shares = {"feature_groups": groups, "n_alphas": 15, "eps": 0.05}
-    one = spred.path(sparse.csc_array(dense), y, **shares)
-    other = spred.path(dense, y, **shares)
+    given = {"feature_groups": groups, "n_alphas": 15, "eps": 0.05}
+    one = spred.path(sparse.csc_array(dense), y, **given)
+    other = spred.path(dense, y, **given)
     np.testing.assert_allclose(one.coefs, other.coefs, atol=1e-6)
 
 
 def test_what_it_does_not_take() -> None:
     row = PROBLEMS["squared-tall"]
     groups = {"feature_groups": np.arange(row.X.shape[1]) // 2}
-    assert not is_group_walk(make_problem(row.X, row.y, loss="squared", **groups))  # an intercept
-    assert not is_group_walk(reduced(make_problem(row.X, row.y, loss="squared")).problem)
-    assert not is_group_walk(make_problem(row.X, row.y, loss="huber", **groups))
+    assert LeastSquaresGroups.needs(make_problem(row.X, row.y, loss="squared", **groups)) is not None  # an intercept
+    assert LeastSquaresGroups.needs(reduced(make_problem(row.X, row.y, loss="squared")).problem) is not None
+    assert LeastSquaresGroups.needs(make_problem(row.X, row.y, loss="huber", **groups)) is not None
     own = replace(LOSSES["squared"], value=lambda eta, y, s: 0.0)
-    assert not is_group_walk(reduced(make_problem(row.X, row.y, loss=own, **groups)).problem)
+    assert LeastSquaresGroups.needs(reduced(make_problem(row.X, row.y, loss=own, **groups)).problem) is not None
 
 
 def test_it_stops_when_it_has_to() -> None:
     problem = many_columns(5)
-    few = walk(GroupWalk, problem, Limits(1e-12, max_iter=1), np.array([0.05]))[0]
+    few = solve_along(LeastSquaresGroups, problem, Limits(1e-12, max_iter=1), np.array([0.05]))[0]
     assert few.status is Status.ITERATIONS
     assert few.n_iter == 1
-    late = walk(GroupWalk, problem, Limits(1e-12, deadline=time.perf_counter()), np.array([0.05]))[0]
+    late = solve_along(LeastSquaresGroups, problem, Limits(1e-12, deadline=time.perf_counter()), np.array([0.05]))[0]
     assert late.status is Status.TIME
     assert late.certificate.gap > 1e-12

@@ -13,14 +13,14 @@ from spred.linear.solvers.presolve import reduced
 def data(n: int, p: int, flaw: str) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(0)
     X = rng.normal(5.0, 2.0, (n, p))
-    if flaw == "twins":
+    if flaw == "duplicates":
         X[:, 1] = X[:, 0]
     if flaw == "constant":
         X[:, 2] = 3.0
     return X, X[:, 0] - 2.0 * X[:, 3] + rng.standard_normal(n) + 7.0
 
 
-@pytest.mark.parametrize("flaw", ["", "twins", "constant"])
+@pytest.mark.parametrize("flaw", ["", "duplicates", "constant"])
 @pytest.mark.parametrize("options", [{}, {"standardize": True}, {"fit_intercept": False}, {"l1_ratio": 0.5}])
 def test_fewer_rows_have_the_same_minimum(flaw: str, options: dict) -> None:
     X, y = data(200, 8, flaw)

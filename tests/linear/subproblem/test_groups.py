@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -95,28 +93,3 @@ def test_free_groups_are_not_penalised() -> None:
     expected = np.zeros(6)
     expected[:2] = np.linalg.solve(H[:2, :2], c[:2])
     np.testing.assert_allclose(minimise_groups(H, c, blocks, np.zeros(6), tol=1e-12), expected, atol=1e-10)
-
-
-@given(seed=st.integers(0, 10_000), within=st.sampled_from((0.0, 0.5)), bound=st.sampled_from(("none", "some")))
-def test_a_change_of_penalty_is_a_difference_without_cancellation(seed: int, within: float, bound: str) -> None:
-    rng = np.random.default_rng(seed)
-    blocks = levels(rng.standard_normal(8), 4, 0.5, within, bound)
-    v, move = blocks.admissible(rng.standard_normal(8)), 0.1 * rng.standard_normal(8)
-    there = blocks.admissible(v + move)
-    assert blocks.change(v, there - v) == pytest.approx(blocks.value(there) - blocks.value(v), abs=1e-12)
-    kept = 1e-12 * np.where(blocks.positive, np.abs(move), move)
-    slope = blocks.lam[0] * v[:4] @ kept[:4] / max(np.linalg.norm(v[:4]), 1e-300)
-    alone = Blocks(np.array([0]), blocks.lam[:1], np.zeros(1), np.zeros(4, dtype=bool))
-    if v[:4].any():
-        assert alone.change(v[:4], kept[:4]) == pytest.approx(slope, rel=1e-6)
-
-
-def test_chosen_groups_keep_their_levels() -> None:
-    c = np.arange(1.0, 7.0)
-    blocks = replace(levels(c, 2, 0.5, 0.5, "some"), lam=np.array([1.0, 2.0, 3.0]))
-    some = blocks.of(np.array([True, False, True]))
-    assert some.lam.tolist() == [1.0, 3.0]
-    assert some.starts.tolist() == [0, 2]
-    assert some.positive.tolist() == [False, True, False, True]
-    v = np.array([1.0, -2.0, 0.0, 0.0, -1.0, 5.0])
-    assert some.value(v[[0, 1, 4, 5]]) == pytest.approx(blocks.value(v))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from spred.linear.subproblem.groups import settle_groups
-from spred.linear.subproblem.hessian import Bend, Dense, Factored
+from spred.linear.subproblem.groups import solve_groups
+from spred.linear.subproblem.hessian import Dense, Factored, NormCurvature
 from spred.linear.subproblem.penalty import Blocks
 
 
@@ -25,14 +25,14 @@ def blocks_of(k: int, size: int, lam: float) -> Blocks:
     return Blocks(starts, full, 0.0 * full, np.zeros(k, dtype=bool))
 
 
-def bend_of(seed: int, blocks: Blocks, strength: float) -> Bend:
+def norms_of(seed: int, blocks: Blocks, strength: float) -> NormCurvature:
     """All groups inside but the first; the second is free."""
     rng = np.random.default_rng(seed)
     x = rng.standard_normal(len(blocks.positive))
     inside = blocks.group > 0
     each = strength * rng.uniform(0.1, 2.0, len(blocks.starts)) * (np.arange(len(blocks.starts)) != 1)
     unit = np.where(inside, x / blocks.norms(x)[blocks.group], 0.0)
-    return Bend(inside, unit, np.where(inside, each[blocks.group], 0.0))
+    return NormCurvature(inside, unit, np.where(inside, each[blocks.group], 0.0))
 
 
 @pytest.mark.parametrize("ridge", [0.0, 0.3])
@@ -40,15 +40,15 @@ def bend_of(seed: int, blocks: Blocks, strength: float) -> Bend:
 @pytest.mark.parametrize("n", [20, 60])
 def test_both_forms_solve_the_same_system(n: int, strength: float, ridge: float) -> None:
     H, blocks = factored(1, n, 30, ridge), blocks_of(30, 3, 1.0)
-    bend = bend_of(2, blocks, strength)
-    b = np.where(bend.inside, np.random.default_rng(3).standard_normal(30), 0.0)
-    d = Dense(matrix(H)).solve(blocks, bend, b, 0.0)
-    full = matrix(H) + np.diag(bend.strength)
+    norms = norms_of(2, blocks, strength)
+    b = np.where(norms.inside, np.random.default_rng(3).standard_normal(30), 0.0)
+    d = Dense(matrix(H)).solve(blocks, norms, b, 0.0)
+    full = matrix(H) + np.diag(norms.strength)
     for part in blocks.slices:
-        full[part, part] -= bend.strength[part.start] * np.outer(bend.unit[part], bend.unit[part])
+        full[part, part] -= norms.strength[part.start] * np.outer(norms.unit[part], norms.unit[part])
     assert not d[:3].any()
     np.testing.assert_allclose((full @ d)[3:], b[3:], atol=1e-9)
-    rough = H.solve(blocks, bend, b, 1e-5)
+    rough = H.solve(blocks, norms, b, 1e-5)
     assert np.linalg.norm(rough - d) <= 1e-3 * np.linalg.norm(d)
 
 
@@ -79,16 +79,16 @@ def test_a_part_is_a_copy() -> None:
 
 
 def test_what_iterations_cannot_solve_is_factorised() -> None:
-    """Columns of very unequal length, and no bend: far too steep for single precision."""
+    """Columns of very unequal length, and no curvature of norms: far too steep for single precision."""
     rng = np.random.default_rng(6)
     Q = np.linalg.qr(rng.standard_normal((40, 12)))[0]
     A = (Q * np.geomspace(1.0, 1e-5, 12)) @ np.linalg.qr(rng.standard_normal((12, 12)))[0]
     columns = np.ascontiguousarray(A.T)
     H = Factored(columns, columns.astype(np.float32), np.einsum("ij,ij->j", A, A), np.zeros(12))
     blocks = blocks_of(12, 4, 0.0)
-    bend = Bend(np.ones(12, dtype=bool), np.zeros(12), np.zeros(12))
+    norms = NormCurvature(np.ones(12, dtype=bool), np.zeros(12), np.zeros(12))
     x = rng.standard_normal(12)
-    d = H.solve(blocks, bend, A.T @ (A @ x), 1e-12)
+    d = H.solve(blocks, norms, A.T @ (A @ x), 1e-12)
     assert np.linalg.norm(A @ (d - x)) <= 1e-6 * np.linalg.norm(A @ x)
 
 
@@ -98,8 +98,8 @@ def test_the_form_does_not_change_the_minimum(seed: int) -> None:
     c = H.columns @ np.random.default_rng(seed).standard_normal(15)
     blocks = blocks_of(k, 4, 0.05 * float(np.abs(c).max()))
     tol = 1e-9 * float(blocks.lam[0])
-    one, r, _ = settle_groups(H, blocks, np.zeros(k), -c, tol=tol)
-    other, _, _ = settle_groups(Dense(matrix(H)), blocks, np.zeros(k), -c, tol=tol)
+    one, r, _ = solve_groups(H, blocks, np.zeros(k), -c, tol=tol)
+    other, _, _ = solve_groups(Dense(matrix(H)), blocks, np.zeros(k), -c, tol=tol)
     np.testing.assert_allclose(r, matrix(H) @ one - c, atol=1e-12)
     assert blocks.residuals(one, r).max() <= tol
     np.testing.assert_allclose(one, other, atol=1e-6)

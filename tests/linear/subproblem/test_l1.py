@@ -1,4 +1,4 @@
-"""The penalised quadratic inside each Newton step, against slow proximal gradient steps."""
+"""The penalised quadratic inside each Newton step, against slow proximal gradient steps and a form in NumPy."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from quadratic_oracle import minimise_l1 as in_numpy
 from scipy.optimize import nnls
 
 from spred.linear.subproblem.l1 import minimise_l1
@@ -75,12 +76,39 @@ def test_free_coordinates_are_not_penalised() -> None:
     np.testing.assert_allclose(minimise_l1(H, c, lam, np.zeros(6), tol=1e-12), expected, atol=1e-10)
 
 
-def test_more_columns_than_rank_slides_to_a_vertex() -> None:
+def test_more_columns_than_rank_end_at_a_vertex() -> None:
     column = np.array([1.0, 2.0, -1.0])
-    A = np.column_stack([column, column, -column])  # twins and a mirror image
+    A = np.column_stack([column, column, -column])  # duplicates and a mirror image
     H, c = A.T @ A, A.T @ np.array([1.0, 1.0, 0.0])
     lam = np.full(3, 0.1)
     v = minimise_l1(H, c, lam, np.array([5.0, -3.0, 2.0]), tol=1e-12)
     fit = v[0] + v[1] - v[2]
     assert fit == pytest.approx((3.0 - 0.1) / 6.0)
     assert np.abs(v).sum() == pytest.approx(fit)
+
+
+@given(
+    seed=st.integers(0, 10_000),
+    k=st.integers(1, 25),
+    surplus=st.integers(-10, 10),
+    strength=st.floats(0.01, 1.2),
+    bounded=st.sampled_from((0, 1, 2)),
+)
+def test_it_is_the_oracles_minimum(seed: int, k: int, surplus: int, strength: float, bounded: int) -> None:
+    H, c = problem(seed, k, max(k + surplus, 1))
+    rng = np.random.default_rng(seed)
+    lam = strength * np.abs(c).max() * np.where(rng.random(k) < 0.8, rng.uniform(0.5, 2.0, k), 0.0)
+    positive = (np.arange(k) % 2 < bounded) & (rng.random(k) < 0.9)
+    start = np.where(rng.random(k) < 0.5, rng.standard_normal(k), 0.0)
+    start = np.where(positive, np.abs(start), start)
+    found, oracle = (form(H, c, lam, start, tol=1e-12, positive=positive) for form in (minimise_l1, in_numpy))
+    assert not (positive & (found < 0)).any()
+    reached = objective(H, c, lam, found)
+    assert reached == pytest.approx(objective(H, c, lam, oracle), rel=1e-9, abs=1e-12)
+    np.testing.assert_allclose(H @ found, H @ oracle, atol=1e-6)
+
+
+def test_an_empty_column_stays_at_zero() -> None:
+    H, c = problem(1, 5, 8)
+    H[2], H[:, 2], c[2] = 0.0, 0.0, 0.0
+    assert minimise_l1(H, c, np.full(5, 0.01), np.zeros(5), tol=1e-12)[2] == 0.0

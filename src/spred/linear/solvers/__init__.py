@@ -1,1 +1,12 @@
-"""To be described."""
+"""How one alpha of a path is solved: each solver its own way on a working set, all in one outer loop.
+
+A solver states what it needs (``needs``); ``linear.path`` picks the first of its table whose needs a problem meets.
+
+outer                 the loop from a warm start to a certificate; the records that go in and out; path extrapolation
+newton                Newton's method on working sets: takes every problem
+l1                    the compiled solver: one output, a penalty on single coefficients
+least_squares_groups  a squared loss with groups, its Hessian left in factors
+presolve              a squared loss in fewer rows and without its intercept
+working_set           the groups that Newton works on, their columns dense; which join first
+screening             bounds that prove features inactive without evaluating them
+"""

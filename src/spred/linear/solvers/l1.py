@@ -1,6 +1,6 @@
 """The compiled road of the exact engine: one output, a penalty on single coefficients, a loss with compiled slopes.
 
-It solves what ``newton.advance`` solves, with the same certificate, and is the road of most problems that are solved:
+It solves what ``newton.Newton`` solves, with the same certificate, and is the road of most problems that are solved:
 Lasso, elastic net, sparse logistic and Poisson regression, non-negative or not. Two things make it fast: the loops of
 ``kernels`` with a factor of the support's Hessian that lives as long as it is of use, and the ``bounds`` that spare
 the pass over all features.
@@ -8,7 +8,6 @@ the pass over all features.
 
 from __future__ import annotations
 
-import time
 from functools import cached_property
 from typing import NamedTuple
 
@@ -21,9 +20,9 @@ from spred.linear.kernels.losses import CODES
 from spred.linear.kernels.newton import objectives, refine
 from spred.linear.kernels.screening import expect
 from spred.linear.problem import Problem
-from spred.linear.results import Status
-from spred.linear.solvers.newton import Limits, Model, Outcome, State, strongest
+from spred.linear.solvers.outer import Limits, Model, Outcome, Stage, State, converge, first_tolerance, path_ratio
 from spred.linear.solvers.screening import Bounds
+from spred.linear.solvers.working_set import strongest
 
 ROUGH = 1e-2
 """KKT residual over alpha at which the features outside are looked at first."""
@@ -93,46 +92,57 @@ class Compiled:
         self.L, self.order = np.empty((0, 0)), np.empty(0, dtype=np.int64)
         self.bend, self.memory = np.array(problem.s), np.zeros(2)
         self.seen = np.arange(p)
+        self.alpha, self.ahead, self.data_term, self.work = null.alpha, 0.0, null_objective, np.empty(0, dtype=np.int64)
+        self.evaluated: list[np.ndarray] = []
+        self.here: Round
         inside = np.flatnonzero(null.v[:, 0])
         self._write_out(np.union1d(inside, np.flatnonzero(self.weights == 0)))
         self.x[self.position[inside]] = null.v[inside, 0]
 
+    @staticmethod
+    def needs(problem: Problem) -> str | None:
+        """Say what ``problem`` lacks for this solver; None where it takes it."""
+        if problem.l1_ratio == 0.0:
+            return "it needs an L1 part in the penalty"
+        return None if is_compiled(problem) else "it needs a loss with compiled slopes, and no groups"
+
     def advance(self, alpha: float, limits: Limits) -> Outcome:
-        """Minimise at ``alpha`` from the last stop; see ``newton.advance``."""
-        problem, level = self.problem, alpha * self.problem.l1_ratio
-        work, ahead = self._expected(alpha), self._ahead(alpha)
+        """Minimise at ``alpha`` from the last solution."""
+        problem = self.problem
+        self.alpha, self.work, self.ahead, self.evaluated = alpha, self._expected(alpha), self._ahead(alpha), []
         if problem.l1_ratio < 1.0:
             self.memory[0] = 0  # the ridge is part of the Hessian
-        # Newton is quadratic: a KKT residual this small costs at most one more step, and settles the gap at once.
-        finest = min(max(10.0 * limits.tol, 1e-12), 1e-2)
-        quick = problem.loss.quadratic or problem.design.n * len(work) < QUICK
-        kkt_tol = finest if quick else max(finest, ROUGH)  # rough until the working set is right
-        seen, n_iter = [], 0
-        while True:
-            most = min(STEPS, limits.max_iter - n_iter)
-            near = level if kkt_tol <= finest else (1.0 - kkt_tol) * level
-            here = self._refine(work, alpha, ahead, kkt_tol, most, near)
-            ahead, n_iter = 0.0, n_iter + here.steps
-            seen.append(here.seen)
-            late, spent = time.perf_counter() > limits.deadline, n_iter >= limits.max_iter
-            if not (late or spent):
-                if here.steps == STEPS and here.worst > kkt_tol * alpha:
-                    continue
-                if here.beyond > kkt_tol * level:
-                    violators = here.excess > kkt_tol * level
-                    work = self._joined(work, here.outside[violators], here.excess[violators], alpha)
-                    continue
-                if kkt_tol > finest:
-                    work = self._joined(work, here.outside, here.excess, alpha)
-                    kkt_tol = finest
-                    continue
-            data, certificate = self._certify(here, alpha, work)
-            if certificate.gap <= limits.tol or late or spent or kkt_tol < 1e-14:
-                break
-            kkt_tol = finest = 0.01 * kkt_tol
-        self.seen = _distinct(seen)
-        status = Status.CONVERGED if certificate.gap <= limits.tol else Status.TIME if late else Status.ITERATIONS
-        return Outcome(self._model(), certificate, status, n_iter, data)
+        finest = first_tolerance(limits.tol)
+        quick = problem.loss.quadratic or problem.design.n * len(self.work) < QUICK
+        # Rough until the working set is right.
+        found = converge(self, limits, [finest] if quick or finest >= ROUGH else [ROUGH, finest])
+        self.seen = _distinct(self.evaluated)
+        return Outcome(self._model(), *found, self.data_term)
+
+    def refine(self, stage: Stage, max_steps: int, deadline: float) -> int:
+        """Newton on the working set, and what it means for the features outside; see ``outer.Inner``."""
+        level = self.alpha * self.problem.l1_ratio
+        near = (1.0 - stage.tol) * level if stage.rough else level
+        self.here = self._refine(self.work, self.alpha, self.ahead, stage.tol, min(STEPS, max_steps), near)
+        self.ahead = 0.0
+        self.evaluated.append(self.here.seen)
+        return self.here.steps
+
+    def extend(self, stage: Stage) -> bool:
+        """Add violators, and at the end of a rough stage all features near their level; see ``outer.Inner``."""
+        here, slack = self.here, stage.tol * self.alpha * self.problem.l1_ratio
+        if here.steps == STEPS and here.worst > stage.tol * self.alpha:
+            return True
+        violated = bool(here.beyond > slack)
+        if violated or stage.rough:
+            joining = here.excess > slack if violated else np.full(len(here.excess), True)
+            self.work = self._joined(self.work, here.outside[joining], here.excess[joining], self.alpha)
+        return violated
+
+    def certify(self) -> Certificate:
+        """See ``outer.Inner``."""
+        self.data_term, certificate = self._certify(self.here, self.alpha, self.work)
+        return certificate
 
     def _expected(self, alpha: float) -> np.ndarray:
         """Positions to begin with: the support, free features, and those that the sequential strong rule expects."""
@@ -172,8 +182,7 @@ class Compiled:
         self.before, self.last = self.last, self.x.copy()
         first, last = self.alphas[-2:] if len(self.alphas) > 1 else (np.inf, self.alphas[-1])
         self.alphas = (last, alpha)
-        straight = first > last > alpha and first < np.inf
-        return 0.0 if self.problem.loss.quadratic or not straight else min((last - alpha) / (first - last), 1.0)
+        return 0.0 if self.problem.loss.quadratic else path_ratio(first, last, alpha)
 
     def _refine(self, work: np.ndarray, alpha: float, ahead: float, kkt_tol: float, most: int, near: float) -> Round:
         """Newton on the positions ``work``, ``most`` steps at most, and what it means for everything else."""

@@ -1,8 +1,8 @@
-"""The quick road of a squared loss with groups: the whole problem is one quadratic, seen through its columns.
+"""The solver for a squared loss with groups: the whole problem is one quadratic, seen through its columns.
 
-It solves what ``newton.advance`` solves, with the same certificate. Groups that were ever of interest have their
-columns written out, one after another, once in a path; a stop begins where the last two point to, and ``grouped`` does
-the rest with the Hessian left in factors.
+It solves what ``newton.Newton`` solves, with the same certificate. Groups that were ever of interest have dense
+columns, materialised once in a path, one after another; an alpha starts from the extrapolation of the last two
+solutions, and ``subproblem.groups`` does the rest with the Hessian left in factors.
 """
 
 from __future__ import annotations
@@ -13,34 +13,51 @@ from typing import NamedTuple
 import numpy as np
 from scipy import sparse
 
+from spred.core.certificate import Certificate
 from spred.core.losses import compiled_form
 from spred.linear.problem import Problem
-from spred.linear.results import Status
-from spred.linear.solvers.newton import Limits, Outcome, State, certificate_of, full_gradient, outcome_of, strongest
-from spred.linear.subproblem.groups import settle_groups
-from spred.linear.subproblem.hessian import Factored, pull, push
+from spred.linear.solvers.outer import (
+    Limits,
+    Outcome,
+    Stage,
+    State,
+    certificate_of,
+    converge,
+    first_tolerance,
+    full_gradient,
+    keep_signs,
+    outcome_of,
+    path_ratio,
+)
+from spred.linear.solvers.working_set import penalty_of, strongest
+from spred.linear.subproblem.groups import solve_groups
+from spred.linear.subproblem.hessian import Factored, matvec, rmatvec
 from spred.linear.subproblem.penalty import Blocks
 
+KKT_PER_GAP = 3.0
+"""Tolerance on KKT over the gap asked for: conjugate gradients converge linearly, so what is not needed is not asked
+for (``scripts/bench linear``, group lasso)."""
+
 SLACK = 1e-3
-"""How far below its level, as a share, a group's expected gradient may lie for the group to be taken in at once."""
+"""How far below its level, relative to it, a group's extrapolated gradient may lie for the group to join at once: wider
+saves rounds and makes more columns dense (``scripts/bench linear``, group lasso)."""
 
 LARGEST = 128
-"""Features of a group up to which its columns are turned into their principal directions."""
+"""Features of a group up to which its columns are rotated to their principal directions: the cost of its eigenvectors
+grows with the cube."""
 
 MOVES = 10
-"""Moves between two looks at the clock."""
+"""Steps between two readings of the clock."""
+
+FEW = 0.25
+"""Fraction of the columns up to which the product with a change of coefficients copies those that changed."""
 
 
-def is_group_walk(problem: Problem) -> bool:
-    """Whether this road takes ``problem``: a squared loss, its intercept taken out by ``reduce``, and groups."""
-    return compiled_form(problem.loss) == "squared" and not problem.fit_intercept and not problem.groups.singles
-
-
-class GroupWalk:
-    """A walk along falling alphas; ``advance`` is the next stop.
+class LeastSquaresGroups:
+    """A solver for falling alphas.
 
     Args:
-        problem: what :func:`is_group_walk` accepts.
+        problem: one that :meth:`needs` nothing.
         null: the model with free coefficients alone, from ``newton.null_state``.
         null_objective: the unit of the gap.
     """
@@ -49,91 +66,102 @@ class GroupWalk:
         self.problem, self.null_objective = problem, null_objective
         self.root = np.sqrt(problem.s)
         self.columns = _Columns(problem, self.root)
-        self.columns.write_out(np.flatnonzero(problem.groups.weights == 0))
-        self.x = self.columns.turned(null.v)
-        self.miss = self.root * (null.eta - problem.y)
-        self.grad, self.alpha = null.grad, null.alpha
-        self.before: _Stop | None = None
+        self.columns.materialise(np.flatnonzero(problem.groups.weights == 0))
+        self.x = self.columns.rotated(null.v)
+        self.residual = self.root * (null.eta - problem.y)
+        self.eta, self.grad, self.alpha = null.eta, null.grad, null.alpha
+        self.before: _Point | None = None
+
+    @staticmethod
+    def needs(problem: Problem) -> str | None:
+        """Say what ``problem`` lacks for this solver; None where it takes it."""
+        if compiled_form(problem.loss) != "squared" or problem.fit_intercept:
+            return "it needs the squared loss, its intercept taken out by presolve"
+        if problem.groups.singles:
+            return "it needs groups of features"
+        return "it needs an L1 part in the penalty" if problem.l1_ratio == 0.0 else None
 
     def advance(self, alpha: float, limits: Limits) -> Outcome:
-        """Minimise at ``alpha`` from the last stop; see ``newton.advance``."""
-        problem, level = self.problem, alpha * self.problem.l1_ratio
-        self._write_out(self._look_ahead(alpha), level * (1.0 - SLACK))
-        kkt_tol, n_iter = min(max(3.0 * limits.tol, 1e-12), 1e-2), 0
-        while True:
-            n_iter += self._settle(alpha, kkt_tol * alpha, limits, limits.max_iter - n_iter)
-            eta = problem.y + self.miss / self.root
-            self.grad = full_gradient(problem, eta)
-            late, spent = time.perf_counter() > limits.deadline, n_iter >= limits.max_iter
-            if not (late or spent) and self._write_out(self.grad, level * (1.0 + kkt_tol)):
-                continue
-            state = State(self.columns.turned_back(self.x), np.zeros(1), eta, self.grad, alpha)
-            certificate = certificate_of(problem, state, self.null_objective)
-            if certificate.gap <= limits.tol or late or spent or kkt_tol < 1e-14:
-                break
-            kkt_tol *= 0.01
-        status = Status.CONVERGED if certificate.gap <= limits.tol else Status.TIME if late else Status.ITERATIONS
-        return outcome_of(problem, state, certificate, status, n_iter)
+        """Minimise at ``alpha`` from the last solution."""
+        self._join(self._extrapolate(alpha), alpha * self.problem.l1_ratio * (1.0 - SLACK))
+        found = converge(self, limits, [first_tolerance(limits.tol, KKT_PER_GAP)])
+        return outcome_of(self.problem, self._state(), *found)
 
-    def _look_ahead(self, alpha: float) -> np.ndarray:
-        """Follow the path's own direction from the last two stops; return the gradient to expect at the next."""
-        here, before = _Stop(self.alpha, self.x, self.miss, self.grad), self.before
+    def refine(self, stage: Stage, max_steps: int, deadline: float) -> int:
+        """Minimise over the groups with dense columns; see ``outer.Inner``."""
+        steps = self._minimise(stage.tol * self.alpha, max_steps, deadline) if self.columns.count else 0
+        self.eta = self.problem.y + self.residual / self.root
+        self.grad = full_gradient(self.problem, self.eta)
+        return steps
+
+    def extend(self, stage: Stage) -> bool:
+        """Take in groups that violate KKT; see ``outer.Inner``."""
+        return self._join(self.grad, self.alpha * self.problem.l1_ratio * (1.0 + stage.tol))
+
+    def certify(self) -> Certificate:
+        """See ``outer.Inner``."""
+        return certificate_of(self.problem, self._state(), self.null_objective)
+
+    def _state(self) -> State:
+        return State(self.columns.rotated_back(self.x), np.zeros(1), self.eta, self.grad, self.alpha)
+
+    def _extrapolate(self, alpha: float) -> np.ndarray:
+        """Go on along the path from the last two solutions; return the gradient to expect at ``alpha``."""
+        here, before = _Point(self.alpha, self.x, self.residual, self.grad), self.before
         self.alpha, self.before = alpha, here
-        if before is None or not before.alpha > here.alpha > alpha:
+        ratio = 0.0 if before is None else path_ratio(before.alpha, here.alpha, alpha)
+        if before is None or ratio == 0.0:
             return self.grad
-        ratio = min((here.alpha - alpha) / (before.alpha - here.alpha), 1.0)
-        line = here.x + ratio * (here.x - _grown(before.x, len(here.x)))
-        self.x = np.where(line * here.x > 0, line, here.x)  # what would change its sign waits
-        self.miss = here.miss + ratio * (here.miss - before.miss) + self.columns.push(self.x - line)
-        return here.grad + ratio * (here.grad - before.grad)
+        line = here.x + ratio * (here.x - _padded(before.x, len(here.x)))
+        self.x = keep_signs(line, here.x)
+        self.residual = here.residual + ratio * (here.residual - before.residual) + self.columns.matvec(self.x - line)
+        return np.asarray(here.grad + ratio * (here.grad - before.grad))
 
-    def _write_out(self, grad: np.ndarray, level: float) -> bool:
-        """Take in the groups whose gradient leaves ``level``, the strongest first; say whether there was any."""
+    def _join(self, grad: np.ndarray, level: float) -> bool:
+        """Take in the groups whose gradient exceeds ``level``, the strongest first; say whether there was any."""
         excess = self.problem.excess_at_zero(grad, level)
         excess[self.columns.groups] = -np.inf
         outside = np.flatnonzero(excess > 0)
         new = strongest(outside, excess[outside], len(self.columns.groups))
-        self.columns.write_out(new)
-        self.x = _grown(self.x, self.columns.count)
+        self.columns.materialise(new)
+        self.x = _padded(self.x, self.columns.count)
         return bool(new.size)
 
-    def _settle(self, alpha: float, tol: float, limits: Limits, most: int) -> int:
-        """Minimise over the groups written out, with a look at the clock in between; return the moves made."""
-        if not self.columns.count:
-            return 0
-        blocks, ridge = self.columns.penalty(alpha)
+    def _minimise(self, tol: float, max_steps: int, deadline: float) -> int:
+        """Minimise over the groups with dense columns, reading the clock in between; return the steps taken."""
+        blocks, ridge = self.columns.penalty(self.alpha)
         H = self.columns.hessian(ridge)
-        x, slope = self.x, self.columns.pull(self.miss) + ridge * self.x
-        moves = 0
+        x, slope = self.x, self.columns.rmatvec(self.residual) + ridge * self.x
+        steps = 0
         while True:
-            x, slope, made = settle_groups(H, blocks, x, slope, tol=tol, most=min(MOVES, most - moves))
-            moves += made
-            if made < MOVES or moves >= most or time.perf_counter() > limits.deadline:
+            x, slope, made = solve_groups(H, blocks, x, slope, tol=tol, max_steps=min(MOVES, max_steps - steps))
+            steps += made
+            if made < MOVES or steps >= max_steps or time.perf_counter() > deadline:
                 break
-        self.miss = self.miss + self.columns.push(x - self.x)
+        self.residual = self.residual + self.columns.matvec(x - self.x)
         self.x = x
-        return moves
+        return steps
 
 
-class _Stop(NamedTuple):
-    """Where a walk was: coefficients of the columns written out, weighted residual, gradient in all features."""
+class _Point(NamedTuple):
+    """A solution on the path: coefficients of the dense columns, weighted residual, gradient in all features."""
 
     alpha: float
     x: np.ndarray
-    miss: np.ndarray
+    residual: np.ndarray
     grad: np.ndarray
 
 
 class _Columns:
-    """The columns of groups of interest, weighted by ``root``, group after group in the order of their coming.
+    """The dense columns of groups of interest, weighted by ``root``, group after group in the order of their coming.
 
-    A group without a penalty on single coefficients has its columns turned: ``X_g v_g = (X_g Q)(Qᵀ v_g)`` with the
+    A group without a penalty on single coefficients has its columns rotated: ``X_g v_g = (X_g Q)(Qᵀ v_g)`` with the
     principal directions Q, which keeps ``‖v_g‖`` and makes the group's own block of the Hessian diagonal.
     """
 
     def __init__(self, problem: Problem, root: np.ndarray) -> None:
         self.problem, self.root = problem, root[:, None]
-        self.turning = problem.within_ratio == 0 and not problem.positive.any()
+        self.rotates = problem.within_ratio == 0 and not problem.positive.any()
         self.groups = self.features = self.starts = np.empty(0, dtype=np.int64)
         self.diagonal = np.empty(0)
         self._A, self._single = np.empty((0, len(root))), np.empty((0, len(root)), dtype=np.float32)
@@ -145,7 +173,7 @@ class _Columns:
         """How many columns there are."""
         return len(self.features)
 
-    def write_out(self, groups: np.ndarray) -> None:
+    def materialise(self, groups: np.ndarray) -> None:
         """Add the columns of ``groups``, which are new."""
         if not groups.size:
             return
@@ -154,16 +182,16 @@ class _Columns:
         self._reserve(new)
         A = self._A[old:new]
         A[:] = (self.root * self.problem.design.columns(features)).T
-        turns, rows = [], []
+        rotations, rows = [], []
         for part in np.split(np.arange(len(features)), starts[1:]):
-            turn = np.eye(len(part))
-            if self.turning and len(part) <= LARGEST:
-                turn = np.linalg.eigh(A[part] @ A[part].T)[1]
-                A[part] = turn.T @ A[part]
-            turns.append(turn.T.reshape(-1))
+            rotation = np.eye(len(part))
+            if self.rotates and len(part) <= LARGEST:
+                rotation = np.linalg.eigh(A[part] @ A[part].T)[1]
+                A[part] = rotation.T @ A[part]
+            rotations.append(rotation.T.reshape(-1))
             rows.append(np.tile(old + part, len(part)))
         self._single[old:new] = A
-        self._values, self._rows = np.concatenate([self._values, *turns]), np.concatenate([self._rows, *rows])
+        self._values, self._rows = np.concatenate([self._values, *rotations]), np.concatenate([self._rows, *rows])
         sizes = np.diff(np.append(starts, len(features)))
         self._ends = np.append(self._ends, self._ends[-1] + np.cumsum(np.repeat(sizes, sizes)))
         self.diagonal = np.append(self.diagonal, np.einsum("ij,ij->i", A, A))
@@ -172,50 +200,44 @@ class _Columns:
 
     def penalty(self, alpha: float) -> tuple[Blocks, np.ndarray]:
         """Return the levels of the groups and the ridge of each column."""
-        problem, weights = self.problem, self.problem.groups.weights[self.groups]
-        level = alpha * problem.l1_ratio
-        blocks = Blocks(
-            starts=self.starts,
-            lam=level * (1.0 - problem.within_ratio) * weights,
-            mu=np.where(weights > 0, level * problem.within_ratio, 0.0),
-            positive=problem.positive[self.features],
-        )
-        return blocks, alpha * (1.0 - problem.l1_ratio) * weights[blocks.group]
+        weights = self.problem.groups.weights[self.groups]
+        return penalty_of(self.problem, alpha, self.starts, weights, self.problem.positive[self.features])
 
     def hessian(self, ridge: np.ndarray) -> Factored:
         """Return the Hessian of loss and ridge."""
         return Factored(self._A[: self.count], self._single[: self.count], self.diagonal, ridge)
 
-    def push(self, d: np.ndarray) -> np.ndarray:
+    def matvec(self, d: np.ndarray) -> np.ndarray:
         """Return what a change ``d`` of the coefficients adds to the weighted linear predictor, ``(n,)``."""
         moved = np.flatnonzero(d)
-        few = 4 * len(moved) < self.count
-        return push(self._A[moved], d[moved]) if few else push(self._A[: self.count], d)
+        if len(moved) < FEW * self.count:
+            return matvec(self._A[moved], d[moved])
+        return matvec(self._A[: self.count], d)
 
-    def pull(self, miss: np.ndarray) -> np.ndarray:
+    def rmatvec(self, residual: np.ndarray) -> np.ndarray:
         """Return the gradient in the columns, given the weighted residual ``(n,)``."""
-        return pull(self._A[: self.count], miss)
+        return rmatvec(self._A[: self.count], residual)
 
-    def turned(self, v: np.ndarray) -> np.ndarray:
-        """Return coefficients ``(p, 1)`` in the columns written out."""
-        return self._turns().T @ v[self.features, 0]
+    def rotated(self, v: np.ndarray) -> np.ndarray:
+        """Return coefficients ``(p, 1)`` in the dense columns."""
+        return np.asarray(self._rotation().T @ v[self.features, 0])
 
-    def turned_back(self, x: np.ndarray) -> np.ndarray:
-        """Return coefficients ``(p, 1)``: those of the columns, turned back, and zeros."""
+    def rotated_back(self, x: np.ndarray) -> np.ndarray:
+        """Return coefficients ``(p, 1)``: those of the dense columns, rotated back, and zeros."""
         v = np.zeros((self.problem.design.p, 1))
-        v[self.features, 0] = self._turns() @ x
+        v[self.features, 0] = self._rotation() @ x
         return v
 
-    def _turns(self) -> sparse.csc_array:
+    def _rotation(self) -> sparse.csc_array:
         return sparse.csc_array((self._values, self._rows, self._ends), shape=(self.count, self.count))
 
     def _reserve(self, needed: int) -> None:
         if needed > len(self._A):
-            room = (max(needed, 2 * self.count), len(self.root))
-            A, single = np.empty(room), np.empty(room, dtype=np.float32)
+            shape = (max(needed, 2 * self.count), len(self.root))
+            A, single = np.empty(shape), np.empty(shape, dtype=np.float32)
             A[: self.count], single[: self.count] = self._A[: self.count], self._single[: self.count]
             self._A, self._single = A, single
 
 
-def _grown(x: np.ndarray, count: int) -> np.ndarray:
+def _padded(x: np.ndarray, count: int) -> np.ndarray:
     return np.append(x, np.zeros(count - len(x)))

@@ -19,12 +19,28 @@ from spred.linear.design import Design
 from spred.linear.problem import Problem
 
 MOST_COLUMNS = 4000
-"""Columns up to which the triangle is made: beyond, its p² numbers are no small thing."""
+"""Columns up to which the triangle is made: beyond, its p² numbers take 128 MB and more."""
+
+TALL = 2
+"""Samples over features from which the triangle pays: its making costs a pass over X and p³/3."""
 
 BLOCK = 4096
+"""Rows that are centred and multiplied at once: a copy that stays small beside X."""
 
 SAFE = 4.0
 """Second moment over squared mean from which the mean can be taken out of products without losing digits."""
+
+CONSTANT_TARGET, CONSTANT_COLUMN = 1e-14, 1e-13
+"""Largest deviation, relative to the mean, at which a target or a column is constant and what is left is rounding."""
+
+PIVOTS = 1e-6
+"""Ratio of the smallest to the largest pivot from which a Cholesky factor keeps enough digits; else, eigenvectors."""
+
+NULL = 1e-14
+"""Eigenvalue, relative to the largest, up to which a direction is in the null space."""
+
+TINY = 1e-300
+"""Keeps a quotient of zeros finite."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,12 +66,12 @@ def reduced(problem: Problem) -> Reduced:
     if problem.fit_intercept:
         mean = float(problem.s @ problem.y)
         rest = problem.y - mean
-        if np.abs(rest).max() <= 1e-14 * abs(mean):  # a constant target: what is left is rounding
+        if np.abs(rest).max() <= CONSTANT_TARGET * abs(mean):  # a constant target: what is left is rounding
             rest = np.zeros_like(rest)
         problem = replace(problem, y=rest, fit_intercept=False)
         nothing = nothing + mean
     design = problem.design
-    if design.sparse or design.n < 2 * design.p or design.p > MOST_COLUMNS:
+    if design.sparse or design.n < TALL * design.p or design.p > MOST_COLUMNS:
         return Reduced(problem, 0.0, nothing)
     return _fewer_rows(problem, nothing)
 
@@ -64,19 +80,20 @@ def _fewer_rows(problem: Problem, intercept: np.ndarray) -> Reduced:
     y, s = problem.y, problem.s
     gram = _gram(problem.design, s)
     cross = problem.design.correlate(s * y)
-    sizes, floor = np.sqrt(np.diagonal(gram)), 1e-13 * np.abs(problem.design.mean / problem.design.scale)
+    sizes = np.sqrt(np.diagonal(gram))
+    floor = CONSTANT_COLUMN * np.abs(problem.design.mean / problem.design.scale)
     sizes[sizes <= floor] = 0.0  # what is left of a constant column is rounding
-    unit = np.where(sizes > 0, 1.0 / np.maximum(sizes, 1e-300), 0.0)
+    unit = np.where(sizes > 0, 1.0 / np.maximum(sizes, TINY), 0.0)
     gram *= unit[:, None]
     gram *= unit
     R, target = _root(gram, unit * cross)
     R *= sizes
     weight = np.full(len(R), 1.0 / len(R))
-    grown = np.sqrt(len(R))
+    factor = np.sqrt(len(R))
     smaller = replace(
         problem,
-        design=Design(grown * R, weight, center=False, scale=False),
-        y=grown * target,
+        design=Design(factor * R, weight, center=False, scale=False),
+        y=factor * target,
         s=weight,
     )
     return Reduced(smaller, 0.5 * float(s @ (y * y) - target @ target), intercept)
@@ -115,9 +132,9 @@ def _root(gram: np.ndarray, cross: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return ``R`` with ``RᵀR = gram``, of which the upper half is read, and ``t`` with ``Rᵀt = cross``."""
     R, info = dpotrf(gram, lower=0, clean=1)
     pivots = np.diagonal(R)
-    if info == 0 and pivots.min() > 1e-6 * pivots.max():
+    if info == 0 and pivots.min() > PIVOTS * pivots.max():
         return R, solve_triangular(R, cross, trans="T")
     values, vectors = np.linalg.eigh(gram, UPLO="U")
-    kept = values > 1e-14 * max(float(values[-1]), 1e-300)
+    kept = values > NULL * max(float(values[-1]), TINY)
     root = np.sqrt(values[kept])
     return root[:, None] * vectors[:, kept].T, (vectors[:, kept].T @ cross) / root

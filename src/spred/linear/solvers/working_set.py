@@ -1,4 +1,4 @@
-"""The part of a problem that Newton works on: a few groups of coordinates, their columns written out.
+"""The part of a problem that Newton works on: a few groups of coordinates, their columns dense.
 
 Coordinates of the working set are numbered 0 … m − 1: the groups' coordinates one group after another, then the
 intercept's, which belong to free groups and need no other treatment.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from spred.core.risk_sets import Coupled
+from spred.linear.kernels.screening import FEW
 from spred.linear.problem import Problem
 from spred.linear.subproblem.penalty import Blocks
 
@@ -37,14 +38,7 @@ class WorkingSet:
         self.column_of, self.output_of = at, output
         bounded = np.zeros(len(at), dtype=bool)
         bounded[: len(coordinates)] = problem.positive[coordinates // k]
-        level = alpha * problem.l1_ratio
-        self.blocks = Blocks(
-            starts=starts,
-            lam=level * (1.0 - problem.within_ratio) * weights,
-            mu=np.where(weights > 0, level * problem.within_ratio, 0.0),
-            positive=bounded,
-        )
-        self.ridge = alpha * (1.0 - problem.l1_ratio) * weights[self.blocks.group]
+        self.blocks, self.ridge = penalty_of(problem, alpha, starts, weights, bounded)
 
     def take(self, v: np.ndarray, b: np.ndarray) -> np.ndarray:
         """Return the working coordinates of coefficients ``(p, K)`` and intercept ``(K,)``."""
@@ -59,12 +53,12 @@ class WorkingSet:
         flat[self.coordinates] = x[:m]
         return flat.reshape(p, k), x[m:] if self.problem.fit_intercept else np.zeros(k)
 
-    def pull(self, theta: np.ndarray) -> np.ndarray:
+    def gradient(self, theta: np.ndarray) -> np.ndarray:
         """Return the gradient in the working coordinates, given ``theta`` ``(n, K)``, the gradient in ``eta``."""
-        return (self.columns.T @ theta)[self.column_of, self.output_of]
+        return np.asarray((self.columns.T @ theta)[self.column_of, self.output_of])
 
-    def push(self, index: np.ndarray, d: np.ndarray) -> np.ndarray:
-        """Return the change of ``eta`` ``(n, K)`` that ``d`` in the coordinates ``index`` makes."""
+    def predictor(self, index: np.ndarray, d: np.ndarray) -> np.ndarray:
+        """Return the linear predictor ``(n, K)`` of ``d`` in the coordinates ``index`` and zeros elsewhere."""
         step = np.zeros((self.columns.shape[1], self.problem.n_outputs))
         step[self.column_of[index], self.output_of[index]] = d
         used = np.flatnonzero(step.any(axis=1))
@@ -76,22 +70,22 @@ class WorkingSet:
 
     def hessian(self, index: np.ndarray, curvature: np.ndarray | Coupled) -> np.ndarray:
         """Return the Hessian of loss and ridge in the coordinates ``index``."""
-        out = self._quadratic(index) if self.problem.loss.quadratic else self._curved(index, curvature)
+        out = self._gram(index) if self.problem.loss.quadratic else self._weighted(index, curvature)
         out[np.diag_indices_from(out)] += self.ridge[index]
         return out
 
-    def _quadratic(self, index: np.ndarray) -> np.ndarray:
+    def _gram(self, index: np.ndarray) -> np.ndarray:
         used = self.column_of[index]  # features all: a squared loss comes here without its intercept
         self.problem.gram.add(self.features[used], self.columns[:, used])
         return self.problem.gram.of(self.features[used])
 
-    def _curved(self, index: np.ndarray, curvature: np.ndarray | Coupled) -> np.ndarray:
+    def _weighted(self, index: np.ndarray, curvature: np.ndarray | Coupled) -> np.ndarray:
         used, output = self.column_of[index], self.output_of[index]
         if isinstance(curvature, Coupled):
-            return curvature.form(self.columns[:, used])
+            return np.asarray(curvature.form(self.columns[:, used]))
         if curvature.ndim == 1:
             columns = self.columns[:, used] * np.sqrt(np.maximum(curvature, 0.0))[:, None]
-            return columns.T @ columns
+            return np.asarray(columns.T @ columns)
         out = np.empty((len(index), len(index)))
         members = [np.flatnonzero(output == k) for k in range(curvature.shape[1])]
         for a, first in enumerate(members):
@@ -101,3 +95,31 @@ class WorkingSet:
                 out[np.ix_(first, second)] = block
                 out[np.ix_(second, first)] = block.T
         return out
+
+
+def penalty_of(
+    problem: Problem, alpha: float, starts: np.ndarray, weights: np.ndarray, positive: np.ndarray
+) -> tuple[Blocks, np.ndarray]:
+    """Return the penalty of groups of coordinates at ``alpha``: the levels of its norms, the ridge of each coordinate.
+
+    Args:
+        problem: whose ratios are taken.
+        alpha: strength.
+        starts: ``(G,)``, the first coordinate of each group.
+        weights: ``(G,)``, ω.
+        positive: ``(k,)``, coordinates that must not be negative.
+    """
+    level = alpha * problem.l1_ratio
+    blocks = Blocks(
+        starts=starts,
+        lam=level * (1.0 - problem.within_ratio) * weights,
+        mu=np.where(weights > 0, level * problem.within_ratio, 0.0),
+        positive=positive,
+    )
+    return blocks, alpha * (1.0 - problem.l1_ratio) * weights[blocks.group]
+
+
+def strongest(candidates: np.ndarray, excess: np.ndarray, count: int) -> np.ndarray:
+    """Return the ``count`` candidates (but ``FEW`` at least) with the largest excess, or all where they are fewer."""
+    capacity = max(FEW, count)
+    return candidates[np.argpartition(-excess, capacity)[:capacity]] if candidates.size > capacity else candidates

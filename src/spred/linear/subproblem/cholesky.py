@@ -1,6 +1,5 @@
-"""Factorised Gram matrices: many Newton steps from one factor.
+"""Newton's equations by Cholesky factors, singular ones too, and the Gram matrix of a squared loss.
 
-:class:`System` solves for many subsets of the same coordinates with one Cholesky factor. For a squared loss,
 :class:`GramCache` computes each inner product of two columns once in a path.
 """
 
@@ -10,56 +9,25 @@ import numpy as np
 from scipy.linalg.lapack import dpotrf, dpotrs
 
 FLAT = 1e-10
-"""Curvature relative to the largest below which a direction counts as flat."""
+"""Curvature relative to the largest below which a direction counts as flat: larger damps what the data still see,
+smaller amplifies rounding (``tests/linear/subproblem``)."""
 
+NULL = 1e-7
+"""Part of a right-hand side in the null space, relative to the whole, below which it is rounding."""
 
-class System:
-    """Newton steps for many subsets of the same coordinates, from one factorisation.
+PIVOTS = 1e-6
+"""Ratio of the smallest to the largest pivot from which a factor is taken without a ridge: below ``√FLAT``, because a
+step that is not exact only costs another one there."""
 
-    With ``R`` the coordinates that stay at zero, the step on the others is ``x − Z μ`` with ``Hx = b``, ``HZ = E_R``
-    and ``Z_RR μ = x_R``: a few solves with the factor of the whole ``H`` in the place of a factorisation for each
-    subset. Where ``H`` is singular, subsets are factorised one by one.
+FIRST_RIDGE, RIDGE_FACTOR, RIDGES = 1e-12, 100.0, 8
+"""Ridges tried where it is smaller: the first relative to the mean of the diagonal, their ratio, how many."""
 
-    Args:
-        H: ``(k, k)``, positive semidefinite.
-    """
-
-    def __init__(self, H: np.ndarray) -> None:
-        self.H = H
-        self.lower, info = dpotrf(H, lower=1)
-        self.regular = info == 0 and is_regular(self.lower)
-        self._known = np.zeros(len(H), dtype=bool)
-        self._inverse = np.empty((0, 0))
-
-    def step(self, b: np.ndarray, chosen: np.ndarray) -> np.ndarray:
-        """Return the solution of ``H_SS d_S = b_S`` for the ``chosen`` coordinates S (bool), zero elsewhere."""
-        rest = np.flatnonzero(~chosen)
-        if not self.regular or 2 * len(rest) > len(b):
-            index = np.flatnonzero(chosen)
-            d = np.zeros_like(b)
-            d[index] = solve_or_slide(self.H[np.ix_(index, index)], b[index])
-            return d
-        d = dpotrs(self.lower, np.where(chosen, b, 0.0), lower=1)[0]
-        if rest.size:
-            columns = self._inverse_columns(rest)
-            d -= columns @ np.linalg.solve(columns[rest], d[rest])
-            d[rest] = 0.0
-        return d
-
-    def _inverse_columns(self, index: np.ndarray) -> np.ndarray:
-        if not self._inverse.size:
-            self._inverse = np.empty(self.H.shape, order="F")
-        fresh = index[~self._known[index]]
-        if fresh.size:
-            unit = np.zeros((len(self.H), len(fresh)), order="F")
-            unit[fresh, np.arange(len(fresh))] = 1.0
-            self._inverse[:, fresh] = dpotrs(self.lower, unit, lower=1)[0]
-            self._known[fresh] = True
-        return self._inverse[:, index]
+TINY = 1e-300
+"""Keeps a quotient of zeros finite."""
 
 
 class GramCache:
-    """Weighted inner products ``XᵀSX`` of the columns seen so far; each pair is computed once in a path."""
+    """Weighted inner products ``XᵀSX`` of the columns used so far; each pair is computed once in a path."""
 
     def __init__(self, p: int, s: np.ndarray) -> None:
         self._root = np.sqrt(s)[:, None]
@@ -69,7 +37,7 @@ class GramCache:
         self._count = 0
 
     def add(self, features: np.ndarray, columns: np.ndarray) -> None:
-        """Take in ``features``, whose written-out columns are ``columns``, as far as they are new."""
+        """Take in ``features``, whose dense columns are ``columns``, as far as they are new."""
         fresh = np.flatnonzero(self._position[features] < 0)
         if not fresh.size:
             return
@@ -102,31 +70,31 @@ def is_regular(lower: np.ndarray) -> bool:
     return bool(pivots.min(initial=np.inf) > FLAT * pivots.max(initial=0.0))
 
 
-def solve_or_slide(A: np.ndarray, b: np.ndarray) -> np.ndarray:
+def newton_or_null_step(A: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Return the Newton step ``A⁻¹b``; where ``A`` is flat, the part of ``b`` that lies in its null space.
 
-    On more columns than samples (or on duplicates) the support can slide along a null direction, at constant fit and
+    On more columns than samples (or on duplicates) the support can move along a null direction, at constant fit and
     falling penalty, until a coordinate reaches zero.
     """
     lower, info = dpotrf(A, lower=1)
     if info == 0 and is_regular(lower):
-        return dpotrs(lower, b, lower=1)[0]
+        return np.asarray(dpotrs(lower, b, lower=1)[0])
     values, vectors = np.linalg.eigh(A)
-    flat = values < FLAT * max(float(values[-1]), 1e-300)
+    flat = values < FLAT * max(float(values[-1]), TINY)
     along = vectors.T @ b
-    if np.linalg.norm(along[flat]) > 1e-7 * np.linalg.norm(along):
-        return vectors[:, flat] @ along[flat]
-    return vectors[:, ~flat] @ (along[~flat] / values[~flat])
+    if np.linalg.norm(along[flat]) > NULL * np.linalg.norm(along):
+        return np.asarray(vectors[:, flat] @ along[flat])
+    return np.asarray(vectors[:, ~flat] @ (along[~flat] / values[~flat]))
 
 
 def solve_damped(A: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Solve ``Ax = b`` for ``A`` positive semidefinite, with a hair of ridge where it is singular."""
+    """Solve ``Ax = b`` for ``A`` positive semidefinite, with a tiny ridge where it is singular."""
     size = float(np.trace(A)) / len(A)
     ridge = 0.0
-    for _ in range(8):
+    for _ in range(RIDGES):
         lower, info = dpotrf(A + ridge * np.eye(len(A)) if ridge else A, lower=1)
         pivots = np.diagonal(lower)
-        if info == 0 and (ridge > 0.0 or pivots.min() > 1e-6 * pivots.max()):
-            return dpotrs(lower, b, lower=1)[0]
-        ridge = max(ridge * 100.0, 1e-12 * size, 1e-300)
-    return np.linalg.lstsq(A, b, rcond=None)[0]
+        if info == 0 and (ridge > 0.0 or pivots.min() > PIVOTS * pivots.max()):
+            return np.asarray(dpotrs(lower, b, lower=1)[0])
+        ridge = max(ridge * RIDGE_FACTOR, FIRST_RIDGE * size, TINY)
+    return np.asarray(np.linalg.lstsq(A, b, rcond=None)[0])

@@ -1,8 +1,8 @@
 """The Hessian of a quadratic with groups, in the form that is quickest to solve with.
 
 :class:`Dense` is a matrix, factorised. :class:`Factored` is ``AᵀA`` and a ridge, never multiplied out: conjugate
-gradients take a few passes over ``A``, because a group's penalty bends the problem in all directions but one of each
-group, and so it is well conditioned even with many more coordinates than samples.
+gradients take a few passes over ``A``, because a group's norm has curvature in all directions but one of each group,
+and so the system is well conditioned even with many more coordinates than samples.
 """
 
 from __future__ import annotations
@@ -18,30 +18,33 @@ from spred.linear.subproblem.penalty import Blocks
 
 Part = np.ndarray | slice
 
-MOST = 100
+MAX_CG = 100
 """Conjugate gradients at most, before a matrix is made and factorised after all."""
 
+TINY = 1e-300
+"""Keeps a quotient of zeros finite."""
 
-class Curvature(Protocol):
-    """What the moves of ``grouped`` ask of a Hessian ``H`` ``(k, k)``, positive semidefinite."""
+
+class Hessian(Protocol):
+    """What the steps of ``groups`` ask of a Hessian ``H`` ``(k, k)``, positive semidefinite."""
 
     def times(self, d: np.ndarray) -> np.ndarray:
         """Return ``Hd``."""
 
     def part(self, rows: Part, columns: Part) -> np.ndarray:
-        """Return a part of H, written out."""
+        """Return a part of H, dense."""
 
     def bounds(self, blocks: Blocks) -> np.ndarray:
-        """Return about how much each group's own block of H bends at most, ``(G,)``, positive."""
+        """Return about the largest curvature of each group's own block of H, ``(G,)``, positive."""
 
-    def solve(self, blocks: Blocks, bend: Bend, b: np.ndarray, accuracy: float) -> np.ndarray:
-        """Solve ``(H + bend) d = b`` in the coordinates inside; those outside are zero in ``b``, ``bend`` and ``d``.
+    def solve(self, blocks: Blocks, norms: NormCurvature, b: np.ndarray, accuracy: float) -> np.ndarray:
+        """Solve ``(H + norms) d = b`` in the coordinates inside; those outside are zero in ``b``, ``norms`` and ``d``.
 
-        A share ``accuracy`` of ``b`` may be left.
+        A residual of ``accuracy`` relative to ``b`` may be left.
         """
 
 
-class Bend:
+class NormCurvature:
     """The curvature of the groups' norms: ``strength·(I − unit unitᵀ)`` in each group, in coordinates ``inside``.
 
     Args:
@@ -53,8 +56,8 @@ class Bend:
     def __init__(self, inside: np.ndarray, unit: np.ndarray, strength: np.ndarray) -> None:
         self.inside, self.unit, self.strength = inside, unit, strength
 
-    def added_to(self, H: Curvature, blocks: Blocks) -> np.ndarray:
-        """Return ``H + bend``, written out, in the coordinates inside."""
+    def added_to(self, H: Hessian, blocks: Blocks) -> np.ndarray:
+        """Return ``H`` and this, dense, in the coordinates inside."""
         index = np.flatnonzero(self.inside)
         out = H.part(index, index)
         unit, strength, group = self.unit[index], self.strength[index], blocks.group[index]
@@ -72,7 +75,7 @@ class Dense:
 
     def times(self, d: np.ndarray) -> np.ndarray:
         """Return ``Hd``."""
-        return self.H @ d
+        return np.asarray(self.H @ d)
 
     def part(self, rows: Part, columns: Part) -> np.ndarray:
         """Return a copy of a part of H."""
@@ -85,11 +88,11 @@ class Dense:
         """Return the Frobenius norms of the groups' own blocks."""
         row, column = blocks.pairs
         square = np.bincount(blocks.group[row], weights=self.H[row, column] ** 2)
-        return np.maximum(np.sqrt(square), 1e-300)
+        return np.maximum(np.sqrt(square), TINY)
 
-    def solve(self, blocks: Blocks, bend: Bend, b: np.ndarray, accuracy: float) -> np.ndarray:
-        """Solve by Cholesky, with a hair of ridge where the matrix is singular."""
-        return _solve_written_out(self, blocks, bend, b)
+    def solve(self, blocks: Blocks, norms: NormCurvature, b: np.ndarray, accuracy: float) -> np.ndarray:
+        """Solve by Cholesky, with a tiny ridge where the matrix is singular."""
+        return _solve_dense(self, blocks, norms, b)
 
 
 class Factored:
@@ -107,50 +110,50 @@ class Factored:
 
     def times(self, d: np.ndarray) -> np.ndarray:
         """Return ``Hd``."""
-        return pull(self.columns, push(self.columns, d)) + self.ridge * d
+        return np.asarray(rmatvec(self.columns, matvec(self.columns, d)) + self.ridge * d)
 
     def part(self, rows: Part, columns: Part) -> np.ndarray:
         """Return a part of H, made now."""
         at = np.arange(len(self.ridge))
         rows, columns = at[rows], at[columns]
         ridge = np.where(rows[:, None] == columns, self.ridge[rows][:, None], 0.0)
-        return self.columns[rows] @ self.columns[columns].T + ridge
+        return np.asarray(self.columns[rows] @ self.columns[columns].T + ridge)
 
     def bounds(self, blocks: Blocks) -> np.ndarray:
         """Return the largest diagonal entries of the groups' own blocks."""
-        return np.maximum(np.maximum.reduceat(self.diagonal, blocks.starts), 1e-300)
+        return np.maximum(np.maximum.reduceat(self.diagonal, blocks.starts), TINY)
 
-    def solve(self, blocks: Blocks, bend: Bend, b: np.ndarray, accuracy: float) -> np.ndarray:
-        """Solve by conjugate gradients, ``A`` in single precision: the error of one direction is mended by the next."""
-        least = max(FLAT * float(self.diagonal.max()), 1e-300)  # an empty column must not lead
-        d, settled = solve_bent(
+    def solve(self, blocks: Blocks, norms: NormCurvature, b: np.ndarray, accuracy: float) -> np.ndarray:
+        """Solve by conjugate gradients, ``A`` in single precision: each direction corrects the error of the last."""
+        least = max(FLAT * float(self.diagonal.max()), TINY)  # an empty column must not lead
+        d, converged = solve_bent(
             self.single,
             self.ridge,
             self.diagonal,
             least,
             blocks.starts,
-            bend.inside,
-            bend.unit,
-            bend.strength,
+            norms.inside,
+            norms.unit,
+            norms.strength,
             b,
             accuracy,
-            MOST,
+            MAX_CG,
         )
-        return d if settled else _solve_written_out(self, blocks, bend, b)
+        return d if converged else _solve_dense(self, blocks, norms, b)
 
 
-def push(columns: np.ndarray, d: np.ndarray) -> np.ndarray:
+def matvec(columns: np.ndarray, d: np.ndarray) -> np.ndarray:
     """Return ``Ad`` by SciPy's BLAS, which has all threads where NumPy's has one (see ``path``)."""
     return dgemv(1.0, columns.T, d) if len(columns) else np.zeros(columns.shape[1])
 
 
-def pull(columns: np.ndarray, theta: np.ndarray) -> np.ndarray:
+def rmatvec(columns: np.ndarray, theta: np.ndarray) -> np.ndarray:
     """Return ``Aᵀθ`` likewise."""
     return dgemv(1.0, columns.T, theta, trans=1) if len(columns) else np.empty(0)
 
 
-def _solve_written_out(H: Curvature, blocks: Blocks, bend: Bend, b: np.ndarray) -> np.ndarray:
+def _solve_dense(H: Hessian, blocks: Blocks, norms: NormCurvature, b: np.ndarray) -> np.ndarray:
     d = np.zeros(len(b))
-    if bend.inside.any():
-        d[bend.inside] = solve_damped(bend.added_to(H, blocks), b[bend.inside])
+    if norms.inside.any():
+        d[norms.inside] = solve_damped(norms.added_to(H, blocks), b[norms.inside])
     return d

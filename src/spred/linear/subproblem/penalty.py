@@ -60,7 +60,7 @@ class Blocks:
     @cached_property
     def thresholds(self) -> np.ndarray:
         """μ of each coordinate, ``(k,)``."""
-        return self.mu[self.group]
+        return np.asarray(self.mu[self.group])
 
     @cached_property
     def norms_alone(self) -> bool:
@@ -75,12 +75,12 @@ class Blocks:
     @cached_property
     def levels(self) -> np.ndarray:
         """``λ + μ`` of each coordinate, ``(k,)``: its whole penalty where they are ``separable``."""
-        return self.lam[self.group] + self.thresholds
+        return np.asarray(self.lam[self.group] + self.thresholds)
 
     @cached_property
     def free(self) -> np.ndarray:
         """Groups without a penalty, ``(G,)``."""
-        return (self.lam == 0) & (self.mu == 0) & ~self.positive[self.starts]
+        return np.asarray((self.lam == 0) & (self.mu == 0) & ~self.positive[self.starts])
 
     def of(self, chosen: np.ndarray) -> Blocks:
         """Return the levels of the ``chosen`` groups (bool) alone."""
@@ -107,14 +107,14 @@ class Blocks:
         """Return ``x`` with zeros in the place of negative numbers where there must be none."""
         return np.where(self.positive & (x < 0), 0.0, x)
 
-    def left(self, z: np.ndarray, step: np.ndarray | float = 1.0) -> np.ndarray:
-        """Return what is left of ``z`` when each coordinate has paid ``step·μ``."""
+    def soft(self, z: np.ndarray, step: np.ndarray | float = 1.0) -> np.ndarray:
+        """Return ``z`` soft-thresholded by ``step·μ`` coordinate by coordinate."""
         return z if self.norms_alone else soft(z, step * self.thresholds, self.positive)
 
     def residuals(self, x: np.ndarray, g: np.ndarray) -> np.ndarray:
-        """Return each group's KKT residual; ``g`` is the gradient of the smooth part. Negative: at rest at zero."""
+        """Return each group's KKT residual; ``g`` is the gradient of the smooth part. Negative: optimal at zero."""
         size = self.norms(x)
         unit = x / np.where(size > 0, size, 1.0)[self.group]
-        left = self.left(-g)
-        at_rest = np.where(x != 0, g + self.lam[self.group] * unit + self.thresholds * np.sign(x), left)
-        return np.where((size > 0) | self.free, self.norms(at_rest), self.norms(left) - self.lam)
+        left = self.soft(-g)
+        stationary = np.where(x != 0, g + self.lam[self.group] * unit + self.thresholds * np.sign(x), left)
+        return np.where((size > 0) | self.free, self.norms(stationary), self.norms(left) - self.lam)

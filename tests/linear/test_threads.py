@@ -1,0 +1,32 @@
+"""BLAS threads: one for small data, all for large, and as before afterwards."""
+
+from __future__ import annotations
+
+from threadpoolctl import threadpool_info
+
+from spred.linear.threads import MEDIUM, SMALL, blas_threads
+
+
+def threads() -> dict[str, int]:
+    return {pool["filepath"]: pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
+
+
+def test_small_data_have_one_thread_and_large_ones_all() -> None:
+    before = threads()
+    with blas_threads(SMALL):
+        assert set(threads().values()) == {1}
+    with blas_threads(MEDIUM + 1):
+        assert threads() == before
+    assert threads() == before
+
+
+def test_medium_data_leave_scipys_threads_alone() -> None:
+    before = threads()
+    with blas_threads(SMALL + 1):
+        now = threads()
+    assert {name: count for name, count in now.items() if "numpy" in name} == {
+        name: 1 for name in before if "numpy" in name
+    }
+    assert {name: count for name, count in now.items() if "numpy" not in name} == {
+        name: count for name, count in before.items() if "numpy" not in name
+    }
