@@ -299,7 +299,7 @@ def test_alpha_max_is_where_the_first_coefficient_enters() -> None:
     [
         ({"alpha": -1.0}, "alpha is -1.0; give a finite number"),
         ({"alpha": np.nan}, "alpha is nan"),
-        ({"alpha": 1.0, "l1_ratio": 0.0}, "l1_ratio is 0.0"),
+        ({"alpha": 1.0, "l1_ratio": -0.1}, "l1_ratio is -0.1"),
         ({"alpha": 1.0, "l1_ratio": 0.5, "depth": 3}, "depth 3 has no elastic net"),
         ({"alpha": 1.0, "within_ratio": 1.5}, "within_ratio is 1.5"),
         ({"alpha": 1.0, "within_ratio": 0.5, "depth": 3}, "depth 3 has groups alone"),
