@@ -12,7 +12,7 @@ from typing import Protocol
 import numpy as np
 from scipy.linalg.blas import dgemv
 
-from spred.linear.kernels.conjugate_gradients import solve_bent
+from spred.linear.kernels.conjugate_gradients import conjugate_gradients
 from spred.linear.subproblem.cholesky import FLAT, solve_damped
 from spred.linear.subproblem.penalty import Blocks
 
@@ -123,7 +123,7 @@ class Factored:
     def solve(self, blocks: Blocks, bend: Bend, b: np.ndarray, accuracy: float) -> np.ndarray:
         """Solve by conjugate gradients, ``A`` in single precision: the error of one direction is mended by the next."""
         least = max(FLAT * float(self.diagonal.max()), 1e-300)  # an empty column must not lead
-        d, settled = solve_bent(
+        d, settled = conjugate_gradients(
             self.single,
             self.ridge,
             self.diagonal,
