@@ -21,9 +21,9 @@ The usual value (Nocedal and Wright). Measured by ``scripts/bench linear``.
 
 
 ROUNDING = 1e-14
-"""Increase of the objective, relative to it, that counts as rounding: less stalls at the optimum, more accepts bad steps.
+"""Increase of the objective, relative to it, that counts as rounding.
 
-Measured by the gaps of ``scripts/bench linear``.
+Less stalls at the optimum, more accepts bad steps. Measured by the gaps of ``scripts/bench linear``.
 """
 
 
@@ -42,7 +42,7 @@ More leave again, fewer take more steps. Measured by ``scripts/bench linear``.
 # quadratically convergent, for more steps with an old one. Measured by ``scripts/bench linear``, on the logistic paths.
 
 EVALUATION = 75.0
-"""Cost of the loss of one sample: two exponentials, a logarithm, slope and curvature, in a step with its line search."""
+"""Cost of a sample's loss in a step with its line search: exponentials, a logarithm, slope, curvature."""
 
 
 SUBSTITUTION = 1.5

@@ -32,7 +32,7 @@ A better fraction takes more passes over the candidates. Measured by ``scripts/b
 
 @compiled
 def score(gradient, positive):
-    """Return the size of a ``gradient`` against the threshold: of a ``positive`` coordinate only a negative one counts."""
+    """Return what of a ``gradient`` counts against the threshold: its size; if ``positive``, only below zero."""
     return -gradient if positive else abs(gradient)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from numba.core import types
 from numba.experimental import structref
 
-from spred.linear.kernels.vectors import compiled
+from spred.linear.kernels.vectors import compiled, copy
 
 DAMPING = 1e-14
 """Curvature, in mean squares of a column, that every coordinate has at least.
@@ -44,7 +44,7 @@ class IterateType(_Record):
 
 
 class Screening(structref.StructRefProxy):
-    """The gradient of every feature where it was last evaluated, and the dual points of that; see ``solvers.screening``.
+    """The gradient of every feature where it was last evaluated, and the dual points; see ``solvers.screening``.
 
     Fields:
         values: ``(p,)``, that gradient.
@@ -155,5 +155,7 @@ def reserve(iterate, rows):
     if rows > iterate.order.size:
         size, kept = max(rows, 2 * iterate.order.size, CAPACITY), iterate.size
         L, order = np.empty((size, size)), np.empty(size, np.int64)
-        L[:kept, :kept], order[:kept] = iterate.L[:kept, :kept], iterate.order[:kept]
+        copy(iterate.order[:kept], order)
+        for i in range(kept):
+            copy(iterate.L[i, : i + 1], L[i])
         iterate.L, iterate.order = L, order
