@@ -1,5 +1,5 @@
 """Products with the columns of the data, dense or of a sparse matrix in compressed columns."""
-# mypy: allow-untyped-defs, allow-untyped-decorators
+# mypy: allow-untyped-defs, allow-untyped-decorators, allow-untyped-calls
 
 from __future__ import annotations
 

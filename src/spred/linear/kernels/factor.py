@@ -1,5 +1,5 @@
 """The Cholesky factor of the support's Hessian, updated from step to step."""
-# mypy: allow-untyped-defs, allow-untyped-decorators
+# mypy: allow-untyped-defs, allow-untyped-decorators, allow-untyped-calls
 
 from __future__ import annotations
 

@@ -81,7 +81,7 @@ def exp(x):
     series = series * r + 1.0 / 24.0
     series = series * r + 1.0 / 6.0
     series = series * r + 0.5
-    return (1.0 + (r + r * r * series)) * _as_float((np.int64(n) + 1023) << 52)
+    return (1.0 + (r + r * r * series)) * _as_float((np.int64(n) + 1023) << 52)  # type: ignore[call-arg, unused-ignore]
 
 
 @compiled

@@ -1,5 +1,5 @@
 """Newton's method on the support: the line search, the iteration, the objectives."""
-# mypy: allow-untyped-defs, allow-untyped-decorators
+# mypy: allow-untyped-defs, allow-untyped-decorators, allow-untyped-calls
 
 from __future__ import annotations
 

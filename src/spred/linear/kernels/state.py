@@ -1,10 +1,10 @@
 """What the compiled loops work on, one record in place of thirty arguments: the iterate, and the screening bounds.
 
-Both are records that live in compiled code (numba's ``structref``) and are passed by reference. Python keeps the arrays
-that it reads in its own hands as well: they are shared, not copied. A record's type names the types of its fields, so
+Both are records that live in compiled code (numba's ``structref``) and are passed by reference. Python holds the
+arrays that it reads as well: they are shared, not copied. A record's type names the types of its fields, so
 each form of the data (dense or sparse, its layout and precision) has its own compiled loops.
 """
-# mypy: allow-untyped-defs, allow-untyped-decorators, allow-subclassing-any
+# mypy: allow-untyped-defs, allow-untyped-decorators, allow-untyped-calls, allow-subclassing-any
 
 from __future__ import annotations
 

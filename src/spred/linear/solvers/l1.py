@@ -202,7 +202,8 @@ class Compiled:
             self.features = np.append(self.features, new)
             self.x, self.g = (np.append(array, np.zeros(len(new))) for array in (self.x, self.g))
             extend(self.iterate, self._columns(), self.features, self.x, self.g)
-        return self.position[features]
+        positions: np.ndarray = self.position[features]
+        return positions
 
     def _next(self, new: np.ndarray) -> np.ndarray:
         """Features that may well be of interest soon: short columns cost less when they are copied together."""
@@ -259,4 +260,5 @@ def _distinct(parts: list[np.ndarray]) -> np.ndarray:
     if len(parts) == 1:
         return parts[0]
     every = np.sort(np.concatenate(parts))
-    return every[np.append(True, every[1:] != every[:-1])]
+    distinct: np.ndarray = every[np.append(True, every[1:] != every[:-1])]
+    return distinct
