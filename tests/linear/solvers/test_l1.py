@@ -1,4 +1,4 @@
-"""The compiled road against the plain one: the same objectives, supports and certificates, alpha by alpha."""
+"""The compiled path solver against the plain one: the same objectives, supports and certificates, alpha by alpha."""
 
 from __future__ import annotations
 
@@ -47,11 +47,11 @@ def problem_of(name: str, variant: str = "plain") -> Problem:
     return reduced(make_problem(row.X, row.y, loss=row.loss, **VARIANTS[variant](*row.X.shape))).problem
 
 
-def walk(road: type, problem: Problem, limits: Limits, shares: np.ndarray) -> list[Outcome]:
+def solved(solver: type, problem: Problem, limits: Limits, fractions: np.ndarray) -> list[Outcome]:
     null = null_state(problem, limits)
     objective = float(problem.loss.value(null.eta, problem.y, problem.s))
-    steps = road(problem, null, objective)
-    return [steps.advance(float(share * null.alpha), limits) for share in shares]
+    path = solver(problem, null, objective)
+    return [path.advance(float(fraction * null.alpha), limits) for fraction in fractions]
 
 
 def eta_of(problem: Problem, outcome: Outcome) -> np.ndarray:
@@ -60,11 +60,11 @@ def eta_of(problem: Problem, outcome: Outcome) -> np.ndarray:
 
 @pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("name", ROWS)
-def test_both_roads_arrive_at_the_same_place(name: str, variant: str) -> None:
-    limits, shares = Limits(1e-10), np.geomspace(0.9, 0.02, 12)
+def test_both_solvers_reach_the_same_solution(name: str, variant: str) -> None:
+    limits, fractions = Limits(1e-10), np.geomspace(0.9, 0.02, 12)
     problem = problem_of(name, variant)
     assert is_compiled(problem)
-    fast, slow = (walk(road, problem_of(name, variant), limits, shares) for road in (Compiled, Newton))
+    fast, slow = (solved(solver, problem_of(name, variant), limits, fractions) for solver in (Compiled, Newton))
     for ours, reference in zip(fast, slow, strict=True):
         assert ours.status is reference.status is Status.CONVERGED
         scale = max(abs(reference.certificate.primal), 1e-3)
@@ -79,13 +79,13 @@ def test_the_certificate_is_that_of_a_pass_over_all_features(name: str, variant:
     problem, limits = problem_of(name, variant), Limits(1e-8)
     null = null_state(problem, limits)
     unit = float(problem.loss.value(null.eta, problem.y, problem.s))
-    road, design = Compiled(problem, null, unit), problem.design
+    solver, design = Compiled(problem, null, unit), problem.design
     free = [design.columns(np.flatnonzero(problem.groups.weights == 0))]
     if problem.fit_intercept:
         free.append(np.ones((design.n, 1)))
-    for share in (0.5, 0.1):
-        alpha = share * null.alpha
-        ours = road.advance(alpha, limits)
+    for fraction in (0.5, 0.1):
+        alpha = fraction * null.alpha
+        ours = solver.advance(alpha, limits)
         slow = certify(
             problem.loss,
             problem.penalty(alpha),
@@ -104,7 +104,7 @@ def test_the_certificate_is_that_of_a_pass_over_all_features(name: str, variant:
         assert ours.certificate.kkt == pytest.approx(slow.kkt, abs=1e-9)
 
 
-def test_a_loss_of_ones_own_under_a_known_name_takes_the_plain_road() -> None:
+def test_a_loss_of_ones_own_under_a_known_name_is_left_to_the_plain_solver() -> None:
     row = PROBLEMS["logistic-tall"]
     own = replace(LOSSES["logistic"], value=lambda eta, y, s: 2.0 * LOSSES["logistic"].value(eta, y, s))
     assert not is_compiled(make_problem(row.X, row.y, loss=own))
@@ -121,20 +121,20 @@ def test_every_layout_gives_the_same(layout: str) -> None:
         "rows first": np.ascontiguousarray(X, dtype=np.float64),
         "sparse": sparse.csc_array(X.astype(np.float64)),
     }[layout]
-    limits, shares = Limits(1e-11), np.geomspace(0.9, 0.05, 8)
-    ours = walk(Compiled, make_problem(given, y, loss="logistic"), limits, shares)
-    reference = walk(Newton, make_problem(X.astype(np.float64), y, loss="logistic"), limits, shares)
+    limits, fractions = Limits(1e-11), np.geomspace(0.9, 0.05, 8)
+    ours = solved(Compiled, make_problem(given, y, loss="logistic"), limits, fractions)
+    reference = solved(Newton, make_problem(X.astype(np.float64), y, loss="logistic"), limits, fractions)
     for a, b in zip(ours, reference, strict=True):
         np.testing.assert_allclose(a.model.dense(300), b.model.dense(300), atol=1e-6)
 
 
-def test_a_saturated_fit_with_twins_stays_certified() -> None:
+def test_a_saturated_fit_with_duplicates_stays_certified() -> None:
     """More active columns than samples would be needed, every column there twice: supports fill up and no further."""
     rng = np.random.default_rng(3)
     X = rng.standard_normal((20, 60))
     X = np.column_stack([X, X])
     y = rng.standard_normal(20)
-    for outcome in walk(
+    for outcome in solved(
         Compiled, reduced(make_problem(X, y, loss="squared")).problem, Limits(1e-9), np.geomspace(0.9, 1e-4, 30)
     ):
         assert outcome.status is Status.CONVERGED
@@ -143,11 +143,11 @@ def test_a_saturated_fit_with_twins_stays_certified() -> None:
 
 def test_it_stops_by_iterations_and_by_time_and_says_so() -> None:
     problem = problem_of("logistic-wide")
-    few = walk(Compiled, problem, Limits(1e-12, max_iter=1), np.array([0.05]))[0]
+    few = solved(Compiled, problem, Limits(1e-12, max_iter=1), np.array([0.05]))[0]
     assert few.status is Status.ITERATIONS
     assert few.n_iter == 1
     assert few.certificate.gap > 1e-12
-    late = walk(Compiled, problem, Limits(1e-12, deadline=time.perf_counter() - 1.0), np.array([0.05]))[0]
+    late = solved(Compiled, problem, Limits(1e-12, deadline=time.perf_counter() - 1.0), np.array([0.05]))[0]
     assert late.status is Status.TIME
     assert np.isfinite(late.certificate.gap)
 
@@ -155,8 +155,8 @@ def test_it_stops_by_iterations_and_by_time_and_says_so() -> None:
 @pytest.mark.parametrize("variant", ["plain", "weights"])
 @pytest.mark.parametrize("name", ["squared-wide", "logistic-wide", "poisson-sparse"])
 def test_an_alpha_that_comes_twice_has_the_same_answer_and_its_own_certificate(name: str, variant: str) -> None:
-    shares = np.repeat(np.geomspace(1.5, 0.02, 8), 2)
-    outcomes = walk(Compiled, problem_of(name, variant), Limits(1e-9), shares)
+    fractions = np.repeat(np.geomspace(1.5, 0.02, 8), 2)
+    outcomes = solved(Compiled, problem_of(name, variant), Limits(1e-9), fractions)
     for first, second in zip(outcomes[::2], outcomes[1::2], strict=True):
         assert second.certificate.gap <= 1e-9
         assert second.certificate.kkt <= 1e-6
@@ -165,7 +165,7 @@ def test_an_alpha_that_comes_twice_has_the_same_answer_and_its_own_certificate(n
 
 
 HARD: dict[str, Callable[[np.random.Generator, np.ndarray], np.ndarray]] = {
-    "near twins": lambda rng, X: np.hstack([X, X + 1e-7 * rng.standard_normal(X.shape)]),
+    "near duplicates": lambda rng, X: np.hstack([X, X + 1e-7 * rng.standard_normal(X.shape)]),
     "triplets": lambda rng, X: np.repeat(X, 3, axis=1),
     "scales": lambda rng, X: X * 10.0 ** rng.uniform(-4, 4, X.shape[1]),
     "rare": lambda rng, X: (X > 1.2).astype(float),
@@ -187,7 +187,7 @@ def test_hard_designs_are_certified_too(kind: str, loss: str, seed: int) -> None
         "poisson": 1.0 + rng.poisson(np.exp(np.clip(eta, -3, 3))),
     }[loss]
     problem = reduced(make_problem(X, y, loss=loss)).problem
-    for outcome in walk(Compiled, problem, Limits(1e-9), np.geomspace(1.0, 1e-3, 30)):
+    for outcome in solved(Compiled, problem, Limits(1e-9), np.geomspace(1.0, 1e-3, 30)):
         assert outcome.status is Status.CONVERGED
 
 
@@ -198,6 +198,6 @@ def test_a_free_column_that_separates_the_classes_is_followed_far_but_not_over_t
     y = (X[:, 1] + rng.logistic(size=40) > 0).astype(float)
     X[:, 0] = np.where(y > 0, rng.random(40) < 0.3, 0.0)
     problem = make_problem(X, y, loss="logistic", penalty_weights=np.r_[0.0, np.ones(29)])
-    for outcome in walk(Compiled, problem, Limits(1e-9), np.geomspace(0.9, 0.01, 30)):
+    for outcome in solved(Compiled, problem, Limits(1e-9), np.geomspace(0.9, 0.01, 30)):
         assert outcome.status is Status.CONVERGED
         assert 5.0 < outcome.model.dense(30)[0, 0] < 1e4

@@ -1,4 +1,4 @@
-"""The bounds never lose a feature: what they settle lies inside, on every layout, however the dual point moves."""
+"""The bounds never lose a feature: what they rule out lies inside, on every layout, however the dual point moves."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def bounds_of(X: object, weights: np.ndarray, positive: np.ndarray, theta: np.nd
     return Bounds(design, weights, positive, theta, design.correlate(theta)), design
 
 
-@given(seed=st.integers(0, 10_000), move=st.floats(0.0, 2.0), share=st.floats(0.3, 1.2))
-def test_what_is_settled_lies_inside(seed: int, move: float, share: float) -> None:
+@given(seed=st.integers(0, 10_000), move=st.floats(0.0, 2.0), factor=st.floats(0.3, 1.2))
+def test_what_is_ruled_out_lies_inside(seed: int, move: float, factor: float) -> None:
     rng = np.random.default_rng(seed)
     n, p = 15, 60
     X, theta = rng.standard_normal((n, p)), rng.standard_normal(n)
@@ -28,24 +28,24 @@ def test_what_is_settled_lies_inside(seed: int, move: float, share: float) -> No
     level = float((np.abs(design.correlate(theta)) / weights).max())
     for step in range(5):
         theta = 0.9 * theta + move * 0.2 * rng.standard_normal(n)
-        level *= share
+        level *= factor
         grad = design.correlate(theta)
         known = rng.choice(p, 5, replace=False)
-        unsettled = bounds.update(theta, level, known, grad[known])
-        looked_at = np.union1d(unsettled, known)
-        np.testing.assert_allclose(bounds.values[looked_at], grad[looked_at], atol=1e-10)
-        pull = np.where(positive, -grad, np.abs(grad))
-        outside = np.setdiff1d(np.flatnonzero(pull >= level * weights), known)
-        assert np.isin(outside, unsettled).all(), step
+        unproven = bounds.update(theta, level, known, grad[known])
+        evaluated = np.union1d(unproven, known)
+        np.testing.assert_allclose(bounds.values[evaluated], grad[evaluated], atol=1e-10)
+        score = np.where(positive, -grad, np.abs(grad))
+        outside = np.setdiff1d(np.flatnonzero(score >= level * weights), known)
+        assert np.isin(outside, unproven).all(), step
 
 
-def test_a_small_move_leaves_most_features_alone() -> None:
+def test_after_a_small_move_few_features_are_evaluated() -> None:
     rng = np.random.default_rng(1)
     X, theta = rng.standard_normal((50, 2000)), rng.standard_normal(50)
     bounds, design = bounds_of(X, np.ones(2000), np.zeros(2000, dtype=bool), theta)
     level = 0.95 * float(np.abs(design.correlate(theta)).max())
-    unsettled = bounds.update(theta + 0.01 * rng.standard_normal(50), level, np.empty(0, dtype=int), np.empty(0))
-    assert 0 < len(unsettled) < 100
+    unproven = bounds.update(theta + 0.01 * rng.standard_normal(50), level, np.empty(0, dtype=int), np.empty(0))
+    assert 0 < len(unproven) < 100
 
 
 def test_more_moves_than_slots_lose_nothing() -> None:
@@ -55,9 +55,9 @@ def test_more_moves_than_slots_lose_nothing() -> None:
     level, none = 0.8 * float(np.abs(design.correlate(theta)).max()), np.empty(0, dtype=int)
     for _ in range(3 * SLOTS):
         theta = theta + 0.05 * rng.standard_normal(30)
-        unsettled = bounds.update(theta, level, none, np.empty(0))
+        unproven = bounds.update(theta, level, none, np.empty(0))
         outside = np.flatnonzero(np.abs(design.correlate(theta)) >= level)
-        assert np.isin(outside, unsettled).all()
+        assert np.isin(outside, unproven).all()
 
 
 @pytest.mark.parametrize("layout", ["columns first", "rows first", "float32", "sparse"])

@@ -1,5 +1,5 @@
 """Value, gradient, curvature and conjugate of the losses with a compiled form; exp and log1p in vector registers."""
-# mypy: allow-untyped-defs
+# mypy: allow-untyped-defs, allow-untyped-decorators
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import numpy as np
 from numba import types
 from numba.extending import intrinsic
 
-from spred.linear.kernels.vectors import compiled, extent, reordered, total
+from spred.linear.kernels.vectors import compiled, norm1, reordered, total
 
 SQUARED, LOGISTIC, POISSON = 0, 1, 2
 """Losses with a compiled value, gradient and curvature."""
@@ -21,7 +21,10 @@ HIGHEST = 700.0
 
 
 BLOCK = 64
-"""Terms of a sum that are added up by themselves first: less rounding, which the line search would take for a rise."""
+"""Terms of a sum that are added up by themselves first: less rounding, which the line search would take for a rise.
+
+Larger blocks are faster by little. Measured by ``scripts/bench linear`` and its gaps.
+"""
 
 
 LOG_2, LOG_2_HIGH, LOG_2_LOW = 0.6931471805599453, float.fromhex("0x1.62e42feep-1"), 1.9082149292705877e-10
@@ -29,6 +32,22 @@ LOG_2, LOG_2_HIGH, LOG_2_LOW = 0.6931471805599453, float.fromhex("0x1.62e42feep-
 
 
 LOG2_E, SQRT_2 = 1.4426950408889634, 1.4142135623730951
+
+
+LOWEST_EXPONENT, HIGHEST_EXPONENT = -708.0, 709.0
+"""Where ``exp`` is cut: beyond them the result is no normal number in double precision."""
+
+
+MOST_CENTRINGS, LONGEST_CENTRING = 100, 4.0
+"""Newton steps of the intercept at most (each at least halves its bracket once there is one), and their length at most.
+
+A step of 4 changes an odds or a rate 50-fold: longer ones leave the region where the slope means anything.
+"""
+
+
+CENTRED, BRACKETED = 2e-16, 4e-16
+"""Where the intercept is as good as double precision allows: its slope against the sum of its parts, its bracket
+against itself."""
 
 
 @intrinsic
@@ -43,11 +62,11 @@ def _as_float(typing, bits):
 
 @compiled
 def exp(x):
-    """Return ``eˣ``; below −708, where it is next to nothing, as at −708.
+    """Return ``eˣ``; below ``LOWEST_EXPONENT``, where it is next to nothing, as there.
 
     ``x = n log 2 + r`` with ``|r| ≤ ½ log 2``, and Taylor's series for ``eʳ``.
     """
-    x = min(max(x, -708.0), 709.0)
+    x = min(max(x, LOWEST_EXPONENT), HIGHEST_EXPONENT)
     n = np.floor(x * LOG2_E + 0.5)
     r = (x - n * LOG_2_HIGH) - n * LOG_2_LOW
     series = 1.0 / 6227020800.0
@@ -62,7 +81,7 @@ def exp(x):
     series = series * r + 1.0 / 24.0
     series = series * r + 1.0 / 6.0
     series = series * r + 0.5
-    return (1.0 + (r + r * r * series)) * _as_float((np.int64(n) + 1023) << 52)
+    return (1.0 + (r + r * r * series)) * _as_float((np.int64(n) + 1023) << 52)  # type: ignore[call-arg, unused-ignore]
 
 
 @compiled
@@ -142,41 +161,41 @@ def conjugate(code, theta, y, s, offset):
 
 
 @reordered
-def slopes(code, eta, y, s, theta, bend):
-    """Write the gradient and the curvature of the loss in ``eta`` into ``theta`` and ``bend``."""
+def slopes(code, eta, y, s, theta, curvature):
+    """Write the gradient and the curvature of the loss in ``eta`` into ``theta`` and ``curvature``."""
     if code == SQUARED:
         for i in range(eta.size):
-            theta[i], bend[i] = s[i] * (eta[i] - y[i]), s[i]
+            theta[i], curvature[i] = s[i] * (eta[i] - y[i]), s[i]
     elif code == LOGISTIC:
         for i in range(eta.size):
             small = exp(-abs(eta[i]))
             larger = 1.0 / (1.0 + small)
             p = larger if eta[i] >= 0 else small * larger
-            theta[i], bend[i] = s[i] * (p - y[i]), s[i] * small * larger * larger
+            theta[i], curvature[i] = s[i] * (p - y[i]), s[i] * small * larger * larger
     else:
         for i in range(eta.size):
             mean = exp(min(eta[i], HIGHEST))
-            theta[i], bend[i] = s[i] * (mean - y[i]), s[i] * mean
+            theta[i], curvature[i] = s[i] * (mean - y[i]), s[i] * mean
 
 
 @compiled
-def centre(code, eta, y, s, theta, bend):
-    """Add to ``eta`` the constant at which the loss is lowest; fill ``theta`` and ``bend`` there; return the constant.
+def centre(code, eta, y, s, theta, curvature):
+    """Add to ``eta`` the constant at which the loss is lowest, and return it; fill ``theta`` and ``curvature`` there.
 
     Newton's method between bounds: the slope in the constant rises from below zero to above.
     """
     moved, low, high = 0.0, -np.inf, np.inf
-    for _ in range(100):
-        slopes(code, eta, y, s, theta, bend)
-        slope, size, curvature = total(theta), extent(theta), total(bend)
-        if abs(slope) <= 2e-16 * size or not high - low > 4e-16 * abs(moved):
+    for _ in range(MOST_CENTRINGS):
+        slopes(code, eta, y, s, theta, curvature)
+        slope, size, second = total(theta), norm1(theta), total(curvature)
+        if abs(slope) <= CENTRED * size or not high - low > BRACKETED * abs(moved):
             break
         if slope > 0:
             high = moved
         else:
             low = moved
-        step = -slope / curvature if curvature > 0 else -np.sign(slope)
-        step = min(max(step, -4.0), 4.0)
+        step = -slope / second if second > 0 else -np.sign(slope)
+        step = min(max(step, -LONGEST_CENTRING), LONGEST_CENTRING)
         if not low < moved + step < high:
             if not (high < np.inf and low > -np.inf):
                 break

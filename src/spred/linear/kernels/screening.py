@@ -1,38 +1,60 @@
-"""Which features may break their bound, and which are evaluated anew."""
-# mypy: allow-untyped-defs
+"""Which features may violate their bound, and are evaluated anew; and with which positions a solve begins."""
+# mypy: allow-untyped-defs, allow-untyped-decorators, allow-untyped-calls
 
 from __future__ import annotations
 
 import numpy as np
 
-from spred.linear.kernels.columns import along, correlate_some
-from spred.linear.kernels.vectors import compiled, distance, dot
+from spred.linear.kernels.columns import column_dot, correlate_some
+from spred.linear.kernels.vectors import compiled, distance, dot, largest
 
 SLACK = 1e-9
-"""Relative room for rounding: a bound this close to the level counts as above it."""
+"""Relative allowance for rounding: a bound this close to the level counts as above it.
+
+Larger evaluates more features; it must stay well above the rounding of a sum over the samples. Measured by the tests of
+``solvers.screening``.
+"""
 
 
 FEW = 100
-"""Features that may join a working set at once, if its support is not larger."""
+"""Features that may join a working set at once, if its support is not larger.
+
+More are useless coordinates, fewer are more rounds. Measured by ``scripts/bench linear``.
+"""
+
+
+MOST_BISECTIONS, NEARLY = 40, 0.9
+"""Halvings at most in the search for the features that join, and the fraction of their number that is good enough.
+
+A better fraction takes more passes over the candidates. Measured by ``scripts/bench linear``.
+"""
 
 
 @compiled
-def settle(values, slot, count, thetas, norms, weights, positive, theta, level, known, grad):
-    """Move to ``theta``: return its slot and the features that no bound proves below ``level · weights``.
+def score(gradient, positive):
+    """Return what of a ``gradient`` counts against the threshold: its size; if ``positive``, only below zero."""
+    return -gradient if positive else abs(gradient)
 
-    These and the ``known`` ones, whose gradient is ``grad``, are booked under that slot; ``count`` says how many each
-    slot has.
+
+@compiled
+def screen(screening, theta, level, known, grad):
+    """Move to the dual point ``theta``; return the features that no bound proves below ``level · weights``.
+
+    These and the ``known`` ones, whose gradient is ``grad``, are noted under the new dual point, which takes the slot
+    with the fewest features.
     """
-    share, rest, new = np.zeros(count.size), np.zeros(count.size), 0
+    values, slot, count, thetas = screening.values, screening.slot, screening.count, screening.thetas
+    norms, weights, positive = screening.norms, screening.weights, screening.positive
+    scale, rest, new = np.zeros(count.size), np.zeros(count.size), 0
     for a in range(count.size):
         if count[a] < count[new]:
             new = a
     for a in range(count.size):
         if count[a] > 0:
             size = dot(thetas[a], thetas[a])
-            share[a] = dot(thetas[a], theta) / size if size > 0 else 0.0
-            rest[a] = distance(theta, share[a], thetas[a])
-    rest[new] = np.inf  # its place is needed: features last seen there are evaluated
+            scale[a] = dot(thetas[a], theta) / size if size > 0 else 0.0
+            rest[a] = distance(theta, scale[a], thetas[a])
+    rest[new] = np.inf  # its place is needed: features last evaluated there are evaluated anew
     for a in range(known.size):
         count[slot[known[a]]] -= 1
         slot[known[a]] = -1
@@ -41,7 +63,7 @@ def settle(values, slot, count, thetas, norms, weights, positive, theta, level, 
         at = slot[j]
         if at < 0:
             continue
-        if not pull(share[at] * values[j], positive[j]) + norms[j] * rest[at] < (1.0 - SLACK) * level * weights[j]:
+        if not score(scale[at] * values[j], positive[j]) + norms[j] * rest[at] < (1.0 - SLACK) * level * weights[j]:
             out[found] = j
             found += 1
     for a in range(found):
@@ -52,61 +74,60 @@ def settle(values, slot, count, thetas, norms, weights, positive, theta, level, 
     count[new] += found + known.size
     for i in range(theta.size):
         thetas[new, i] = theta[i]
-    return new, out[:found].copy()
+    screening.current = new
+    return out[:found].copy()
 
 
 @compiled
-def pull(value, positive):
-    """Return by how much a gradient of ``value`` pulls a coordinate away from zero."""
-    return -value if positive else abs(value)
+def update(screening, theta, level, known, grad):
+    """``screen``, and evaluate the features that it returns."""
+    unproven = screen(screening, theta, level, known, grad)
+    evaluated = correlate_some(screening.matrix, theta, unproven, screening.mean, screening.scale)
+    for a in range(unproven.size):
+        screening.values[unproven[a]] = evaluated[a]
+    return unproven
 
 
 @compiled
-def above(values, weights, positive, features, level, near):
-    """Return which ``features`` are pulled beyond ``near · weights``, and by how much beyond ``level · weights``."""
+def exceeding(screening, features, least, level):
+    """Return which ``features`` have a score beyond ``least · weights``, and by how much it is beyond ``level``'s."""
+    values, weights, positive = screening.values, screening.weights, screening.positive
     out, excess, found = np.empty(features.size, np.int64), np.empty(features.size), 0
     for a in range(features.size):
         j = features[a]
-        size = pull(values[j], positive[j])
-        if size > near * weights[j]:
+        size = score(values[j], positive[j])
+        if size > least * weights[j]:
             out[found], excess[found] = j, size - level * weights[j]
             found += 1
     return out[:found], excess[:found]
 
 
 @compiled
-def update(matrix, mean, scale, values, slot, count, thetas, norms, weights, positive, theta, level, known, grad):
-    """``settle``, and evaluate the features that no bound settles."""
-    now, unsettled = settle(values, slot, count, thetas, norms, weights, positive, theta, level, known, grad)
-    evaluated = correlate_some(matrix, theta, unsettled, mean, scale)
-    for a in range(unsettled.size):
-        values[unsettled[a]] = evaluated[a]
-    return now, unsettled
-
-
-@compiled
-def collect(columns, values, slot, now, features, work, theta, g):
-    """Write the gradient at ``theta`` in ``work`` into ``g``: what is booked under the slot ``now``, or else anew."""
+def current_gradient(iterate, work):
+    """Write the gradient at the dual point in ``work`` into ``iterate.g``: the known one where it is current."""
+    screening, features, g = iterate.screening, iterate.features, iterate.g
     for a in range(work.size):
         j = work[a]
         at = features[j]
-        g[j] = values[at] if slot[at] == now else along(columns, j, theta)
+        if screening.slot[at] == screening.current:
+            g[j] = screening.values[at]
+        else:
+            g[j] = column_dot(iterate.columns, j, iterate.theta)
 
 
 @compiled
-def expect(values, weights, positive, seen, level, x, position, omega, price, paid, lam, ridge):
-    """Price every position at ``price`` (L1) and ``paid`` (ridge), and say with which positions to begin.
+def starting_set(iterate, evaluated, threshold):
+    """Return the positions to begin with at a new alpha, and features that should be among them and have no position.
 
-    These are the support, free features, and the strongest of ``seen`` that are pulled beyond ``level``. Those of the
-    latter that have no position are returned as well.
+    They are the support, free features, and the strongest of ``evaluated`` whose score is beyond ``threshold``.
     """
+    x, weights, position = iterate.x, iterate.weights, iterate.position
     wanted, inside = np.zeros(x.size, np.bool_), 0
     for j in range(x.size):
         inside += x[j] != 0.0
-        wanted[j] = x[j] != 0.0 or omega[j] == 0.0
-        lam[j], ridge[j] = price * omega[j], paid * omega[j]
-    outside, excess = above(values, weights, positive, seen, level, level)
-    least, found = _level_of(excess, max(FEW, inside)), 0
+        wanted[j] = x[j] != 0.0 or weights[j] == 0.0
+    outside, excess = exceeding(iterate.screening, evaluated, threshold, threshold)
+    least, found = _bound_on_most(excess, max(FEW, inside)), 0
     for a in range(outside.size):
         at = position[outside[a]]
         if excess[a] > least and at >= 0:
@@ -123,19 +144,12 @@ def expect(values, weights, positive, seen, level, x, position, omega, price, pa
 
 
 @compiled
-def largest(excess):
-    """Return the largest of ``excess``, and 0 if none is above."""
-    out = 0.0
-    for a in range(excess.size):
-        out = max(out, excess[a])
-    return out
-
-
-@compiled
-def _level_of(excess, most):
+def _bound_on_most(excess, most):
     """Return a number that at most ``most`` of ``excess`` are above, and hardly fewer."""
+    if excess.size <= most:
+        return 0.0
     low, high = 0.0, largest(excess)
-    for _ in range(40 if excess.size > most else 0):
+    for _ in range(MOST_BISECTIONS):
         middle, count = 0.5 * (low + high), 0
         for a in range(excess.size):
             count += excess[a] > middle
@@ -143,6 +157,6 @@ def _level_of(excess, most):
             low = middle
         else:
             high = middle
-            if 10 * count > 9 * most:
+            if count > NEARLY * most:
                 break
-    return high if excess.size > most else 0.0
+    return high

@@ -1,12 +1,12 @@
 """Sums and products of vectors, and how every kernel is compiled."""
-# mypy: allow-untyped-defs
+# mypy: allow-untyped-defs, allow-untyped-decorators
 
 from __future__ import annotations
 
 import numpy as np
 from numba import njit
 
-# ``fastmath`` is said, for a function that leaves it open takes over what the first to call it has.
+# ``fastmath`` is given, for a function that leaves it open takes over what the first to call it has.
 compiled = njit(cache=True, nogil=True, error_model="numpy", fastmath=False)
 
 
@@ -16,6 +16,10 @@ inlined = njit(cache=True, nogil=True, error_model="numpy", fastmath=False, inli
 
 # Sums may be reordered, which lets them run in vector registers; NaN and infinity keep their meaning.
 reordered = njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz", "arcp"})
+
+
+TINY = 1e-300
+"""Least divisor: keeps a quotient finite, and is below every number that matters."""
 
 
 @reordered
@@ -37,7 +41,7 @@ def total(a):
 
 
 @reordered
-def extent(a):
+def norm1(a):
     """Return the sum of the absolute values of ``a``."""
     out = 0.0
     for i in range(a.size):
@@ -66,3 +70,12 @@ def copy(a, b):
     """``b = a``."""
     for i in range(a.size):
         b[i] = a[i]
+
+
+@compiled
+def largest(a):
+    """Return the largest number of ``a``, and 0 if none is above."""
+    out = 0.0
+    for i in range(a.size):
+        out = max(out, a[i])
+    return out

@@ -12,7 +12,7 @@ from typing import Protocol
 import numpy as np
 from scipy.linalg.blas import dgemv
 
-from spred.linear.kernels.conjugate_gradients import solve_bent
+from spred.linear.kernels.conjugate_gradients import conjugate_gradients
 from spred.linear.subproblem.cholesky import FLAT, solve_damped
 from spred.linear.subproblem.penalty import Blocks
 
@@ -126,7 +126,7 @@ class Factored:
     def solve(self, blocks: Blocks, norms: NormCurvature, b: np.ndarray, accuracy: float) -> np.ndarray:
         """Solve by conjugate gradients, ``A`` in single precision: each direction corrects the error of the last."""
         least = max(FLAT * float(self.diagonal.max()), TINY)  # an empty column must not lead
-        d, converged = solve_bent(
+        d, converged = conjugate_gradients(
             self.single,
             self.ridge,
             self.diagonal,

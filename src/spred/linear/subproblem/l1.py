@@ -13,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.linalg.lapack import dpotrf
 
-from spred.linear.kernels.newton import minimise_model
+from spred.linear.kernels.quadratic import minimise_model
 from spred.linear.subproblem.cholesky import FLAT, TINY
 
 ROUNDS, MORE_ROUNDS = 10, 20
