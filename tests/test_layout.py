@@ -174,7 +174,13 @@ TESTS = ROOT / "tests"
 TESTED_ELSEWHERE: dict[str, str] = {}
 """Modules without a test file of their own, and where they are tested."""
 
-ACROSS: dict[str, str] = {}
+ACROSS: dict[str, str] = {
+    "nn/test_distributed.py": "two processes do what one does, under DDP and fully_shard",
+    "nn/test_exactness.py": "both forms of training against the exact engine",
+    "nn/test_framework_examples.py": "examples for Lightning, Accelerate and the Trainer",
+    "nn/test_torch_digits.py": "examples/torch_digits.py",
+    "nn/test_training_loops.py": "loops that people write: Muon, autocast, loss scaling, compiled models, averages",
+}
 """Test files of no single module, and what they are about."""
 
 

@@ -118,7 +118,7 @@ def test_where_not_even_one_group_fits_the_largest_stays():
     assert finalize(model, opt).density == 0.5
 
 
-def test_what_is_prune_groups_is_at_zero_and_comes_back_where_there_is_room():
+def test_what_is_pruned_is_at_zero_and_may_regrow():
     model = net()
     opt = SpredOptimizer(sgd(model), L1(prunable_weights(model), 1e-3), target_density=0.2, total_steps=100)
     entry = opt.factored[0]

@@ -139,15 +139,15 @@ def test_a_channel_that_nobody_reads_is_not_counted():
     assert cost.share([(Place((model.back.weight,)), mask)]) == measured(shrink(model, X[:1])) / measured(model)
 
 
-def test_relative_macs_say_what_a_weight_costs_and_average_to_one():
+def test_prices_say_what_a_weight_costs_and_average_to_one():
     model = net()
     cost = MACs(model, X[:1])
     layers = [model.stem, model.inner, model.back, model.depthwise, model.head]
-    relative = [cost.relative_macs(layer.weight) for layer in layers]
+    prices = [cost.relative_macs(layer.weight) for layer in layers]
     sizes = [layer.weight.numel() for layer in layers]
-    assert relative[0] / relative[-1] == pytest.approx(100.0)  # 10 × 10 pixels, and one
-    assert relative[3] / relative[-1] == pytest.approx(16.0)
-    assert sum(p * n for p, n in zip(relative, sizes, strict=True)) / sum(sizes) == pytest.approx(1.0)
+    assert prices[0] / prices[-1] == pytest.approx(100.0)  # 10 × 10 pixels, and one
+    assert prices[3] / prices[-1] == pytest.approx(16.0)
+    assert sum(p * n for p, n in zip(prices, sizes, strict=True)) / sum(sizes) == pytest.approx(1.0)
 
 
 @pytest.mark.parametrize("target", [0.2, 0.5])

@@ -33,7 +33,7 @@ from spred.nn.pruning.macs import Kept, MACs
 from spred.nn.sharding import count
 
 FIRST_ALPHA = 5e-4
-"""The largest alpha of a model whose density is controlled."""
+"""The largest alpha of a model that is steered to a density."""
 
 BLOCKS = ("*.body", "*.attention", "*.mlp")
 """What blocks are called in the built-in models: modules whose output is added to their input."""
@@ -115,11 +115,11 @@ def penalties(
     *,
     apart: bool = False,
 ) -> list[L1]:
-    """Return the penalties on the tensors of ``model``; groups weigh the root of their size, times their cost.
+    """Return the penalties on the tensors of ``model``; groups are weighed by the root of their size, and by price.
 
     Where several channels close together, the strongest do, then the next: a group is as good as its channels are.
-    Without a ``cost`` all have the penalty weight 1; else it is the fourth root of what a weight costs. Its root, or
-    more, prunes the first layers of a ResNet, which work at many pixels, before it comes to the others. What has no
+    Without a ``cost`` all have one price; else it is the fourth root of what a weight costs. Its root, or more, closes
+    the first layers of a ResNet, which work at many pixels, before the steering has come to the rest. What has no
     groups is one penalty, or one for each tensor if they are to be ``apart``.
     """
     tensors = dict(model.named_parameters())
@@ -129,8 +129,9 @@ def penalties(
         if bundle.dims:
             groups = _ranked(parts, bundle.dims, bundle.together) if bundle.together > 1 else None
             where: dict[str, Any] = {"dim": bundle.dims, "heads": bundle.heads, "groups": groups, "join": True}
-            where["penalty_weight"] = _penalty_weight(parts, cost)
-            found.append(GroupL1(parts, alpha, **where, group_weight="sqrt", depth=depth))
+            found.append(
+                GroupL1(parts, alpha, **where, group_weight="sqrt", depth=depth, penalty_weight=_price(parts, cost))
+            )
         else:
             found += [L1(some, alpha, depth=depth) for some in ([[part] for part in parts] if apart else [parts])]
     return found
@@ -142,13 +143,13 @@ def _ranked(parts: Sequence[Tensor], dims: Sequence[int], size: int) -> Tensor:
     return falling.argsort() // size
 
 
-def _penalty_weight(parts: Sequence[Tensor], cost: MACs | None) -> float:
-    """Return the penalty weight of a bundle: the fourth root of the mean cost over its matrices, or batch norms."""
-    counted = [part for part in parts if part.ndim > 1] or parts
+def _price(parts: Sequence[Tensor], cost: MACs | None) -> float:
+    """Return the price of a weight of a bundle: the fourth root of the mean cost over its matrices, or batch norms."""
+    priced = [part for part in parts if part.ndim > 1] or parts
     if cost is None:
         return 1.0
-    total = sum(cost.relative_macs(part) * part.numel() for part in counted)
-    return float(total / sum(part.numel() for part in counted)) ** 0.25
+    total = sum(cost.relative_macs(part) * part.numel() for part in priced)
+    return float(total / sum(part.numel() for part in priced)) ** 0.25
 
 
 class Sizes:

@@ -11,7 +11,7 @@ operations among threads and a loop is one thread's, so from :data:`MANY_THREADS
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import repeat
 from typing import Any
 
@@ -74,7 +74,7 @@ def pair_gradients(
     if divisor.shape == gate.shape:
         return _block_gradients(grad, factors, partition, rate, damping, out)
     n_rows = len(divisor)
-    rates = repeat(rate) if isinstance(rate, float) else torch.split(rate, n_rows)
+    rates: Iterable[Tensor | float] = repeat(rate) if isinstance(rate, float) else torch.split(rate, n_rows)
     blocks = zip(*(torch.split(tensor, n_rows) for tensor in (grad, *factors, *results)), strict=True)
     for (g, u, w, of_gate, of_full), r in zip(blocks, rates, strict=False):
         _block_gradients(g, (u, w), partition, r, damping, (of_gate, of_full, divisor[: len(u)]))

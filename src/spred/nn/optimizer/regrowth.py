@@ -129,7 +129,8 @@ class Regrowth:
 
 def regrowth_score(entry: Factored, mean: Tensor) -> Tensor:
     """Return the alpha below which each group would regrow, ``‖g‖/ω`` at depth 2, in the gate shape."""
-    return norms(mean, entry.partition) / (penalty_slope(entry) * entry.target.weights)
+    lengths: Tensor = norms(mean, entry.partition)
+    return lengths / (penalty_slope(entry) * entry.target.weights)
 
 
 def penalty_slope(entry: Factored) -> float:
@@ -146,7 +147,8 @@ def regrowable(entry: Factored, mean: Tensor) -> Tensor:
     size = (squares / len(entry.factors)) ** (len(entry.factors) / 2.0)
     at_zero: Tensor = (size > 0) & (size <= ZERO_NORM * entry.scale)
     threshold = entry.target.penalty.alpha * penalty_slope(entry)
-    return at_zero & (norms(mean, entry.partition) > threshold * entry.target.weights)
+    lengths: Tensor = norms(mean, entry.partition)
+    return at_zero & (lengths > threshold * entry.target.weights)
 
 
 @torch.no_grad()

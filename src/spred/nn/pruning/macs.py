@@ -128,9 +128,9 @@ class MACs:
         return bool((self._outputs & ~self._reached(self._masks(kept))).any())
 
     def relative_macs(self, weight: Tensor) -> float:
-        """Return the multiply-adds of one weight of a layer, over those of the mean weight; 1 if it is not counted.
+        """Return the work of one weight of a layer, over that of the average weight; 1 if the layer is not counted.
 
-        Gain and bias of a batch norm count like the weights of the layer that it alone reads.
+        Gain and bias of a batch norm are as dear as the weights of the layer that it alone reads.
         """
         n_weights = sum(matrix.weight.numel() for matrix in self._matrices)
         weight = self._scaled.get(id(weight), weight)
