@@ -51,9 +51,9 @@ LEAST_FRICTION = 1e-3
 
 
 class SpredOptimizer(torch.optim.Optimizer):
-    """Minimises ``L(v) + Σ Ω(v)`` with any torch optimiser, by L2 on the factors of the penalised tensors.
+    """Minimises ``L(v) + Σ Ω(v)`` with any torch optimiser, by L2 on the factors of the penalised tensors v.
 
-    It is used like the optimiser it wraps. Its ``param_groups`` hold the model's own tensors; what a
+    L is the loss, a mean over samples, and ``Ω(v) = α Σ_g ω_g ‖v_g‖^{2/D}`` what each penalty says. It is used like the optimiser it wraps. Its ``param_groups`` hold the model's own tensors; what a
     scheduler or a user writes there reaches the base optimiser at the next step. A weight written from
     outside (a loaded state, an average, a mask) is noticed at the next step and split again; what was written
     as an exact zero stays zero.
@@ -70,9 +70,10 @@ class SpredOptimizer(torch.optim.Optimizer):
         precondition: let the dense model's learning rate work (:mod:`~spred.nn.optimizer.preconditioner`). ``"auto"``
             divides the factors' gradients by their speed for SGD, and gives each tensor's factors a learning rate of
             their own for Adam and its kin. True divides the gradients for other optimisers too; False does neither.
-        regrow: let weights at zero grow again whose mean gradient exceeds alpha, at depth 3 and more the slope of the
-            penalty (:mod:`~spred.nn.optimizer.regrowth`), while the learning rate is at least half of the largest so
-            far. It takes one more copy of each tensor in that time. Never for LBFGS, which sees no noise.
+        regrow: give weights at zero another chance where their mean gradient exceeds alpha (at depth 3 and more the
+            slope of the penalty), while the learning rate is at least half of the largest so far
+            (:mod:`~spred.nn.optimizer.regrowth`). It takes one more copy of each tensor in that time. Never for LBFGS,
+            which is for gradients without noise.
         target_density: fraction of all penalised weights to keep, between 0 and 1. The smallest are then pruned along
             a schedule (:mod:`~spred.nn.optimizer.density`), and every alpha is multiplied by one common factor: it
             begins at 0.1, rises to 1 as long as that does not leave too little, and falls where it does.
@@ -87,6 +88,10 @@ class SpredOptimizer(torch.optim.Optimizer):
         base: the wrapped optimiser, with factors in its groups.
         penalties: the penalties, as given.
         factored: one :class:`Factored` for each penalised tensor.
+        precondition: whether gradients of factors are divided by their speed.
+        regrowth: running mean gradients; None where nothing regrows.
+        density_control: what sets alpha and the support; None without a target density.
+        n_steps: steps taken.
 
     Raises:
         InputError: ``base`` is not an optimiser, a penalised tensor is not in it, an argument is out of its range, or a
