@@ -53,10 +53,10 @@ LEAST_FRICTION = 1e-3
 class SpredOptimizer(torch.optim.Optimizer):
     """Minimises ``L(v) + Σ Ω(v)`` with any torch optimiser, by L2 on the factors of the penalised tensors v.
 
-    L is the loss, a mean over samples, and ``Ω(v) = α Σ_g ω_g ‖v_g‖^{2/D}`` what each penalty says. It is used like the optimiser it wraps. Its ``param_groups`` hold the model's own tensors; what a
-    scheduler or a user writes there reaches the base optimiser at the next step. A weight written from
-    outside (a loaded state, an average, a mask) is noticed at the next step and split again; what was written
-    as an exact zero stays zero.
+    L is the loss, a mean over samples, and ``Ω(v) = α Σ_g ω_g ‖v_g‖^{2/D}`` what each penalty says. The optimiser is
+    used like the one that it wraps. Its ``param_groups`` hold the model's own tensors; what a scheduler or a user
+    writes there reaches the base optimiser at the next step. A weight written from outside (a loaded state, an average,
+    a mask) is noticed at the next step and split again; what was written as an exact zero stays zero.
 
     The penalty must be inside the objective, so the base's ``weight_decay`` is switched off for the penalised
     tensors; it still applies to the others.
