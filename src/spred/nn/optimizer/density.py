@@ -68,7 +68,7 @@ Nearer to 1 lets the penalty do more, and spoils the support where noise is stro
 GOAL_LIMIT = 0.9
 """The largest goal, over the schedule: what pruning takes is no reason to lower alpha.
 
-Nearer to 1 alpha is lowered for it, as tests/nn/optimizer/test_density.py shows; smaller makes alpha too strong.
+Above 1 alpha is lowered for it (tests/nn/optimizer/test_density.py fails at 1.1); smaller makes alpha too strong.
 """
 
 FIRST_FRACTION = 0.1
