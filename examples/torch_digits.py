@@ -46,7 +46,7 @@ def train(data: TensorDataset, alpha: float) -> tuple[nn.Module, torch.optim.Opt
 
 
 def accuracy(model: nn.Module, data: TensorDataset) -> float:
-    """Return the share of images that the model names rightly."""
+    """Return the accuracy on these images."""
     inputs, labels = data.tensors
     with torch.no_grad():
         return float((model(inputs).argmax(dim=1) == labels).float().mean())

@@ -184,6 +184,11 @@ ACROSS: dict[str, str] = {
     "linear/test_positive.py": "coefficients that must not be negative, in every solver",
     "linear/test_ridge.py": "no L1 at all, in every solver",
     "linear/test_sparse_group.py": "the sparse-group Lasso, in every solver",
+    "nn/test_distributed.py": "two processes do what one does, under DDP and fully_shard",
+    "nn/test_exactness.py": "both forms of training against the exact engine",
+    "nn/test_framework_examples.py": "examples for Lightning, Accelerate and the Trainer",
+    "nn/test_torch_digits.py": "examples/torch_digits.py",
+    "nn/test_training_loops.py": "loops that people write: Muon, autocast, loss scaling, compiled models, averages",
 }
 """Test files of no single module, and what they are about."""
 

@@ -31,11 +31,11 @@ PENALTIES = {
 }
 
 
-def beyond_dense(base: str, penalty: str, *, reopen: bool) -> float:
+def beyond_dense(base: str, penalty: str, *, regrow: bool) -> float:
     """Return how many copies of the weights a penalised run holds more than the dense run with the same base."""
 
     def wrapped(opt: torch.optim.Optimizer, weight: nn.Parameter) -> torch.optim.Optimizer:
-        return spred.SpredOptimizer(opt, PENALTIES[penalty](weight), reopen=reopen)
+        return spred.SpredOptimizer(opt, PENALTIES[penalty](weight), regrow=regrow)
 
     return copies(base, wrapped) - copies(base, lambda opt, weight: opt)
 

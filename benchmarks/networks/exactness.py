@@ -48,9 +48,9 @@ def problems(seed: int = 0) -> list[Problem]:
     signal = X[:, :5] @ np.array([2.0, -1.5, 1.0, 0.7, -0.5])
     noisy = signal + 0.3 * rng.normal(size=N_SAMPLES)
     classes = (signal + rng.logistic(size=N_SAMPLES) > 0).astype(float)
-    bent = np.tanh(X[:, 0] - X[:, 1]) + np.tanh(X[:, 2] + 0.5 * X[:, 3]) + 0.05 * rng.normal(size=N_SAMPLES)
+    curved = np.tanh(X[:, 0] - X[:, 1]) + np.tanh(X[:, 2] + 0.5 * X[:, 3]) + 0.05 * rng.normal(size=N_SAMPLES)
     inputs = torch.from_numpy(X)
-    lasso, logistic, network = (torch.from_numpy(y)[:, None] for y in (noisy, classes, bent))
+    lasso, logistic, network = (torch.from_numpy(y)[:, None] for y in (noisy, classes, curved))
     cross_entropy = nn.functional.binary_cross_entropy_with_logits
     return [
         Problem("Lasso", _linear, inputs, lasso, half_square, 0.1, 0.05),

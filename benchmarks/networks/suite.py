@@ -76,11 +76,11 @@ def exactness() -> list[dict]:
 def memory() -> list[dict]:
     """Count copies of the weights; print and return the rows."""
     rows = []
-    print(f"{'copies beyond dense':20} {'base':14} {'reopening':>10} {'after it':>10}")
+    print(f"{'copies beyond dense':20} {'base':14} {'regrowth':>10} {'after it':>10}")
     for penalty in PENALTIES:
         for base in BASES:
-            first, then = (beyond_dense(base, penalty, reopen=reopen) for reopen in (True, False))
-            rows.append({"measure": "memory", "penalty": penalty, "base": base, "reopening": first, "after": then})
+            first, then = (beyond_dense(base, penalty, regrow=regrow) for regrow in (True, False))
+            rows.append({"measure": "memory", "penalty": penalty, "base": base, "regrowth": first, "after": then})
             print(f"{penalty:20} {base:14} {first:10.2f} {then:10.2f}", flush=True)
     return rows
 

@@ -10,21 +10,21 @@ SLACK = 0.1
 
 
 @pytest.mark.parametrize("base", BASES)
-@pytest.mark.parametrize("reopen", [False, True])
-def test_single_weights_take_two_factors_their_moments_and_one_gradient(base, reopen):
-    limit = 2 + MOMENTS[base] + 1 + reopen  # the dense run has one set of moments itself
-    assert limit - SLACK < beyond_dense(base, "L1", reopen=reopen) < limit + SLACK
+@pytest.mark.parametrize("regrow", [False, True])
+def test_single_weights_take_two_factors_their_moments_and_one_gradient(base, regrow):
+    limit = 2 + MOMENTS[base] + 1 + regrow  # the dense run has one set of moments itself
+    assert limit - SLACK < beyond_dense(base, "L1", regrow=regrow) < limit + SLACK
 
 
 @pytest.mark.parametrize("base", BASES)
-@pytest.mark.parametrize("reopen", [False, True])
-def test_three_factors_take_their_moments_and_two_gradients(base, reopen):
-    limit = 3 + 2 * MOMENTS[base] + 2 + reopen
-    assert limit - SLACK < beyond_dense(base, "L1, depth 3", reopen=reopen) < limit + SLACK
+@pytest.mark.parametrize("regrow", [False, True])
+def test_three_factors_take_their_moments_and_two_gradients(base, regrow):
+    limit = 3 + 2 * MOMENTS[base] + 2 + regrow
+    assert limit - SLACK < beyond_dense(base, "L1, depth 3", regrow=regrow) < limit + SLACK
 
 
 @pytest.mark.parametrize("base", BASES)
-@pytest.mark.parametrize("reopen", [False, True])
-def test_groups_take_one_copy_and_their_gates(base, reopen):
-    limit = 1 + reopen
-    assert limit - SLACK < beyond_dense(base, "rows", reopen=reopen) < limit + SLACK
+@pytest.mark.parametrize("regrow", [False, True])
+def test_groups_take_one_copy_and_their_gates(base, regrow):
+    limit = 1 + regrow
+    assert limit - SLACK < beyond_dense(base, "rows", regrow=regrow) < limit + SLACK

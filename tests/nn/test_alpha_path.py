@@ -73,5 +73,5 @@ def test_what_cannot_be_a_path_is_said_in_a_sentence():
         next(alpha_path(model, opt, [0.1], lambda: None))
     base = torch.optim.SGD(model.parameters(), lr=0.1)
     opt = SpredOptimizer(base, L1(model.weight, 0.1), target_density=0.5, total_steps=10)
-    with pytest.raises(InputError, match="target_density steers alpha already"):
+    with pytest.raises(InputError, match="target_density controls alpha already"):
         next(alpha_path(model, opt, [0.1], lambda: None))

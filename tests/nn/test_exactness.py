@@ -1,4 +1,4 @@
-"""Both roads reach the exact Lasso, group lasso and logistic solutions in full batch, and their support."""
+"""Both forms reach the exact Lasso, group lasso and logistic solutions in full batch, and their support."""
 
 import numpy as np
 import pytest
@@ -53,10 +53,10 @@ def sgd(params):
     return torch.optim.SGD(params, lr=0.2, momentum=0.9)
 
 
-@pytest.mark.parametrize("road", ["optimizer", "parametrize"])
+@pytest.mark.parametrize("form", ["optimizer", "parametrize"])
 @pytest.mark.parametrize(("optimiser", "n_steps"), [(lbfgs, 2), (sgd, 3000)])
 @pytest.mark.parametrize("kind", ALPHA)
-def test_full_batch_reaches_the_exact_solution(kind, optimiser, n_steps, road):
+def test_full_batch_reaches_the_exact_solution(kind, optimiser, n_steps, form):
     X, y, loss_fn = problem(kind)
     inputs, targets = torch.from_numpy(X), torch.from_numpy(y)[:, None]
     torch.manual_seed(0)
@@ -66,7 +66,7 @@ def test_full_batch_reaches_the_exact_solution(kind, optimiser, n_steps, road):
         if kind == "group lasso"
         else L1(model.weight, ALPHA[kind])
     )
-    if road == "parametrize":
+    if form == "parametrize":
         parametrize(model, omega)
         opt, spred_opt = optimiser(model.parameters()), None
     else:
@@ -74,7 +74,7 @@ def test_full_batch_reaches_the_exact_solution(kind, optimiser, n_steps, road):
 
     def closure():
         opt.zero_grad()
-        loss = loss_fn(model(inputs), targets) + (penalty(model) if road == "parametrize" else 0.0)
+        loss = loss_fn(model(inputs), targets) + (penalty(model) if form == "parametrize" else 0.0)
         loss.backward()
         return loss
 
@@ -84,7 +84,7 @@ def test_full_batch_reaches_the_exact_solution(kind, optimiser, n_steps, road):
     loader = [(inputs, targets)]
     assert inspect(model, spred_opt, loader, loss_fn).rows[0].residual < 1e-3
     finalize(model, spred_opt, loader, loss_fn)
-    if road == "parametrize":
+    if form == "parametrize":
         remove_parametrizations(model)
     coef = model.weight.detach().numpy()[0]
     expected = reference(kind, X, y)

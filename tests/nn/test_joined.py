@@ -1,4 +1,4 @@
-"""Groups that span tensors: read as one matrix, penalised as one, gone together."""
+"""Groups that span tensors: read as one matrix, penalised as one, zero together."""
 
 import numpy as np
 import pytest
@@ -126,7 +126,7 @@ def test_a_filter_goes_with_its_batch_norm_and_can_be_cut_out():
     assert small[0].out_channels == 8 - int(dead.sum())
 
 
-def test_a_checkpoint_goes_on_bit_for_bit_and_a_mask_in_one_tensor_is_noticed():
+def test_a_checkpoint_goes_on_bit_for_bit_and_a_mask_is_noticed():
     def build():
         model = conv_net()
         params = [model[0].weight, model[1].weight, model[1].bias]
@@ -164,12 +164,12 @@ def test_a_checkpoint_goes_on_bit_for_bit_and_a_mask_in_one_tensor_is_noticed():
         (lambda: GroupL1(torch.ones(4, 3), 0.1, groups=torch.tensor([0, 0, 1, 1]), dim=1, join=True), "of the 3 ind"),
     ],
 )
-def test_what_cannot_be_joined_is_said_in_a_sentence(make, sentence):
+def test_what_cannot_be_joined_is_refused_in_a_sentence(make, sentence):
     with pytest.raises(InputError, match=sentence):
         make()
 
 
-def test_the_other_road_refuses_them():
+def test_parametrize_refuses_them():
     model = conv_net()
     with pytest.raises(InputError, match=r"need spred\.SpredOptimizer"):
         parametrize(model, GroupL1([model[0].weight, model[1].weight], 0.1, join=True))

@@ -1,4 +1,4 @@
-"""The autograd road, and that the optimiser takes the same steps."""
+"""The form by autograd, and that the optimiser takes the same steps."""
 
 import pytest
 import torch
@@ -40,9 +40,9 @@ PENALTIES = {
 @pytest.mark.parametrize("depth", [2, 3])
 @pytest.mark.parametrize("kind", PENALTIES)
 @pytest.mark.parametrize("name", OPTIMISERS)
-def test_both_roads_take_the_same_steps(name, kind, depth):
+def test_both_forms_take_the_same_steps(name, kind, depth):
     plain, written = net(), net()
-    fast = SpredOptimizer(OPTIMISERS[name](plain.parameters()), PENALTIES[kind](plain, depth), metric=False)
+    fast = SpredOptimizer(OPTIMISERS[name](plain.parameters()), PENALTIES[kind](plain, depth), precondition=False)
     parametrize(written, PENALTIES[kind](written, depth))
     slow = OPTIMISERS[name](written.parameters())
     start = plain[0].weight.detach().clone()
@@ -60,7 +60,7 @@ def test_both_roads_take_the_same_steps(name, kind, depth):
     torch.testing.assert_close(fast.penalty(), penalty(written).detach())
 
 
-def test_parametrize_keeps_the_outputs_and_fold_leaves_a_plain_model():
+def test_parametrize_keeps_the_outputs_and_removing_leaves_a_plain_model():
     model = net()
     before = model(X)
     assert parametrize(model, L1(prunable_weights(model), 0.1)) is model
@@ -104,7 +104,7 @@ def test_wrong_calls_are_refused_in_a_sentence():
     model = net()
     with pytest.raises(StateError, match="no factors"):
         penalty(model)
-    with pytest.raises(StateError, match="no factors to fold"):
+    with pytest.raises(StateError, match="no factors to remove"):
         remove_parametrizations(model)
     with pytest.raises(InputError, match=r"\(5, 6\) is not in the model"):
         parametrize(net(), L1(model[0].weight, 0.1))

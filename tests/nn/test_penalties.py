@@ -7,27 +7,29 @@ from torch import nn
 from spred.core.factorization import merge
 from spred.core.partition import SINGLES, Axes, sizes
 from spred.errors import InputError
-from spred.nn.penalties import L1, GroupL1, factor_dtype, split_exactly, targets, weights, zero_groups_
+from spred.nn.penalties import L1, GroupL1, factor_dtype, prunable_weights, split_exactly, targets, zero_groups_
 
 
-def test_weights_takes_multiplying_weights_and_no_biases_or_norms():
+def test_prunable_weights_are_multiplying_weights_and_no_biases_or_norms():
     model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(4, 5), nn.LayerNorm(5))
-    assert [w is v for w, v in zip(weights(model), [model[0].weight, model[3].weight], strict=True)] == [True] * 2
+    assert [w is v for w, v in zip(prunable_weights(model), [model[0].weight, model[3].weight], strict=True)] == [
+        True
+    ] * 2
 
 
-def test_weights_takes_embeddings_and_attention():
+def test_prunable_weights_are_embeddings_and_attention():
     model = nn.ModuleDict({"embed": nn.Embedding(7, 4), "attend": nn.MultiheadAttention(4, 2)})
-    shapes = [tuple(w.shape) for w in weights(model)]
+    shapes = [tuple(w.shape) for w in prunable_weights(model)]
     assert shapes == [(7, 4), (12, 4), (4, 4)]
     apart = nn.MultiheadAttention(4, 2, kdim=3, vdim=5)
-    assert sorted(tuple(w.shape) for w in weights(apart)) == [(4, 3), (4, 4), (4, 4), (4, 5)]
+    assert sorted(tuple(w.shape) for w in prunable_weights(apart)) == [(4, 3), (4, 4), (4, 4), (4, 5)]
 
 
-def test_weights_skips_frozen_and_counts_tied_once():
+def test_prunable_weights_skip_frozen_and_count_tied_once():
     model = nn.Sequential(nn.Embedding(6, 4), nn.Linear(4, 6, bias=False), nn.Linear(6, 2))
     model[1].weight = model[0].weight
     model[2].requires_grad_(False)
-    assert len(weights(model)) == 1
+    assert len(prunable_weights(model)) == 1
 
 
 @pytest.mark.parametrize("given", ["tensor", "list", "generator"])
@@ -46,17 +48,17 @@ def test_dim_names_the_axis_of_the_groups(dim, shape):
     assert target.partition.gather(w.detach()).shape == shape
 
 
-def test_a_price_multiplies_the_weights_of_groups():
+def test_a_penalty_weight_multiplies_the_weights_of_groups():
     w = nn.Parameter(torch.randn(4, 9))
     for make, expected in [
-        (lambda p: L1(w, 0.1, price=p), 1.0),
-        (lambda p: GroupL1(w, 0.1, group_weight="sqrt", price=p), 3.0),
+        (lambda p: L1(w, 0.1, penalty_weight=p), 1.0),
+        (lambda p: GroupL1(w, 0.1, group_weight="sqrt", penalty_weight=p), 3.0),
     ]:
         (target,) = targets(make(2.5))
         assert float(torch.as_tensor(target.weights).max()) == pytest.approx(2.5 * expected)
     for wrong in (0.0, -1.0, float("inf"), float("nan")):
-        with pytest.raises(InputError, match=r"price is .*above 0"):
-            L1(w, 0.1, price=wrong)
+        with pytest.raises(InputError, match=r"penalty_weight is .*above 0"):
+            L1(w, 0.1, penalty_weight=wrong)
 
 
 def test_sqrt_weights_are_roots_of_group_sizes():
@@ -78,7 +80,7 @@ def test_heads_are_runs_of_rows_and_packed_projections_are_joined():
     assert columns.partition.labels[0].tolist() == [0, 0, 0, 1, 1, 1]
 
 
-def test_alpha_can_be_steered_and_is_checked():
+def test_alpha_can_be_changed_and_is_checked():
     penalty = L1(nn.Parameter(torch.ones(2)), 0.1)
     penalty.alpha = 0.2
     (target,) = targets(penalty)
@@ -96,7 +98,7 @@ def test_the_split_gives_every_bit_back(depth):
     assert all(torch.isfinite(factor).all() for factor in diverged)
 
 
-def test_zero_groups_closes_all_factors():
+def test_zero_groups_sets_all_factors():
     factors = (torch.ones(2, 1), torch.ones(2, 3))
     partition = Axes((0,))
     zero_groups_(factors, torch.tensor([[True], [False]]), partition)

@@ -1,18 +1,21 @@
 """The stochastic engine: L1 and group penalties on any torch model, with any loss and any torch optimiser.
 
-groups     the public penalties: which tensors, which groups, how strong, how deep
-modules    parametrize, penalty, fold: the identity by autograd, the road to read
-factored   one penalised tensor and its factors; gradients: theirs, in place
-metric     why the dense model's learning rate works
-reopen     weights that noise has closed get another chance
-steer      a target density is reached along a curve; cost: what it is a share of, weights or multiply-adds
-watch      divergence and collapse, by name
-optimizer  SpredOptimizer: the same steps inside any torch optimiser (base), the model untouched
-compiled   a step as one program; checkpoint: what is saved
-inspect    what a model in training has reached: sparsity, balance, decay budget, residual
-finalize   exact zeros, by the rule in zeros
-frontier   a warm path of alphas from one run
-shrink     what is dead is cut out: channels (found by reading the graph), heads and branches
+    L(v) + Σ Ω(v),   Ω(v) = α Σ_g ω_g ‖v_g‖^{2/D}
+
+is minimised through factors of v with plain L2 on them (docs/math.md, §1 to §3), in minibatches. Two forms take the
+same steps: ``SpredOptimizer`` inside the optimiser, ``parametrize`` by autograd.
+
+penalties      the public penalties, L1 and GroupL1: which tensors, which groups, how strong, how deep
+joined         penalised values that span several tensors, as one matrix with a row for each group
+sharding       what is counted over the parts of a tensor that several processes hold
+optimizer      SpredOptimizer and its parts: the base optimiser steps on factors, the model stays plain
+parametrize    the same objective by autograd: parametrize, penalty, remove_parametrizations
+model_weights  the weights of a model in either form, and the mean gradient of its loss
+threshold      the rule by which a weight counts as zero
+inspect        what a model in training has reached: density, decay budget, residual, undecided weights
+finalize       exact zeros at the end of training, and a refit of the weights that are left
+alpha_path     a warm path of alphas from one run
+pruning        from zeros to a smaller model: the graph, what can be removed, multiply-adds, shrink
 """
 
 from spred.nn.alpha_path import PathPoint, alpha_path

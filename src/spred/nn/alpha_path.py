@@ -49,13 +49,13 @@ def alpha_path(
         A :class:`PathPoint` for each alpha.
 
     Raises:
-        InputError: the first penalty has an alpha of 0, so there is no ratio to keep; a target density steers alpha.
+        InputError: the first penalty has an alpha of 0, so there is no ratio to keep; a target density controls alpha.
     """
     first = opt.penalties[0].alpha
     if first == 0.0:
         raise InputError("alpha of the first penalty is 0; give it a positive one, to which the others stay in ratio")
-    if opt.steering is not None:
-        raise InputError("target_density steers alpha already; leave it out for a path of given alphas")
+    if opt.density_control is not None:
+        raise InputError("target_density controls alpha already; leave it out for a path of given alphas")
     shares = [penalty.alpha / first for penalty in opt.penalties]
     for alpha in alphas:
         for penalty, share in zip(opt.penalties, shares, strict=True):

@@ -147,8 +147,8 @@ def finalize(
     found = [view for view in views(model, opt) if view.penalty is not None]
     if not found:
         raise StateError("nothing is penalised; give the SpredOptimizer, or a model under spred.parametrize")
-    steered = [] if opt is None or opt.steering is None else opt.steering.entries()
-    early = [view.name for view in found if view.entry not in steered and too_short(view)]
+    controlled = [] if opt is None or opt.density_control is None else opt.density_control.entries()
+    early = [view.name for view in found if view.entry not in controlled and too_short(view)]
     if early:
         warnings.warn(
             f"the decay budget of {', '.join(early)} is below {SHORT:g}, so the penalty has not had its time; train "
@@ -179,7 +179,7 @@ def _finish(view: View, grad: Tensor | None, threshold: float | None, opt: Spred
     dead = at_zero(precise, grad, penalty, used)
     closed, left = _histograms(norms(precise, penalty.partition), used * penalty.weights, dead)
     if opt is not None and view.entry is not None:
-        opt.close(view.entry, dead)
+        opt.zero_groups(view.entry, dead)
     else:
         zero_groups_(factors, dead, penalty.partition)
     after = count(view.value())

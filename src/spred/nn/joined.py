@@ -34,7 +34,7 @@ class Place:
     heads: int | None = None
     order: Tensor | None = None
 
-    @cached_property  # this and the next are asked several times a step
+    @cached_property  # this and `sharded` are read several times a step
     def joined(self) -> bool:
         """Whether the value is a matrix with a row for each group."""
         return bool(self.dims)
@@ -92,12 +92,12 @@ class Place:
         for tensor, part in zip(self.tensors, self.parts(value), strict=True):
             tensor.copy_(part)
 
-    def mark(self) -> tuple[tuple[int, int], ...]:
+    def versions(self) -> tuple[tuple[int, int], ...]:
         """Return addresses and versions: what changes when torch writes to a tensor."""
         return tuple((tensor.data_ptr(), tensor._version) for tensor in self.tensors)
 
-    def called(self) -> str:
-        """Return what a message says of tensors without a name."""
+    def describe(self) -> str:
+        """Return what a message calls tensors without a name: their shapes."""
         return " + ".join(str(tuple(tensor.shape)) for tensor in self.tensors)
 
 
@@ -107,10 +107,10 @@ def rows(tensor: Tensor, dim: int, heads: int | None, order: Tensor | None = Non
     if heads is None:
         return first
     if order is not None:
-        return first.index_select(0, order).unflatten(0, (heads, -1))
+        return torch.unflatten(first.index_select(0, order), 0, (heads, -1))
     if is_packed(tensor, dim):
-        return first.unflatten(0, (3, heads, -1)).movedim(1, 0)
-    return first.unflatten(0, (heads, -1))
+        return torch.unflatten(first, 0, (3, heads, -1)).movedim(1, 0)
+    return torch.unflatten(first, 0, (heads, -1))
 
 
 def _fill_(tensor: Tensor, dim: int, heads: int | None, order: Tensor | None, value: Tensor) -> None:
@@ -134,7 +134,7 @@ def join_tensors(
     """Return the place of tensors that share their groups.
 
     Raises:
-        InputError: they have another number of groups, dtypes or devices.
+        InputError: they differ in their number of groups, dtype or device, or are in parts.
     """
     place = Place(tuple(tensors), tuple(dims), heads, order)
     kinds = {(tensor.dtype, tensor.device) for tensor in tensors}
@@ -145,7 +145,7 @@ def join_tensors(
     counts = {len(rows(tensor, dim, heads, order)) for tensor, dim in zip(tensors, dims, strict=True)}
     if len(counts) > 1:
         raise InputError(
-            f"the joined tensors {place.called()} have {sorted(counts)} groups; give tensors with as many groups each, "
-            "and dim=(…) if they run along different axes"
+            f"the joined tensors {place.describe()} have {sorted(counts)} groups; give tensors with as many groups "
+            "each, and dim=(…) if they run along different axes"
         )
     return place

@@ -1,9 +1,8 @@
-"""The same by autograd: a weight becomes the product of its factors, and the loss gets their quadratic
-penalty.
+"""The same by autograd: a weight becomes the product of its factors, and the loss gets their quadratic penalty.
 
-This is the road to read: ``parametrize`` puts torch's own parametrisation on each penalised tensor,
-``penalty`` is what one adds to the loss, ``fold`` leaves a plain model. It needs no special optimiser, and it
-is the oracle that :class:`spred.nn.optimizer.optimizer.SpredOptimizer` is tested against.
+This is the form to read: ``parametrize`` puts torch's own parametrisation on each penalised tensor, ``penalty`` is what
+one adds to the loss, ``remove_parametrizations`` leaves a plain model. It needs no special optimiser, and it is the
+oracle that :class:`spred.nn.optimizer.optimizer.SpredOptimizer` is tested against.
 """
 
 from __future__ import annotations
@@ -31,7 +30,8 @@ class Product(nn.Module):
 
     def forward(self, *factors: Tensor) -> Tensor:
         """Return the weight."""
-        return merge(factors, self.penalty.partition).to(self.dtype)
+        value: Tensor = merge(factors, self.penalty.partition)
+        return value.to(self.dtype)
 
     def right_inverse(self, value: Tensor) -> tuple[Tensor, ...]:
         """Return factors of ``value``."""
@@ -40,27 +40,31 @@ class Product(nn.Module):
 
 
 def parametrize(model: nn.Module, penalties: L1 | Iterable[L1], *, balanced: bool = False) -> nn.Module:
-    """Write the penalised tensors of ``model`` as products of factors, in place.
+    """Prepare to minimise ``L(v) + Σ Ω(v)`` by autograd: each penalised v becomes a product of factors, in place.
 
-    Train ``loss + spred.penalty(model)`` afterwards with an optimiser made *after* this call, and without
-    weight decay: it minimises ``L(v) + Σ Ω(v)``. End with :func:`fold`. Move the model to its device first.
+    Train ``loss + spred.penalty(model)`` afterwards with an optimiser made *after* this call, and without weight decay.
+    End with :func:`remove_parametrizations`. Move the model to its device first. Regrowth, a target density and
+    preconditioned gradients are :class:`~spred.nn.optimizer.optimizer.SpredOptimizer`'s alone.
 
     Args:
         model: the model that holds the tensors.
-        penalties: :class:`~spred.nn.penalties.L1`, :class:`~spred.nn.penalties.GroupL1`, or several.
+        penalties: :class:`~spred.nn.penalties.L1`, :class:`~spred.nn.penalties.GroupL1`, or several. Factors have the
+            shape of their tensor, or of its gates (one number for each group), and are in single precision at least.
         balanced: split as in :func:`spred.core.factorization.split`.
 
     Returns:
-        ``model``.
+        ``model``, with the same outputs.
 
     Raises:
-        InputError: a tensor that is not in the model, or that several modules share.
+        InputError: a tensor that is not in the model, that several modules share, or that is joined with others.
 
     >>> layer = nn.Linear(3, 1)
     >>> _ = parametrize(layer, L1(layer.weight, alpha=0.1))
     >>> loss = layer(torch.ones(2, 3)).square().mean() + penalty(layer)
     >>> sorted(name for name, _ in remove_parametrizations(layer).named_parameters())
     ['bias', 'weight']
+
+    Source: Ziyin and Wang, "spred: Solving L1 Penalty with SGD", ICML 2023, theorems 1 and 2.
     """
     listed = targets(penalties)
     homes = [_home(model, target) for target in listed]
@@ -70,10 +74,19 @@ def parametrize(model: nn.Module, penalties: L1 | Iterable[L1], *, balanced: boo
 
 
 def penalty(model: nn.Module) -> Tensor:
-    """Return ``Σ (α/D) Σ_k ‖f_k‖²`` over the parametrised tensors: what to add to the loss.
+    """Return ``Σ (α/D) Σ_k ω‖f_k‖²`` over the parametrised tensors, a tensor without axes: what to add to the loss.
+
+    At balance it is ``Σ Ω(v)``, and never below it. Its unit is that of a loss that is a mean over samples.
 
     Raises:
         StateError: the model has no factors.
+
+    >>> layer = nn.Linear(3, 1)
+    >>> _ = parametrize(layer, L1(layer.weight, alpha=0.1), balanced=True)
+    >>> bool(torch.isclose(penalty(layer), 0.1 * layer.weight.abs().sum()))
+    True
+
+    Source: Ziyin and Wang, ICML 2023, theorems 1 and 2.
     """
     terms = [_quadratic(module, name, product) for module, name, product in products(model)]
     if not terms:
@@ -82,17 +95,24 @@ def penalty(model: nn.Module) -> Tensor:
 
 
 def remove_parametrizations(model: nn.Module) -> nn.Module:
-    """Replace the factors by their product, in place: a plain model again, with the same outputs.
+    """Undo :func:`parametrize`: factors are replaced by their product, in place, and the outputs stay the same.
 
     Returns:
-        ``model``. Its folded weights are new parameters: an optimiser made before does not know them.
+        ``model``, plain again. The weights that had factors are new parameters: an optimiser made before does not know
+        them.
 
     Raises:
         StateError: the model has no factors.
+
+    >>> layer = nn.Linear(3, 1)
+    >>> before = layer(torch.ones(1, 3))
+    >>> _ = remove_parametrizations(parametrize(layer, L1(layer.weight, alpha=0.1)))
+    >>> torch.equal(layer(torch.ones(1, 3)), before)
+    True
     """
     found = list(products(model))
     if not found:
-        raise StateError("the model has no factors to fold; call spred.parametrize(model, penalties) first")
+        raise StateError("the model has no factors to remove; call spred.parametrize(model, penalties) first")
     for module, name, _ in found:
         torch_parametrize.remove_parametrizations(module, name, leave_parametrized=True)
     return model
@@ -121,13 +141,14 @@ def factors_of(module: nn.Module, name: str, product: Product) -> tuple[Tensor, 
 
 def _quadratic(module: nn.Module, name: str, product: Product) -> Tensor:
     omega: Penalty = product.penalty
-    return quadratic_penalty(factors_of(module, name, product), omega.alpha, omega.weights, omega.partition)
+    value: Tensor = quadratic_penalty(factors_of(module, name, product), omega.alpha, omega.weights, omega.partition)
+    return value
 
 
 def _home(model: nn.Module, target: Target) -> tuple[nn.Module, str]:
     """Return the module and the attribute that hold a target's tensor."""
     if target.place.joined:
-        raise InputError(f"groups that span {target.place.called()} need spred.SpredOptimizer; leave out join=")
+        raise InputError(f"groups that span {target.place.describe()} need spred.SpredOptimizer; leave out join=")
     (tensor,) = target.place.tensors
     homes = [
         (module, name)

@@ -1,8 +1,8 @@
 """The public penalties: which tensors, which groups, how strong, how deep.
 
 ``L1`` and ``GroupL1`` are records. They hold what the user chose; :func:`targets` checks the choice and turns
-it into one :class:`Target` per tensor, written in the words of ``core``: a partition and group weights. Both
-roads (:mod:`spred.nn.optimizer.optimizer`, :mod:`spred.nn.parametrize`) start from targets.
+it into one :class:`Target` per tensor, written in the terms of ``core``: a partition and group weights. Both forms of
+training (:mod:`spred.nn.optimizer.optimizer`, :mod:`spred.nn.parametrize`) start from targets.
 """
 
 from __future__ import annotations
@@ -47,17 +47,16 @@ class L1:
     """The penalty ``alpha · Σ_i |v_i|`` on every weight of ``params``.
 
     Args:
-        params: a tensor, or tensors in any iterable; leaves with a floating dtype.
-        alpha: strength, ≥ 0, on the scale of a loss that is a mean over samples. It may be changed between
-            steps.
+        params: a tensor of any shape, or tensors in any iterable; leaves with a floating dtype.
+        alpha: strength, ≥ 0, in the unit of a loss that is a mean over samples. It may be changed between steps.
         depth: number of factors D. 2 is L1; 3 and 4 give ``alpha · Σ |v_i|^{2/D}``, sparser and not convex.
-        target_density: share of the weights to keep, between 0 and 1. ``alpha`` is then the strongest
+        target_density: fraction of the weights to keep, between 0 and 1. ``alpha`` is then the strongest
             that :class:`~spred.nn.optimizer.optimizer.SpredOptimizer` uses; it needs ``total_steps``.
-        price: above 0; multiplies ω, for tensors whose weights cost more than others, say more multiply-adds.
+        penalty_weight: above 0; multiplies alpha for all these weights, say where each costs more multiply-adds.
 
     Raises:
-        InputError: no tensor, a tensor that cannot be trained as it is, a negative alpha, a depth below 2, a price that
-            is not above 0.
+        InputError: no tensor, a tensor that cannot be trained as it is, a negative alpha, a depth below 2, a density
+            outside 0 … 1, a penalty weight that is not above 0.
 
     >>> L1(nn.Linear(3, 2).weight, alpha=1e-3)
     L1(alpha=0.001, depth=2, 1 tensor)
@@ -74,7 +73,7 @@ class L1:
         *,
         depth: int = 2,
         target_density: float | None = None,
-        price: float = 1.0,
+        penalty_weight: float = 1.0,
     ) -> None:
         if isinstance(depth, bool) or not isinstance(depth, int) or depth < 2:
             raise InputError(f"depth is {depth!r}; give a whole number, 2 or more")
@@ -84,9 +83,9 @@ class L1:
         self.target_density = target_density
         if target_density is not None and not 0.0 < target_density < 1.0:
             raise InputError(f"target_density is {target_density}; give a number between 0 and 1")
-        self.price = price
-        if not (price > 0 and isfinite(price)):
-            raise InputError(f"price is {price}; give a number above 0")
+        self.penalty_weight = penalty_weight
+        if not (penalty_weight > 0 and isfinite(penalty_weight)):
+            raise InputError(f"penalty_weight is {penalty_weight}; give a number above 0")
         if not self.params:
             raise InputError(f"{type(self).__name__} got no tensor; give one, or spred.prunable_weights(model)")
         for position, tensor in enumerate(self.params):
@@ -94,7 +93,7 @@ class L1:
 
     @property
     def alpha(self) -> float:
-        """The strength; set it between steps to steer the sparsity."""
+        """The strength; set it between steps to change the sparsity."""
         return self._alpha
 
     @alpha.setter
@@ -113,7 +112,7 @@ class L1:
 
     def group_weights(self, place: Place, partition: Partition) -> Tensor | float:
         """Return ω of one value, a number or an array in the gate shape."""
-        return self.price
+        return self.penalty_weight
 
     def __repr__(self) -> str:
         count = f"{len(self.params)} tensor{'s' if len(self.params) > 1 else ''}"
@@ -124,7 +123,7 @@ class GroupL1(L1):
     """The penalty ``alpha · Σ_g ω_g ‖v_g‖₂``: whole groups of weights become zero together.
 
     Args:
-        params: a tensor, or tensors in any iterable; each is cut into groups by the same rule.
+        params: a tensor of any shape, or tensors in any iterable; each is cut into groups by the same rule.
         alpha: strength, ≥ 0, as in :class:`L1`.
         dim: one group for each index along this axis. In a linear weight 0 is a neuron (row), 1 an input
             (column); in a convolution 0 is a filter, 1 an input channel. 0 by default.
@@ -142,7 +141,7 @@ class GroupL1(L1):
             label k in ``groups``) in all of them together, for instance a filter with the gain and bias of its batch
             norm. ``dim`` may then be a tuple, one axis for each tensor. ``heads=1`` makes one group of everything,
             such as a whole block.
-        price: as in :class:`L1`.
+        penalty_weight: above 0; multiplies every ω_g, as in :class:`L1`.
 
     Raises:
         InputError: as :class:`L1`; an axis, labels or heads that do not fit a tensor, or tensors that cannot be joined.
@@ -168,9 +167,9 @@ class GroupL1(L1):
         depth: int = 2,
         target_density: float | None = None,
         join: bool = False,
-        price: float = 1.0,
+        penalty_weight: float = 1.0,
     ) -> None:
-        super().__init__(params, alpha, depth=depth, target_density=target_density, price=price)
+        super().__init__(params, alpha, depth=depth, target_density=target_density, penalty_weight=penalty_weight)
         if groups is not None and (heads is not None or (dim is not None and not join)):
             raise InputError("groups= already names every group; leave out heads=, and dim= unless join=True")
         if heads is not None and heads < 1:
@@ -210,10 +209,11 @@ class GroupL1(L1):
         return Axes((dim,))
 
     def group_weights(self, place: Place, partition: Partition) -> Tensor | float:
-        """Return ω of one value: 1, or the root of each group's size; times the price."""
+        """Return ω of one value: 1, or the root of each group's size; times the penalty weight."""
         if self.group_weight == "none":
-            return self.price
-        return self.price * sizes(place.value().to(factor_dtype(place.dtype)), partition).sqrt()
+            return self.penalty_weight
+        size: Tensor = sizes(place.value().to(factor_dtype(place.dtype)), partition)
+        return self.penalty_weight * size.sqrt()
 
     def _check_fit(self, tensor: Tensor, dim: int, place: str) -> None:
         if self.groups is not None and not self.join:
@@ -236,7 +236,7 @@ class GroupL1(L1):
 
 @dataclass(frozen=True, eq=False)
 class Target:
-    """One penalised value: where it lives, its penalty, and in the words of ``core`` its groups and their weights."""
+    """One penalised value: where it lives, its penalty, and in the terms of ``core`` its groups and their weights."""
 
     place: Place
     penalty: L1
@@ -249,11 +249,11 @@ class Target:
 
 
 def prunable_weights(model: nn.Module) -> list[nn.Parameter]:
-    """Return the weights of a model that a sparsity penalty is meant for, each once.
+    """Return the weights of a model that a sparsity penalty is meant for, each once, in the order of the modules.
 
     These are the weights of linear, convolution and embedding modules and the projections of
     ``nn.MultiheadAttention``, if they require a gradient: never biases or norms. A weight that another
-    parametrisation computes is not a parameter, and is left out.
+    parametrisation computes is not a parameter, and is left out. Raises nothing: a model may have none.
 
     >>> model = nn.Sequential(nn.Linear(4, 3), nn.BatchNorm1d(3), nn.Linear(3, 2))
     >>> [tuple(w.shape) for w in prunable_weights(model)]
@@ -284,17 +284,17 @@ def targets(penalties: L1 | Iterable[L1]) -> list[Target]:
     if not listed:
         raise InputError("no penalty given; give spred.L1 or spred.GroupL1")
     found: list[Target] = []
-    seen: set[int] = set()
+    named: set[int] = set()
     for penalty in listed:
         if not isinstance(penalty, L1):
             raise InputError(f"a penalty is of type {type(penalty).__name__}; give spred.L1 or spred.GroupL1")
         for position, tensor in enumerate(penalty.params):
-            if id(tensor) in seen:
+            if id(tensor) in named:
                 raise InputError(
                     f"{type(penalty).__name__}, tensor {position} of shape {tuple(tensor.shape)} is "
                     "penalised twice; name each tensor once"
                 )
-            seen.add(id(tensor))
+            named.add(id(tensor))
         for place in penalty.places():
             partition = penalty.partition(place)
             found.append(Target(place, penalty, partition, penalty.group_weights(place, partition)))
@@ -312,8 +312,7 @@ def split_exactly(value: Tensor, depth: int, partition: Partition, *, balanced: 
     So a tensor that gets no gradient does not move, not even by rounding. (Not so with ``balanced``, and at
     depth 3 in float64 up to rounding.)
     """
-    scale = min(typical_norm(value, partition), 2.0**100)  # a diverged tensor has no finite scale
-    power = 2.0 ** (depth * round(log2(scale) / depth))
+    power = 2.0 ** (depth * round(log2(typical_norm(value, partition)) / depth))
     return split(value, depth=depth, partition=partition, scale=power, balanced=balanced)
 
 
@@ -342,7 +341,7 @@ def _even(labels: Tensor) -> bool:
     """Return whether these are integers from 0 on, each as often as the others."""
     if labels.dtype not in INTEGERS or labels.numel() == 0 or int(labels.min()) < 0:
         return False
-    return len(torch.bincount(labels).unique()) == 1
+    return len(torch.unique(torch.bincount(labels))) == 1
 
 
 def _runs(groups: Tensor | None, heads: int | None, like: Tensor) -> tuple[int | None, Tensor | None]:

@@ -12,6 +12,9 @@ from torch import Tensor
 from spred.core.factorization import natural_scale
 from spred.core.partition import Partition
 
+LARGEST_NORM = 2.0**100
+"""The typical norm of a tensor that has diverged: a finite number, so that it can be split."""
+
 
 def is_sharded(tensor: Tensor) -> bool:
     """Return whether other processes may hold parts of a tensor."""
@@ -19,7 +22,7 @@ def is_sharded(tensor: Tensor) -> bool:
 
 
 def whole(tensor: Tensor) -> Tensor:
-    """Return a tensor with the parts that other processes hold; all of them must ask."""
+    """Return a tensor with the parts that other processes hold; all of them must call it together."""
     return tensor.full_tensor() if is_sharded(tensor) else tensor  # type: ignore[attr-defined]
 
 
@@ -34,8 +37,8 @@ def count(mask: Tensor) -> int:
 
 
 def typical_norm(value: Tensor, partition: Partition) -> float:
-    """Return :func:`spred.core.factorization.natural_scale` of a tensor that may be in parts."""
-    return natural_scale(whole(value), partition)
+    """Return :func:`spred.core.factorization.natural_scale` of a tensor that may be in parts, or have diverged."""
+    return min(natural_scale(whole(value), partition), LARGEST_NORM)
 
 
 def size_in_use(lengths: Tensor) -> float:

@@ -147,7 +147,7 @@ def test_the_cost_of_gains_is_that_of_their_filters_too():
     assert Sizes(model, bundles, MACs(model, example)).severed(kept)
 
 
-def test_filters_whose_weights_are_frozen_are_steered_by_what_is_left_of_them():
+def test_the_density_of_filters_whose_weights_are_frozen_is_controlled_by_what_is_left_of_them():
     model, example = make("lenet-5")
     model[0].weight.requires_grad_(False)
     bundles = find(model, section("filters"), example)
@@ -157,8 +157,9 @@ def test_filters_whose_weights_are_frozen_are_steered_by_what_is_left_of_them():
     opt = SpredOptimizer(
         torch.optim.SGD(model.parameters(), lr=0.1), listed, target_density=0.5, total_steps=9, cost=cost
     )
-    assert opt.steering is not None
-    assert opt.steering.loops[0].vital == [False, True]  # without a bias the first layer is there still
+    assert opt.density_control is not None
+    (controller,) = opt.density_control.controllers
+    assert controller.essential == [False, True]  # without a bias the first layer is there still
 
 
 def test_channels_close_by_so_many_at_once():

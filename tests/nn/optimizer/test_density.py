@@ -1,4 +1,4 @@
-"""The density that is asked for is reached, from any alpha, for all tensors together or one by one."""
+"""The target density is reached, from any alpha, for all tensors together or one by one."""
 
 import copy
 
@@ -8,9 +8,9 @@ from torch import nn
 
 from spred.errors import InputError, StateError
 from spred.nn.finalize import finalize
-from spred.nn.optimizer.density import REST, dead_groups
+from spred.nn.optimizer.density import HOLD_START, groups_at_zero
 from spred.nn.optimizer.optimizer import SpredOptimizer
-from spred.nn.optimizer.regrowth import openable, put_away_
+from spred.nn.optimizer.regrowth import prune_groups_, regrowable
 from spred.nn.penalties import L1, GroupL1, prunable_weights
 from spred.nn.pruning.macs import Weights
 
@@ -56,26 +56,26 @@ def test_an_alpha_that_is_too_strong_falls_and_one_that_is_not_stays():
         assert (opt.penalties[0].alpha < 0.5 * alpha) == falls
 
 
-def test_alpha_comes_from_below_and_is_not_lowered_for_what_the_curve_takes():
+def test_alpha_comes_from_below_and_is_not_lowered_for_what_the_schedule_prunes():
     model = net()
     opt = SpredOptimizer(sgd(model), L1(prunable_weights(model), 1e-5), target_density=0.1, total_steps=N_STEPS)
     assert opt.penalties[0].alpha == pytest.approx(0.1 * 1e-5)
     train(model, opt, N_STEPS // 4)
     assert opt.penalties[0].alpha == 1e-5
     train(model, opt, N_STEPS // 4)
-    loop = opt.steering.loops[0]
-    assert loop.density() < 1.02 * loop.ceiling(0.5)  # far too weak to close so many
+    controller = opt.density_control.controllers[0]
+    assert controller.density() < 1.02 * controller.scheduled_density(0.5)  # far too weak to bring so many to zero
     assert opt.penalties[0].alpha == 1e-5
 
 
 def test_zeros_are_exact_and_held_in_the_last_tenth():
     model = net()
     opt = SpredOptimizer(sgd(model), L1(prunable_weights(model), 1e-3), target_density=0.2, total_steps=N_STEPS)
-    train(model, opt, int(REST * N_STEPS))
+    train(model, opt, int(HOLD_START * N_STEPS))
     zeros = [weight == 0 for weight in prunable_weights(model)]
     size = sum(mask.numel() for mask in zeros)
     assert sum(int(mask.sum()) for mask in zeros) == pytest.approx(0.8 * size, abs=0.005 * size)
-    train(model, opt, N_STEPS - int(REST * N_STEPS))
+    train(model, opt, N_STEPS - int(HOLD_START * N_STEPS))
     assert not any(weight[mask].any() for weight, mask in zip(prunable_weights(model), zeros, strict=True))
 
 
@@ -102,10 +102,12 @@ def test_what_goes_is_what_is_small_in_all_tensors_together():
         model[2].weight.mul_(100.0)
     opt = SpredOptimizer(sgd(model), L1(prunable_weights(model), 1e-6), target_density=0.2, total_steps=100)
     sizes = torch.cat([weight.detach().abs().flatten() for weight in prunable_weights(model)])
-    (first, _), (second, small) = [(entry, groups) for entry, groups in opt.steering.loops[0].surplus(0.5)]
+    (first, _), (second, small) = [
+        (entry, groups) for entry, groups in opt.density_control.controllers[0].to_prune(0.5)
+    ]
     assert (first, second) == tuple(opt.factored)
     cut = sizes.kthvalue(sizes.numel() // 2).values
-    assert torch.equal(small, (model[2].weight.abs() <= cut) & ~dead_groups(second))
+    assert torch.equal(small, (model[2].weight.abs() <= cut) & ~groups_at_zero(second))
 
 
 def test_where_not_even_one_group_fits_the_largest_stays():
@@ -116,18 +118,18 @@ def test_where_not_even_one_group_fits_the_largest_stays():
     assert finalize(model, opt).density == 0.5
 
 
-def test_what_is_put_away_is_at_zero_and_comes_back_where_there_is_room():
+def test_what_is_pruned_is_at_zero_and_may_regrow():
     model = net()
     opt = SpredOptimizer(sgd(model), L1(prunable_weights(model), 1e-3), target_density=0.2, total_steps=100)
     entry = opt.factored[0]
     groups = torch.zeros_like(model[0].weight, dtype=torch.bool)
     groups[3] = True
     with torch.no_grad():
-        put_away_(entry, groups)
+        prune_groups_(entry, groups)
         entry.write()
     assert 0 < model[0].weight[3].abs().max() < 1e-6
     mean = torch.ones_like(model[0].weight)
-    assert torch.equal(openable(entry, mean), groups)
+    assert torch.equal(regrowable(entry, mean), groups)
 
 
 BASES = {
@@ -175,26 +177,26 @@ def test_each_penalty_can_have_a_target_and_the_others_keep_their_alpha():
     assert penalties[1].alpha == 1e-3
 
 
-def test_what_may_open_is_decided_on_the_weights_of_this_step(monkeypatch):
+def test_what_may_regrow_is_decided_on_the_weights_of_this_step(monkeypatch):
     model = net()
     opt = SpredOptimizer(sgd(model), L1(prunable_weights(model), 1e-2), target_density=0.2, total_steps=75)
-    seen, admit = [], opt.steering.admit
+    agreed, select = [], opt.density_control.select
 
-    def watched(openings, n_steps):
-        seen.append(all(torch.equal(entry.place.value(), entry.product()) for entry in opt.factored))
-        return admit(openings, n_steps)
+    def checked(candidates, n_steps):
+        agreed.append(all(torch.equal(entry.place.value(), entry.product()) for entry in opt.factored))
+        return select(candidates, n_steps)
 
-    monkeypatch.setattr(opt.steering, "admit", watched)
+    monkeypatch.setattr(opt.density_control, "select", checked)
     train(model, opt, 20)
-    assert seen
-    assert all(seen)
+    assert agreed
+    assert all(agreed)
 
 
 def test_density_is_what_finalize_leaves():
     model = net()
     opt = SpredOptimizer(sgd(model), L1(prunable_weights(model), 1e-2))
     train(model, opt, N_STEPS // 2)
-    counted = Weights().share([(entry.target.place, ~dead_groups(entry)) for entry in opt.factored])
+    counted = Weights().share([(entry.target.place, ~groups_at_zero(entry)) for entry in opt.factored])
     assert counted < 0.9
     assert finalize(model, opt).density == counted
 
@@ -237,6 +239,6 @@ def test_wrong_targets_are_refused_in_a_sentence():
 def test_a_state_without_the_target_is_refused():
     model = net()
     plain = SpredOptimizer(sgd(model), L1(prunable_weights(model), 1e-3))
-    steered = SpredOptimizer(sgd(model), L1(prunable_weights(model), 1e-3), target_density=0.1, total_steps=100)
+    controlled = SpredOptimizer(sgd(model), L1(prunable_weights(model), 1e-3), target_density=0.1, total_steps=100)
     with pytest.raises(StateError, match="same target_density"):
-        steered.load_state_dict(plain.state_dict())
+        controlled.load_state_dict(plain.state_dict())

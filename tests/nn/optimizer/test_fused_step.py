@@ -1,4 +1,4 @@
-"""A compiled step is the plain step: the same weights, one program, whatever changes between steps."""
+"""A fused step is the plain step: the same weights, one program, whatever changes between steps."""
 
 import io
 import shutil
@@ -9,7 +9,7 @@ from torch import nn
 
 from spred.errors import InputError
 from spred.nn.optimizer.optimizer import SpredOptimizer
-from spred.nn.optimizer.regrowth import CLOSED, EVERY
+from spred.nn.optimizer.regrowth import EVERY, ZERO_NORM
 from spred.nn.penalties import L1, GroupL1, prunable_weights
 
 X = torch.randn(32, 6, generator=torch.Generator().manual_seed(0))
@@ -91,7 +91,7 @@ def test_every_optimiser_of_a_process_is_compiled(programs):
 
 
 @pytest.mark.filterwarnings("ignore:.*has collapsed")
-def test_reopening_is_part_of_it(programs):
+def test_regrowth_is_part_of_it(programs):
     models = [net(), net()]
     for model, compiled in zip(models, (False, True), strict=True):
         opt = SpredOptimizer(torch.optim.SGD(model.parameters(), lr=1e-3), KINDS["single"](model), compile=compiled)
@@ -99,12 +99,12 @@ def test_reopening_is_part_of_it(programs):
             for factor in opt.factored[0].factors:
                 factor.mul_(1e-4)
             opt.factored[0].write()
-        before = (model[0].weight.abs() > CLOSED * opt.factored[0].scale).sum()
+        before = (model[0].weight.abs() > ZERO_NORM * opt.factored[0].scale).sum()
         for _ in range(EVERY + 5):
             opt.zero_grad()
             MSE(model(X), Y).backward()
             opt.step()
-        assert (model[0].weight.abs() > CLOSED * opt.factored[0].scale).sum() > before
+        assert (model[0].weight.abs() > ZERO_NORM * opt.factored[0].scale).sum() > before
     assert_same_weights(*models)
 
 

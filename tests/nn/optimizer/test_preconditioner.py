@@ -1,4 +1,4 @@
-"""The metric changes the speed and not the stationary points; small weights learn at the dense learning rate."""
+"""Preconditioning changes the speed, not the stationary points; small weights learn at the dense learning rate."""
 
 import pytest
 import torch
@@ -6,14 +6,18 @@ from sklearn.datasets import load_digits
 from torch import nn
 
 from spred.core.factorization import decay, merge, pull_back
-from spred.core.partition import SINGLES
 from spred.errors import InputError, StateError
 from spred.nn.inspect import inspect
 from spred.nn.optimizer import preconditioner as settings
 from spred.nn.optimizer.factored import factorise
-from spred.nn.optimizer.gradients import pair_gradients, scratch
 from spred.nn.optimizer.optimizer import SpredOptimizer
-from spred.nn.optimizer.preconditioner import pace, saturation, speed, wants_metric, wants_pace
+from spred.nn.optimizer.preconditioner import (
+    damping_constant,
+    divides_gradients,
+    learning_rate_scale,
+    scales_learning_rates,
+    speed,
+)
 from spred.nn.penalties import L1, GroupL1, prunable_weights, targets
 
 KINDS = {
@@ -47,33 +51,17 @@ def test_gradients_are_those_of_core_divided_by_one_positive_number_per_group(ki
     of_loss = pull_back(entry.place.grad(), entry.factors, entry.partition)
     of_penalty = decay(entry.factors, penalty.alpha, entry.target.weights, entry.partition)
     plain = [a + b for a, b in zip(of_loss, of_penalty, strict=True)]
-    divisor = speed(entry.factors, entry.partition) + saturation(entry.scale, depth)
+    divisor = speed(entry.factors, entry.partition) + damping_constant(entry.scale, depth)
     assert divisor.min() > 0
     for _ in range(2):  # the second time into the same buffers
-        entry.take_gradient(metric=False)
+        entry.set_gradients(precondition=False)
         for factor, grad in zip(entry.factors, plain, strict=True):
             torch.testing.assert_close(factor.grad, grad)
-        entry.take_gradient(metric=True)
+        entry.set_gradients(precondition=True)
         for factor, grad in zip(entry.factors[:-1], plain, strict=False):
             torch.testing.assert_close(factor.grad, grad / divisor)
         full = entry.factors[-1]
         torch.testing.assert_close(full.grad, plain[-1] / entry.partition.spread(divisor, full))
-
-
-@pytest.mark.parametrize("alpha", [0.0, 0.1])
-@pytest.mark.parametrize("metric", [False, True])
-def test_blocks_of_rows_give_the_gradients_of_the_whole(metric, alpha):
-    generator = torch.Generator().manual_seed(0)
-    grad, gate, full = (torch.randn(3001, 211, generator=generator, dtype=torch.float64) for _ in range(3))
-    constant = 0.04 if metric else None
-    results = []
-    for whole in (True, False):
-        divisor = scratch(gate, SINGLES, whole=whole)
-        out = torch.empty_like(gate), torch.empty_like(full), divisor
-        results.append(pair_gradients(grad, (gate, full), SINGLES, alpha, constant, out))
-    assert len(divisor) == 751  # four blocks, the last one shorter
-    for one, other in zip(*results, strict=True):
-        assert torch.equal(one, other)
 
 
 @pytest.mark.parametrize("depth", [2, 3, 4])
@@ -96,24 +84,24 @@ def test_a_balanced_group_of_a_fifth_of_the_natural_norm_is_at_half_speed_and_of
     for depth, norm in [(2, 0.2 * 0.3), (3, 0.3), (4, 0.3)]:
         factors = (torch.tensor([norm ** (1 / depth)], dtype=torch.float64),) * depth
         partition = targets(L1(nn.Parameter(torch.ones(1)), 0.1))[0].partition
-        assert float(speed(factors, partition)) == pytest.approx(saturation(0.3, depth))
+        assert float(speed(factors, partition)) == pytest.approx(damping_constant(0.3, depth))
 
 
-def test_auto_divides_for_sgd_and_paces_adaptive_optimisers():
+def test_auto_divides_for_sgd_and_scales_the_rates_of_adaptive_optimisers():
     params = [nn.Parameter(torch.ones(2))]
     sgd, adam, lbfgs = torch.optim.SGD(params), torch.optim.Adam(params), torch.optim.LBFGS(params)
     other = torch.optim.ASGD(params)
-    assert [wants_metric(base, "auto") for base in (sgd, adam, lbfgs, other)] == [True, False, False, False]
-    assert [wants_pace(base, "auto") for base in (sgd, adam, lbfgs, other)] == [False, True, False, False]
-    assert wants_metric(other, True)
-    assert wants_pace(adam, True)
-    assert not wants_metric(adam, True)
-    assert not wants_metric(sgd, False)
-    assert not wants_pace(adam, False)
+    assert [divides_gradients(base, "auto") for base in (sgd, adam, lbfgs, other)] == [True, False, False, False]
+    assert [scales_learning_rates(base, "auto") for base in (sgd, adam, lbfgs, other)] == [False, True, False, False]
+    assert divides_gradients(other, True)
+    assert scales_learning_rates(adam, True)
+    assert not divides_gradients(adam, True)
+    assert not divides_gradients(sgd, False)
+    assert not scales_learning_rates(adam, False)
     with pytest.raises(InputError, match="plain gradients"):
-        wants_metric(lbfgs, True)
+        divides_gradients(lbfgs, True)
     with pytest.raises(InputError, match="'auto'"):
-        wants_metric(sgd, "on")
+        divides_gradients(sgd, "on")
 
 
 @pytest.mark.parametrize("name", ["Adam", "AdamW", "NAdam", "Adamax", "RMSprop", "Adagrad"])
@@ -133,7 +121,7 @@ def test_the_first_adaptive_step_of_a_typical_weight_is_that_of_the_dense_model(
     torch.testing.assert_close(moved[1], moved[0], rtol=1e-3, atol=0.0)
 
 
-def test_a_paced_learning_rate_follows_the_public_one_and_leaves_the_others_alone():
+def test_a_scaled_learning_rate_follows_the_public_one_and_leaves_the_others_alone():
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(4, 5), nn.ReLU(), nn.Linear(5, 2))
     opt = SpredOptimizer(torch.optim.Adam(model.parameters(), lr=0.01), L1([model[0].weight, model[2].weight], 0.01))
@@ -144,26 +132,26 @@ def test_a_paced_learning_rate_follows_the_public_one_and_leaves_the_others_alon
         opt.step()
         used = [group["lr"] for group in opt.base.param_groups]
         assert opt.param_groups[0]["lr"] == 0.01 * 0.5**k == used[0]
-        assert used[1:] == [used[0] * pace(entry.scale, 2) for entry in opt.factored]
+        assert used[1:] == [used[0] * learning_rate_scale(entry.scale, 2) for entry in opt.factored]
         schedule.step()
 
 
 @pytest.mark.parametrize(("name", "lr"), [("SGD", 0.3), ("Adam", 1e-4)])
 @pytest.mark.parametrize("kind", ["single", "columns"])
 @pytest.mark.parametrize("depth", [2, 3])
-def test_the_dense_learning_rate_is_enough_with_the_metric_and_not_without(kind, depth, name, lr):
+def test_the_dense_learning_rate_is_enough_with_preconditioning_and_not_without(kind, depth, name, lr):
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(200, 5, generator=generator, dtype=torch.float64)
     y = x[:, :2] @ torch.randn(2, 4, generator=generator, dtype=torch.float64) * 0.02
     rows = []
-    for metric in (True, False):
+    for precondition in (True, False):
         torch.manual_seed(1)
         model = nn.Linear(5, 4, bias=False).double()
         with torch.no_grad():
             model.weight.mul_(0.02)
         penalty = KINDS[kind](model.weight, depth)
         penalty.alpha = 1e-3 if depth == 2 else 1e-5
-        opt = SpredOptimizer(getattr(torch.optim, name)(model.parameters(), lr=lr), penalty, metric=metric)
+        opt = SpredOptimizer(getattr(torch.optim, name)(model.parameters(), lr=lr), penalty, precondition=precondition)
         for _ in range(500):
             opt.zero_grad()
             (0.5 * (model(x) - y).square().sum(dim=1).mean()).backward()
@@ -176,7 +164,7 @@ def test_the_dense_learning_rate_is_enough_with_the_metric_and_not_without(kind,
 
 
 def digits_by_sgd(lr):
-    """Train on digits in noisy batches of 16 and return the share of held-out ones that is named rightly."""
+    """Train on digits in noisy batches of 16 and return the accuracy on held-out ones."""
     images, labels = load_digits(return_X_y=True)
     x, y = torch.tensor(images, dtype=torch.float32), torch.tensor(labels)
     x = (x - x.mean()) / x.std()
@@ -192,27 +180,27 @@ def digits_by_sgd(lr):
     return float((model(x[1500:]).argmax(dim=1) == y[1500:]).float().mean())
 
 
-def test_steep_gradients_do_not_throw_small_weights_about(monkeypatch):
+def test_steep_gradients_do_not_throw_small_weights_to_and_fro(monkeypatch):
     for lr in (0.1, 0.2, 0.3):
         assert digits_by_sgd(lr) > 0.88
-    monkeypatch.setattr(settings, "STEADY", 0.0)
+    monkeypatch.setattr(settings, "DAMPING_OF_STEP", 0.0)
     with pytest.raises(StateError, match="has diverged"):
         digits_by_sgd(lr=0.2)
 
 
-def test_what_was_steep_fades_and_a_checkpoint_remembers_it():
+def test_the_peak_gradient_decays_and_a_checkpoint_remembers_it():
     layer = nn.Linear(3, 1, bias=False)
     opt = SpredOptimizer(torch.optim.SGD(layer.parameters(), lr=0.1, momentum=0.5), L1(layer.weight, 0.1))
     entry = opt.factored[0]
     for size, expected in [(4.0, 4.1), (1.0, 0.9 * 4.1), (float("inf"), 0.9**2 * 4.1)]:
         layer.weight.grad = torch.tensor([[0.0, -size, 0.5]])
-        entry.look()
-        assert entry.steepest == pytest.approx(expected)
+        entry.measure_gradient()
+        assert entry.peak_gradient == pytest.approx(expected)
     layer.weight.grad = torch.ones(1, 3)
     opt.step()
-    assert entry.constant == pytest.approx(0.5 * 0.1 / (1 - 0.5) * entry.steepest)
-    assert saturation(entry.scale, 2) < entry.constant < saturation(entry.scale, 2, jolt=9.0)
+    assert entry.damping == pytest.approx(0.5 * 0.1 / (1 - 0.5) * entry.peak_gradient)
+    assert damping_constant(entry.scale, 2) < entry.damping < damping_constant(entry.scale, 2, longest_step=9.0)
     again = nn.Linear(3, 1, bias=False)
     other = SpredOptimizer(torch.optim.SGD(again.parameters(), lr=0.1, momentum=0.5), L1(again.weight, 0.1))
     other.load_state_dict(opt.state_dict())
-    assert other.factored[0].steepest == entry.steepest
+    assert other.factored[0].peak_gradient == entry.peak_gradient

@@ -11,7 +11,7 @@ from spred.errors import InputError
 from spred.nn.inspect import inspect
 from spred.nn.optimizer.optimizer import SpredOptimizer
 from spred.nn.optimizer.regrowth import EVERY
-from spred.nn.optimizer.reweight import FLOOR
+from spred.nn.optimizer.reweight import OFFSET
 from spred.nn.penalties import L1, GroupL1
 
 ALPHA = 0.05
@@ -20,7 +20,7 @@ ALPHA = 0.05
 def slope(lengths, power):
     """ω by hand, in NumPy."""
     size = (lengths**2).sum() / lengths.sum()
-    return ((1 + FLOOR) * size / (lengths + FLOOR * size)) ** power
+    return ((1 + OFFSET) * size / (lengths + OFFSET * size)) ** power
 
 
 def regression(n=80, p=12):
@@ -90,11 +90,11 @@ def test_renewed_to_the_end_it_is_stationary_for_the_concave_penalty(power):
         train(model, opt, x, y)
     coef = model.weight.detach().squeeze(0)
     gradient = x.T @ (x @ coef - y) / len(y)
-    pull = ALPHA * torch.as_tensor(slope(coef.abs().numpy(), power))
+    pays = ALPHA * torch.as_tensor(slope(coef.abs().numpy(), power))
     support = coef.abs() > 1e-5
     assert 0 < support.sum() < len(coef)
-    torch.testing.assert_close(gradient[support], -(pull * coef.sign())[support], atol=1e-5, rtol=0.0)
-    assert (gradient.abs() < pull)[~support].all()
+    torch.testing.assert_close(gradient[support], -(pays * coef.sign())[support], atol=1e-5, rtol=0.0)
+    assert (gradient.abs() < pays)[~support].all()
 
 
 def test_the_report_goes_by_the_present_weights():
@@ -119,7 +119,7 @@ def test_groups_keep_the_weights_of_their_own():
     torch.testing.assert_close(opt.factored[0].target.weights.flatten(), torch.as_tensor(expected))
 
 
-def test_a_closed_weight_opens_where_its_gradient_exceeds_what_it_would_pay():
+def test_a_weight_at_zero_regrows_where_its_gradient_exceeds_what_it_would_pay():
     weight = nn.Parameter(torch.tensor([1.0, 1.0, 1.0]))
     opt = SpredOptimizer(torch.optim.SGD([weight], lr=1e-6), L1(weight, 0.1))
     with torch.no_grad():
@@ -127,11 +127,11 @@ def test_a_closed_weight_opens_where_its_gradient_exceeds_what_it_would_pay():
             factor[1:] *= 1e-4
         opt.factored[0].write()
     opt.reweight()
-    highest = 0.1 * (1 + 1 / FLOOR) ** 0.5
-    pull = torch.tensor([0.0, 0.5 * highest, 2.0 * highest])  # both above alpha
+    highest = 0.1 * (1 + 1 / OFFSET) ** 0.5
+    slopes = torch.tensor([0.0, 0.5 * highest, 2.0 * highest])  # both above alpha
     for _ in range(EVERY):
         opt.zero_grad()
-        (weight * pull).sum().backward()
+        (weight * slopes).sum().backward()
         opt.step()
     assert weight[1].abs() < 1e-6
     assert weight[2] < -0.01
@@ -161,7 +161,7 @@ def test_it_resumes_bit_for_bit():
 def test_a_tensor_of_zeros_keeps_its_weights():
     weight = nn.Parameter(torch.zeros(2, 3))
     opt = SpredOptimizer(torch.optim.SGD([weight], lr=0.1), L1(weight, 0.1))
-    opt.close(opt.factored[0], torch.ones(2, 3, dtype=torch.bool))
+    opt.zero_groups(opt.factored[0], torch.ones(2, 3, dtype=torch.bool))
     opt.reweight()
     assert opt.factored[0].target.weights == 1.0
 

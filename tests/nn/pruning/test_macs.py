@@ -91,7 +91,8 @@ def test_a_gain_of_zero_is_as_good_as_a_row_of_zeros():
     both = [*on_gains, (wide[0][0], wide[0][1].flip(0))]  # what is kept by both: nothing
     assert cost.severed(both)
     assert not cost.severed(on_gains)
-    assert cost.price(model[1].weight) == cost.price(model[1].bias) == cost.price(model[0].weight) != 1.0
+    of_conv, of_gain, of_bias = map(cost.relative_macs, (model[0].weight, model[1].weight, model[1].bias))
+    assert of_gain == of_bias == of_conv != 1.0
     with torch.no_grad():
         model[1].weight[~rows] = 0.0
         model[1].bias[~rows] = 0.0
@@ -120,9 +121,9 @@ def test_of_a_tensor_without_which_the_network_is_cut_in_two_the_largest_group_s
     cost = MACs(model, torch.ones(1, 1, 4, 4))
     base = torch.optim.SGD(model.parameters(), lr=0.1)
     opt = SpredOptimizer(base, penalties, target_density=0.5, total_steps=100, cost=cost)
-    (loop,) = opt.steering.loops
-    assert loop.vital == [True, False]
-    stem, body = loop.surplus(0.2)
+    (controller,) = opt.density_control.controllers
+    assert controller.essential == [True, False]
+    stem, body = controller.to_prune(0.2)
     norms = model[0].weight.detach().flatten(1).norm(dim=1)
     assert torch.equal(stem[1].flatten(), norms < norms.max())
     assert body[1].all()
@@ -142,7 +143,7 @@ def test_prices_say_what_a_weight_costs_and_average_to_one():
     model = net()
     cost = MACs(model, X[:1])
     layers = [model.stem, model.inner, model.back, model.depthwise, model.head]
-    prices = [cost.price(layer.weight) for layer in layers]
+    prices = [cost.relative_macs(layer.weight) for layer in layers]
     sizes = [layer.weight.numel() for layer in layers]
     assert prices[0] / prices[-1] == pytest.approx(100.0)  # 10 × 10 pixels, and one
     assert prices[3] / prices[-1] == pytest.approx(16.0)

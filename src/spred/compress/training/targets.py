@@ -129,7 +129,9 @@ def penalties(
         if bundle.dims:
             groups = _ranked(parts, bundle.dims, bundle.together) if bundle.together > 1 else None
             where: dict[str, Any] = {"dim": bundle.dims, "heads": bundle.heads, "groups": groups, "join": True}
-            found.append(GroupL1(parts, alpha, **where, group_weight="sqrt", depth=depth, price=_price(parts, cost)))
+            found.append(
+                GroupL1(parts, alpha, **where, group_weight="sqrt", depth=depth, penalty_weight=_price(parts, cost))
+            )
         else:
             found += [L1(some, alpha, depth=depth) for some in ([[part] for part in parts] if apart else [parts])]
     return found
@@ -146,7 +148,7 @@ def _price(parts: Sequence[Tensor], cost: MACs | None) -> float:
     priced = [part for part in parts if part.ndim > 1] or parts
     if cost is None:
         return 1.0
-    total = sum(cost.price(part) * part.numel() for part in priced)
+    total = sum(cost.relative_macs(part) * part.numel() for part in priced)
     return float(total / sum(part.numel() for part in priced)) ** 0.25
 
 

@@ -1,24 +1,23 @@
-"""Steering: the user names the density, and how strong the penalty may be; L1 does most of it, a curve the rest.
+"""Control of the density: the user names it, and how strong the penalty may be; L1 does most, a schedule the rest.
 
 A hundred times in a run the density is counted, and two things follow from it.
 
 *Alpha* starts at a tenth of what the user has set and rises to it, unless that leaves too little. In the first half its
-goal is a density well above the target, a power of it: noise keeps several times as many weights open then as will
-stay, and they are where the support is found. An alpha that leaves less spoils what is left for good, so it must not go
-too far and come back: it rises while the density that is to be expected some counts ahead is above the goal, and falls
-where the density is below it. After that it is held, and falls only if less than the target would be left.
+goal is a density well above the target, a power of it: noise keeps several times as many weights from zero then as will
+stay, and they are where the support is found. An alpha that leaves less spoils what is left for good, so it must not
+overshoot and come back: it rises while the density that is to be expected some counts ahead is above the goal, and
+falls where the density is below it. After that it is held, and falls only if less than the target would be left.
 
-*The curve* is a ceiling that falls from 1 to the target over three quarters of the steps, gently at its end. What is
-above it is put away: the smallest groups, over all tensors that share the target. In a long run L1 is far below it for
-the first half, and all it takes is the last third, small weights that cost nothing; in a short run, in which L1 has no
-time to close what it would, it does the most.
+*The schedule* is an upper limit of the density. It falls from 1 to the target over three quarters of the steps, gently
+at its end. What is above it is pruned: the smallest groups, over all tensors that share the target. In a long run L1 is
+far below it for the first half, and all it takes is the last third, small weights that cost nothing; in a short run, in
+which L1 has no time to bring to zero what it would, it does the most.
 
-What was put away has tiny factors. It comes back by :mod:`spred.nn.optimizer.regrowth` while the density is below
-the ceiling, the groups with the largest mean gradients first: the order in which they would enter if alpha fell. In
-the last tenth alpha
-rests and the support is held: what is left over is settled before that, and what is outside is zero for good. So the
-end of a run is one of the loss plus the penalty at the alpha that is reported, over the weights of the support. There
-alone: outside, gradients may exceed alpha, and it is the target that keeps these weights at zero.
+What was pruned has tiny factors. It regrows (:mod:`spred.nn.optimizer.regrowth`) while the density is below the
+schedule, the groups with the largest scores first: the order in which they would enter the support if alpha fell. In
+the last tenth alpha and the support are held: the target is met before that, and what is outside is zero for good. So
+the end of a run is one of the loss plus the penalty at the alpha that is reported, over the weights of the support.
+There alone: outside, gradients may exceed alpha, and it is the target that keeps these weights at zero.
 """
 
 from __future__ import annotations
@@ -33,198 +32,231 @@ from torch import Tensor
 from spred.core.partition import norms
 from spred.errors import InputError
 from spred.nn.optimizer.factored import Factored
-from spred.nn.optimizer.regrowth import EVERY, Opening, Reopening, slope
+from spred.nn.optimizer.regrowth import EVERY, Regrown, Regrowth, regrowth_score
 from spred.nn.penalties import L1, factor_dtype
 from spred.nn.pruning.macs import Cost, Weights, largest
 from spred.nn.sharding import number
 from spred.nn.threshold import at_zero, smallness
 
-COUNTS = 100
-"""How often in a run the density is counted."""
+UPDATES = 100
+"""How often in a run the density is counted and alpha updated.
 
-SEARCH, ARRIVAL, REST = 0.5, 0.75, 0.9
-"""Parts of the run: when alpha is found, when the curve has reached the target, when alpha and the support rest."""
+More follow the schedule in smaller steps, and each waits for the device; ``scripts/bench torch`` measures it
+(``--methods "spred, density given"``), as it does all constants of this file.
+"""
 
-POWER = 3.0
-"""How gently the curve ends (Zhu and Gupta, 2017)."""
+SEARCH_END = 0.5
+"""Part of the run in which alpha rises. Longer finds a stronger alpha, shorter leaves more time at the one found."""
 
-LOOSE = 0.75
-"""The power of the target that is alpha's goal at first: 3 % for a target of 1 %, 18 % for one of 10 %."""
+SCHEDULE_END = 0.75
+"""Part of the run after which the schedule has reached the target. Later prunes more gently, earlier leaves more time
+to recover."""
 
-SLACK = 0.9
-"""Part of the curve above which alpha need not leave weights: what the curve takes is not alpha's doing."""
+HOLD_START = 0.9
+"""Part of the run after which alpha and the support are held. Later decides on more steps, earlier leaves more time to
+converge on the support."""
 
-FIRST, GAIN, FALL, LEAD = 0.1, 0.2, 0.5, 5.0
-"""Share of alpha to begin with, gains in the search and after it, and how many counts the controller looks ahead."""
+SCHEDULE_POWER = 3.0
+"""How gently the schedule ends: 1 is linear (Zhu and Gupta, 2017, take 3). Larger prunes more of it early."""
 
-REOPENINGS = 75
-"""How often at least a run looks at its closed weights."""
+GOAL_POWER = 0.75
+"""The power of the target that is alpha's goal during the search: 3 % for a target of 1 %, 18 % for one of 10 %.
 
-Closing = tuple[Factored, Tensor]
-"""A tensor, and groups of it to close (bool, gate shape)."""
+Nearer to 1 lets the penalty do more, and spoils the support where noise is strong; nearer to 0 the schedule does more.
+"""
 
-Watched = tuple[Factored, Tensor]
-"""A tensor and its running mean gradient."""
+GOAL_LIMIT = 0.9
+"""The largest goal, over the schedule: what pruning takes is no reason to lower alpha.
+
+Above 1 alpha is lowered for it (tests/nn/optimizer/test_density.py fails at 1.1); smaller makes alpha too strong.
+"""
+
+FIRST_FRACTION = 0.1
+"""Alpha at the start, over the largest. Smaller takes longer to rise, larger is too strong for small targets."""
+
+SEARCH_GAIN, HOLD_GAIN = 0.2, 0.5
+"""How much the logarithm of alpha follows the error at each update, in the search and after it.
+
+Larger follows sooner and overshoots more.
+"""
+
+LOOKAHEAD = 5.0
+"""Updates by which the error is extrapolated: weights take that long to reach zero. More rises less and overshoots
+less."""
+
+REGROWTHS = 75
+"""How often at least weights may regrow in a run. More often means more chances and noisier means."""
+
+SMALLEST_DENSITY = 1e-9
+"""A guard: a density of zero has no logarithm."""
+
+Pruned = tuple[Factored, Tensor]
+"""A tensor, and groups of it to bring to zero (bool, gate shape)."""
 
 
 @dataclass(eq=False)
-class Loop:
+class Controller:
     """Penalties that share a target density, the largest alpha of each, and the tensors under them.
 
     Attributes:
-        cost: what the density is a share of.
-        share: alpha over the largest.
+        target: the density to end with.
+        penalties: whose alpha it sets.
+        entries: the tensors of these penalties.
+        cost: what the density is a fraction of.
+        fraction: alpha over the largest.
         error: how far the density is above its goal, on a scale on which 1 is where it began.
-        vital: for each tensor, whether the network is cut in two without it.
+        largest_alphas: alpha of each penalty when the run began.
+        essential: for each tensor, whether the network is cut in two without it.
     """
 
     target: float
     penalties: list[L1]
     entries: list[Factored]
     cost: Cost = field(default_factory=Weights)
-    share: float = FIRST
+    fraction: float = FIRST_FRACTION
     error: float = 1.0
-    limits: list[float] = field(init=False)
-    vital: list[bool] = field(init=False)
+    largest_alphas: list[float] = field(init=False)
+    essential: list[bool] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.limits = [penalty.alpha for penalty in self.penalties]
+        self.largest_alphas = [penalty.alpha for penalty in self.penalties]
         nothing = [torch.zeros_like(entry.factors[-1], dtype=torch.bool) for entry in self.entries]
-        self.vital = [
+        self.essential = [
             self.cost.severed([(entry.place, mask)]) for entry, mask in zip(self.entries, nothing, strict=True)
         ]
 
-    def turn(self, progress: float) -> None:
+    def update_alpha(self, progress: float) -> None:
         """Set alpha, ``progress`` (0 … 1) of the run being over; never above where it began."""
-        searching = progress < SEARCH
-        goal = min(self.target**LOOSE, SLACK * self.ceiling(progress)) if searching else self.target
-        error = 1.0 - log(max(self.density(), 1e-9)) / log(goal)
-        ahead = error + LEAD * (error - self.error)  # where it is going, because closing takes its time
+        searching = progress < SEARCH_END
+        goal = min(self.target**GOAL_POWER, GOAL_LIMIT * self.scheduled_density(progress)) if searching else self.target
+        error = 1.0 - log(max(self.density(), SMALLEST_DENSITY)) / log(goal)
+        expected = error + LOOKAHEAD * (error - self.error)
         self.error = error
-        if searching and ahead > 0.0:
-            self.share = min(self.share * exp(GAIN * min(ahead, 1.0)), 1.0)
+        if searching and expected > 0.0:
+            self.fraction = min(self.fraction * exp(SEARCH_GAIN * min(expected, 1.0)), 1.0)
         elif error < 0.0:
-            self.share *= exp((GAIN if searching else FALL) * max(error, -1.0))
+            self.fraction *= exp((SEARCH_GAIN if searching else HOLD_GAIN) * max(error, -1.0))
         self.apply()
 
     def apply(self) -> None:
-        """Let the penalties have their share."""
-        for penalty, limit in zip(self.penalties, self.limits, strict=True):
-            penalty.alpha = limit * self.share
+        """Give the penalties their fraction of the largest alpha."""
+        for penalty, alpha in zip(self.penalties, self.largest_alphas, strict=True):
+            penalty.alpha = alpha * self.fraction
 
-    def ceiling(self, progress: float) -> float:
+    def scheduled_density(self, progress: float) -> float:
         """Return the largest density to have when ``progress`` of the run is over."""
-        return self.target + (1.0 - self.target) * (1.0 - min(progress / ARRIVAL, 1.0)) ** POWER
+        left: float = (1.0 - min(progress / SCHEDULE_END, 1.0)) ** SCHEDULE_POWER
+        return self.target + (1.0 - self.target) * left
 
     def density(self) -> float:
-        """Return the share of the cost that ``finalize`` without a loader would leave."""
-        return self.left([~dead_groups(entry) for entry in self.entries])
+        """Return the fraction of the cost that ``finalize`` without a loader would leave."""
+        return self.density_of([~groups_at_zero(entry) for entry in self.entries])
 
-    def left(self, kept: Sequence[Tensor]) -> float:
-        """Return the share of the cost that is left with these groups (bool, gate shape, for each tensor)."""
+    def density_of(self, kept: Sequence[Tensor]) -> float:
+        """Return the fraction of the cost that is left with these groups (bool, gate shape, for each tensor)."""
         pairs = zip(self.entries, kept, strict=True)
         return self.cost.share(
             [(entry.place, entry.partition.spread(mask, entry.factors[-1])) for entry, mask in pairs]
         )
 
-    def mine(self, means: list[Watched]) -> list[Watched]:
-        """Return the tensors of this loop with their mean gradients."""
-        return [(entry, mean) for entry, mean in means if entry in self.entries]
-
-    def admit(self, openings: list[Opening], allowed: float) -> list[Opening]:
-        """Return as many of ``openings`` as leave the density where it is allowed, the largest gradients first."""
-        if not openings:
+    def select(self, candidates: list[Regrown], allowed: float) -> list[Regrown]:
+        """Return as many of ``candidates`` as leave the density where it is allowed, the largest scores first."""
+        if not candidates:
             return []
-        there = {id(entry): ~dead_groups(entry) for entry in self.entries}
-        scores = {id(entry): pull(entry, mean).masked_fill(~groups, 0.0) for entry, groups, mean in openings}
+        nonzero = {id(entry): ~groups_at_zero(entry) for entry in self.entries}
+        scores = {
+            id(entry): regrowth_score(entry, mean).masked_fill(~groups, 0.0) for entry, groups, mean in candidates
+        }
 
-        def share(chosen: list[Tensor]) -> float:
+        def density_with(chosen: list[Tensor]) -> float:
             more = dict(zip(scores, chosen, strict=True))
-            return self.left([mask | more[key] if key in more else mask for key, mask in there.items()])
+            return self.density_of([mask | more[key] if key in more else mask for key, mask in nonzero.items()])
 
-        cut = largest(list(scores.values()), share, allowed)
-        return [(entry, groups & (scores[id(entry)] >= cut), mean) for entry, groups, mean in openings]
+        cut = largest(list(scores.values()), density_with, allowed)
+        return [(entry, groups & (scores[id(entry)] >= cut), mean) for entry, groups, mean in candidates]
 
-    def missing(self, means: list[Watched]) -> list[Opening]:
-        """Return what to open so that the target is met."""
-        closed = [(entry, dead_groups(entry) & ~masked_groups(entry), mean) for entry, mean in self.mine(means)]
-        return self.admit(closed, self.target)
+    def to_regrow(self, means: list[tuple[Factored, Tensor]]) -> list[Regrown]:
+        """Return what to regrow so that the target is met, by the running mean gradients of some tensors."""
+        mine = [(entry, mean) for entry, mean in means if entry in self.entries]
+        candidates = [(entry, groups_at_zero(entry) & ~masked_groups(entry), mean) for entry, mean in mine]
+        return self.select(candidates, self.target)
 
-    def surplus(self, allowed: float) -> list[Closing]:
+    def to_prune(self, allowed: float) -> list[Pruned]:
         """Return the smallest groups, which have to go so that no more than is allowed is left.
 
-        Of a vital tensor the largest group stays, however small it is.
+        Of an essential tensor the largest group stays, however small it is.
         """
-        dead = [dead_groups(entry) for entry in self.entries]
-        if self.left([~gone for gone in dead]) <= allowed:
+        gone = [groups_at_zero(entry) for entry in self.entries]
+        if self.density_of([~mask for mask in gone]) <= allowed:
             return []
-        scores = [weighed_norms(entry).masked_fill(gone, 0.0) for entry, gone in zip(self.entries, dead, strict=True)]
+        scores = [weighted_norms(entry).masked_fill(mask, 0.0) for entry, mask in zip(self.entries, gone, strict=True)]
         scores = [
-            score.masked_fill((score == score.max()) & ~gone, inf) if vital else score
-            for score, gone, vital in zip(scores, dead, self.vital, strict=True)
+            score.masked_fill((score == score.max()) & ~mask, inf) if essential else score
+            for score, mask, essential in zip(scores, gone, self.essential, strict=True)
         ]
-        cut = min(largest(scores, self.left, allowed), max(number(score.max()) for score in scores))  # not all of them
-        return [(e, (score < cut) & ~gone) for e, score, gone in zip(self.entries, scores, dead, strict=True)]
+        # Not all of them: the largest group of all stays.
+        cut = min(largest(scores, self.density_of, allowed), max(number(score.max()) for score in scores))
+        return [(entry, (score < cut) & ~mask) for entry, score, mask in zip(self.entries, scores, gone, strict=True)]
 
 
-class Steering:
-    """All loops of an optimiser, and the length of the run."""
+class DensityControl:
+    """All controllers of an optimiser, and the length of the run."""
 
-    def __init__(self, loops: list[Loop], total_steps: int) -> None:
-        self.loops = loops
+    def __init__(self, controllers: list[Controller], total_steps: int) -> None:
+        self.controllers = controllers
         self.total_steps = total_steps
-        for loop in loops:
-            loop.apply()
+        for controller in controllers:
+            controller.apply()
 
     def entries(self) -> list[Factored]:
-        """Return all steered tensors."""
-        return [entry for loop in self.loops for entry in loop.entries]
+        """Return all tensors whose density is controlled."""
+        return [entry for controller in self.controllers for entry in controller.entries]
 
-    def reopening(self, factored: Sequence[Factored]) -> Reopening:
-        """Return reopening at the pace of this run; steered tensors are looked after until the rest begins."""
-        every = max(min(EVERY, self.total_steps // REOPENINGS), 1)
-        return Reopening(factored, every, patient=self.entries())
+    def regrowth(self, factored: Sequence[Factored]) -> Regrowth:
+        """Return regrowth as often as this run needs; controlled tensors regrow until the support is held."""
+        every = max(min(EVERY, self.total_steps // REGROWTHS), 1)
+        return Regrowth(factored, every, persistent=self.entries())
 
-    def observe(self, n_steps: int) -> list[Closing]:
-        """Count and steer, if it is time, after ``n_steps`` steps; return what to put away."""
+    def update(self, n_steps: int) -> list[Pruned]:
+        """Count and update alpha, if it is time, after ``n_steps`` steps; return what to prune."""
         progress = n_steps / self.total_steps
-        if progress > REST or n_steps % max(self.total_steps // COUNTS, 1):
+        if progress > HOLD_START or n_steps % max(self.total_steps // UPDATES, 1):
             return []
-        for loop in self.loops:
-            loop.turn(progress)
-        return [closing for loop in self.loops for closing in loop.surplus(loop.ceiling(progress))]
+        for controller in self.controllers:
+            controller.update_alpha(progress)
+        return [pruned for c in self.controllers for pruned in c.to_prune(c.scheduled_density(progress))]
 
-    def admit(self, openings: list[Opening], n_steps: int) -> list[Opening]:
-        """Return which of ``openings`` to carry out: of the steered tensors as many as there is room for."""
-        steered = self.entries()
-        free = [opening for opening in openings if opening[0] not in steered]
-        for loop in self.loops:
-            mine = [opening for opening in openings if opening[0] in loop.entries]
-            free += loop.admit(mine, loop.ceiling(n_steps / self.total_steps))
-        return free
+    def select(self, candidates: list[Regrown], n_steps: int) -> list[Regrown]:
+        """Return which of ``candidates`` to regrow: of the controlled tensors as many as the schedule allows."""
+        controlled = self.entries()
+        chosen = [candidate for candidate in candidates if candidate[0] not in controlled]
+        for controller in self.controllers:
+            mine = [candidate for candidate in candidates if candidate[0] in controller.entries]
+            chosen += controller.select(mine, controller.scheduled_density(n_steps / self.total_steps))
+        return chosen
 
-    def settle(self, n_steps: int, reopening: Reopening | None) -> tuple[list[Closing], list[Opening]]:
-        """Return what to close for good and then to open: both as the rest begins, and closings again at the end."""
-        begins = n_steps == int(REST * self.total_steps)
+    def hold_support(self, n_steps: int, regrowth: Regrowth | None) -> tuple[list[Pruned], list[Regrown]]:
+        """Return what to set to zero for good and then to regrow: both as the support is held, and zeros at the end."""
+        begins = n_steps == int(HOLD_START * self.total_steps)
         if not begins and n_steps != self.total_steps:
             return [], []
-        closings = [closing for loop in self.loops for closing in loop.surplus(loop.target)]
-        closings += [(entry, dead_groups(entry)) for entry in self.entries()]
-        openings: list[Opening] = []
-        if begins and reopening is not None:
-            for loop in self.loops:
-                openings += loop.missing(reopening.watched())
-                reopening.stop(loop.entries)
-        return closings, openings
+        zeros = [pruned for controller in self.controllers for pruned in controller.to_prune(controller.target)]
+        zeros += [(entry, groups_at_zero(entry)) for entry in self.entries()]
+        regrown: list[Regrown] = []
+        if begins and regrowth is not None:
+            for controller in self.controllers:
+                regrown += controller.to_regrow(regrowth.active())
+                regrowth.stop(controller.entries)
+        return zeros, regrown
 
 
-def steering(
+def density_control(
     factored: Sequence[Factored],
     penalties: Sequence[L1],
     target: float | None,
     total_steps: int | None,
     cost: Cost | None = None,
-) -> Steering | None:
+) -> DensityControl | None:
     """Return what the targets of an optimiser and of its penalties ask for; None if they ask for nothing.
 
     Raises:
@@ -241,23 +273,23 @@ def steering(
         raise InputError(f"target_density is {target}; give a number between 0 and 1")
     if not total_steps or total_steps < 1:
         raise InputError("target_density needs total_steps=, the number of steps that the run will take")
-    steered = penalties if target is not None else list(own)
-    if any(penalty.alpha == 0.0 for penalty in steered):
+    controlled = penalties if target is not None else list(own)
+    if any(penalty.alpha == 0.0 for penalty in controlled):
         raise InputError("target_density needs an alpha above 0 to start from; 1e-4 is a common one")
     if target is not None:
-        loop = Loop(target, list(penalties), list(factored), cost or Weights())
-        loop.density()  # it must know all tensors
-        return Steering([loop], total_steps)
+        controller = Controller(target, list(penalties), list(factored), cost or Weights())
+        controller.density()  # it must know all tensors
+        return DensityControl([controller], total_steps)
     if cost is not None:
         raise InputError("a cost is for one target_density of the optimiser, not for those of penalties")
-    loops = [
-        Loop(share, [penalty], [entry for entry in factored if entry.target.penalty is penalty])
-        for penalty, share in own.items()
+    controllers = [
+        Controller(density, [penalty], [entry for entry in factored if entry.target.penalty is penalty])
+        for penalty, density in own.items()
     ]
-    return Steering(loops, total_steps)
+    return DensityControl(controllers, total_steps)
 
 
-def dead_groups(entry: Factored) -> Tensor:
+def groups_at_zero(entry: Factored) -> Tensor:
     """Return the groups that ``finalize`` without a loader would set to zero (bool, gate shape)."""
     value = entry.place.value().to(factor_dtype(entry.place.dtype))
     penalty = entry.target.core()
@@ -267,14 +299,11 @@ def dead_groups(entry: Factored) -> Tensor:
 def masked_groups(entry: Factored) -> Tensor:
     """Return the groups that were set to zero for good (bool, gate shape)."""
     *_, full = entry.factors
-    return entry.partition.gather(full * full) == 0
+    masked: Tensor = entry.partition.gather(full * full) == 0
+    return masked
 
 
-def weighed_norms(entry: Factored) -> Tensor:
+def weighted_norms(entry: Factored) -> Tensor:
     """Return group norms over the groups' weights, in the gate shape: sizes in the penalty's own measure."""
-    return norms(entry.place.value().to(factor_dtype(entry.place.dtype)), entry.partition) / entry.target.weights
-
-
-def pull(entry: Factored, mean: Tensor) -> Tensor:
-    """Return the alpha below which each group would open, ``‖g‖/ω`` at depth 2, in the gate shape."""
-    return norms(mean, entry.partition) / (slope(entry) * entry.target.weights)
+    lengths: Tensor = norms(entry.place.value().to(factor_dtype(entry.place.dtype)), entry.partition)
+    return lengths / entry.target.weights

@@ -16,14 +16,30 @@ from spred.core.factorization import Factors, merge
 from spred.core.partition import SINGLES, Partition, norms
 from spred.errors import InputError
 from spred.nn.joined import Place
-from spred.nn.optimizer import passes
-from spred.nn.optimizer.gradients import Number, deep_gradients, pair_gradients, scratch
-from spred.nn.optimizer.preconditioner import FADE, saturation
+from spred.nn.optimizer.gradients import (
+    Number,
+    deep_gradients,
+    divisor_buffer,
+    fits_loop,
+    loop_gradients,
+    pair_gradients,
+)
+from spred.nn.optimizer.preconditioner import PEAK_DECAY, damping_constant
 from spred.nn.penalties import Target, factor_dtype, split_exactly
 from spred.nn.sharding import number, typical_norm, whole
 
-PROBED, RUN = 512, 16
-"""Values of a tensor that are compared at each step to notice writes that torch does not count; so many in a row."""
+SAMPLE_SIZE, RUN_LENGTH = 512, 16
+"""Values of a tensor that each step compares to notice writes that torch does not count; so many in a row.
+
+More notice smaller writes and cost more of each step; ``scripts/bench torch-steps`` measures the step.
+"""
+
+COSTLIEST = 2.0
+"""Factors are kept after a write if their penalty is at most so many times that of a fresh split.
+
+Larger keeps more of the optimiser's moments, smaller keeps factors nearer to balance;
+tests/nn/optimizer/test_factored.py holds it.
+"""
 
 
 @dataclass(eq=False)
@@ -36,12 +52,12 @@ class Factored:
         factors: ``(gate, …, gate, full)``.
         scale: the typical group norm when the tensor was first split: the unit in which a weight is small.
         imbalance: :func:`imbalance_of` of the factors when they were last split.
-        spent: the decay budget used up before that split; NaN where it cannot be measured.
-        steepest: the largest gradient norm of a group that was seen, its penalty's with it, fading.
-        constant: of the metric, at the present learning rate.
-        seen: address and version of the tensor when the factors last agreed with it.
-        probe: some of its values at that time, where they can be read without waiting for a device or a process.
-        dead: whether all weights were at zero when :mod:`spred.nn.optimizer.watch` last looked.
+        budget_before: the decay budget used up before that split; NaN where it cannot be measured.
+        versions: addresses and versions of the tensors when the factors last agreed with them.
+        sample: some of their values at that time, where they can be read without waiting for a device or a process.
+        collapsed: whether all weights were at zero at the last check (:mod:`spred.nn.optimizer.divergence`).
+        peak_gradient: the largest gradient norm of a group, its penalty's with it; older ones decay.
+        damping: what is added to the speed before gradients are divided by it, at the present learning rate.
     """
 
     name: str
@@ -49,18 +65,18 @@ class Factored:
     factors: tuple[nn.Parameter, ...]
     scale: float
     imbalance: float
-    spent: float
-    seen: tuple[tuple[int, int], ...] | None = None
-    probe: list[Tensor] | None = None
-    dead: bool = False
-    steepest: float = 0.0
-    constant: float = field(init=False)
-    _memory: list[Tensor] = field(default_factory=list, init=False, repr=False)
+    budget_before: float
+    versions: tuple[tuple[int, int], ...] | None = None
+    sample: list[Tensor] | None = None
+    collapsed: bool = False
+    peak_gradient: float = 0.0
+    damping: float = field(init=False)
+    _buffers: list[Tensor] = field(default_factory=list, init=False, repr=False)
     _divisor: Tensor | None = field(default=None, init=False, repr=False)
-    _samples: list[Tensor] = field(default_factory=list, init=False, repr=False)
+    _sampled: list[Tensor] = field(default_factory=list, init=False, repr=False)
 
     def __post_init__(self) -> None:
-        self.adjust(0.0)
+        self.update_damping(0.0)
 
     @property
     def place(self) -> Place:
@@ -74,53 +90,58 @@ class Factored:
 
     def product(self) -> Tensor:
         """Return the product of the factors in the tensor's dtype."""
-        return merge(self.factors, self.partition).to(self.place.dtype)
+        merged: Tensor = merge(self.factors, self.partition)
+        return merged.to(self.place.dtype)
 
-    def agree(self) -> None:
+    # --- the tensor and its factors ---------------------------------------------------------------------------
+
+    def remember(self) -> None:
         """Remember the tensor as it is now, when it is the product of the factors."""
-        mark = self.place.mark()
-        if self.seen is None or [at for at, _ in self.seen] != [at for at, _ in mark]:
-            self._samples, self.probe = self._probed(), None
-        self.seen = mark
-        if self.probe is None:
-            self.probe = [sample.clone() for sample in self._samples]
+        versions = self.place.versions()
+        if self.versions is None or [at for at, _ in self.versions] != [at for at, _ in versions]:
+            self._sampled, self.sample = self._views_to_sample(), None
+        self.versions = versions
+        if self.sample is None:
+            self.sample = [view.clone() for view in self._sampled]
         else:
-            for old, new in zip(self.probe, self._samples, strict=True):
+            for old, new in zip(self.sample, self._sampled, strict=True):
                 old.copy_(new)
 
     def was_written(self) -> bool:
-        """Return whether the tensor has changed since :meth:`agree`.
+        """Return whether the tensor has changed since :meth:`remember`.
 
-        Torch counts writes, but not those through ``.data``, which averaging tools like: these show in the probe.
+        Torch counts writes, but not those through ``.data``, which averaging tools like: these show in the sample.
         """
-        if self.seen != self.place.mark():
+        if self.versions != self.place.versions():
             return True
-        pairs = zip(self.probe or (), self._samples, strict=False)
+        pairs = zip(self.sample or (), self._sampled, strict=False)
         return not all(torch.equal(old, new) for old, new in pairs)
 
-    def _probed(self) -> list[Tensor]:
+    def _views_to_sample(self) -> list[Tensor]:
         """Return views of some values of each tensor; none where that would wait for others."""
         if self.factors[0].device.type != "cpu" or self.place.sharded:
             return []
-        return [sample for tensor in self.place.tensors for sample in sampled(tensor.detach())]
+        return [view for tensor in self.place.tensors for view in sampled(tensor.detach())]
 
     def write(self) -> None:
         """Put the product of the factors into the tensor."""
         gate, full = self.factors[0], self.factors[-1]
-        if len(self.factors) == 2 and self.lends:
+        if len(self.factors) == 2 and self.shares_memory:
             torch.mul(self.partition.spread(gate, full), full, out=self.place.tensors[0])
         else:
             self.place.write_(self.product())
-        self.settle()
+        self.after_write()
 
-    def settle(self) -> None:
+    def after_write(self) -> None:
         """Remember the tensor, which is the product of the factors again; it does not hold a gradient any more."""
-        if self.lends:
+        if self.shares_memory:
             self.factors[-1].grad = None
-        self.agree()
+        self.remember()
+
+    # --- gradients of the factors -----------------------------------------------------------------------------
 
     @property
-    def lends(self) -> bool:
+    def shares_memory(self) -> bool:
         """Whether the full factor's gradient lies in the tensor itself until the product is written.
 
         Nobody needs the tensor in that time. It must be one, whole, and of the factors' dtype.
@@ -128,57 +149,57 @@ class Factored:
         place = self.place
         return place.dtype == self.factors[-1].dtype and not place.joined and not place.sharded
 
-    def lend(self, present: bool) -> list[Tensor]:
-        """Give the factors memory for their gradients, the same at every step, or none if there are no gradients."""
-        if not present:
+    def attach_buffers(self, wanted: bool) -> list[Tensor]:
+        """Give the factors buffers as their gradients, the same at every step; none if there are no gradients."""
+        if not wanted:
             for factor in self.factors:
                 factor.grad = None
             return []
-        lent = [self.place.tensors[0].detach()] if self.lends else []
-        if not self._memory:
-            self._memory = [torch.empty_like(factor) for factor in self.factors[: len(self.factors) - len(lent)]]
-        memory = [*self._memory, *lent]
-        for factor, part in zip(self.factors, memory, strict=True):
-            factor.grad = part
-        return memory
+        shared = [self.place.tensors[0].detach()] if self.shares_memory else []
+        if not self._buffers:
+            self._buffers = [torch.empty_like(factor) for factor in self.factors[: len(self.factors) - len(shared)]]
+        buffers = [*self._buffers, *shared]
+        for factor, buffer in zip(self.factors, buffers, strict=True):
+            factor.grad = buffer
+        return buffers
 
-    def look(self) -> None:
-        """See how steep the loss is, and the penalty."""
+    def measure_gradient(self) -> None:
+        """Bring :attr:`peak_gradient` up to date: the loss's gradient and the penalty's, group by group."""
         grad, rate = self.grad(), self.target.penalty.alpha * self.target.weights
-        steepest = 0.0 if grad is None else number((norms(grad, self.partition) + rate).max())
-        self.steepest = max(FADE * self.steepest, steepest if isfinite(steepest) else 0.0)
+        largest = 0.0 if grad is None else number((norms(grad, self.partition) + rate).max())
+        self.peak_gradient = max(PEAK_DECAY * self.peak_gradient, largest if isfinite(largest) else 0.0)
 
-    def adjust(self, stride: float) -> None:
-        """Set the metric's constant for steps of the base that are so many times the gradient in the long run."""
-        self.constant = saturation(self.scale, len(self.factors), stride * self.steepest)
+    def update_damping(self, step_size: float) -> None:
+        """Set the damping for steps of the base that are so many times the gradient in the long run."""
+        self.damping = damping_constant(self.scale, len(self.factors), step_size * self.peak_gradient)
 
-    def take_gradient(self, *, metric: bool) -> None:
-        """Give each factor its gradient: the loss's, pulled back, plus the penalty's, both divided by the metric."""
+    def set_gradients(self, *, precondition: bool) -> None:
+        """Give each factor its gradient: the loss's, pulled back, plus the penalty's, both divided if so asked."""
         grad = self.grad()
-        memory = self.lend(grad is not None)
-        constant = self.constant if metric else None
-        if grad is None or len(memory) > 2:
-            self.fill_gradients(self.target.penalty.alpha, constant)
+        buffers = self.attach_buffers(grad is not None)
+        damping = self.damping if precondition else None
+        if grad is None or len(buffers) > 2:
+            self.fill_gradients(self.target.penalty.alpha, damping)
             return
-        of_gate, of_full = memory
+        of_gate, of_full = buffers
         rate = self.target.penalty.alpha * self.target.weights
         alone = self.partition is SINGLES and not self.place.sharded
-        if alone and isinstance(rate, float) and passes.fits((grad, *self.factors, of_gate, of_full)):
-            passes.pair_gradients(grad, self.factors, rate, constant, (of_gate, of_full))
+        if alone and isinstance(rate, float) and fits_loop((grad, *self.factors, of_gate, of_full)):
+            loop_gradients(grad, self.factors, rate, damping, (of_gate, of_full))
             return
         if self._divisor is None:
-            self._divisor = scratch(self.factors[0], self.partition, whole=self.place.sharded)
-        pair_gradients(grad, self.factors, self.partition, rate, constant, (of_gate, of_full, self._divisor))
+            self._divisor = divisor_buffer(self.factors[0], self.partition, whole=self.place.sharded)
+        pair_gradients(grad, self.factors, self.partition, rate, damping, (of_gate, of_full, self._divisor))
 
-    def fill_gradients(self, alpha: Number, constant: Number | None) -> None:
-        """Write the same, at any depth, to memory that the factors have for it; without a metric, ``constant`` is None.
+    def fill_gradients(self, alpha: Number, damping: Number | None) -> None:
+        """Write the same, at any depth, to the buffers of the factors; undivided where ``damping`` is None.
 
-        The numbers are the penalty's and the metric's; a compiled step has them as tensors.
+        A compiled step has both numbers as tensors.
         """
         grad = self.grad()
         if grad is None:
             return
-        grads = deep_gradients(grad, self.factors, self.partition, alpha, self.target.weights, constant)
+        grads = deep_gradients(grad, self.factors, self.partition, alpha, self.target.weights, damping)
         for factor, value in zip(self.factors, grads, strict=True):
             if factor.grad is not None:
                 factor.grad.copy_(value)
@@ -197,10 +218,10 @@ class Factored:
     def budget(self) -> float:
         """Return the decay budget B spent so far; see :meth:`SpredOptimizer.decay_budget`."""
         if self.imbalance == 0.0:
-            return self.spent
-        floor = torch.finfo(self.factors[0].dtype).tiny
-        now = max(imbalance_of(self.factors, self.partition), floor)
-        return self.spent + len(self.factors) / 4 * log(self.imbalance / now)
+            return self.budget_before
+        smallest = torch.finfo(self.factors[0].dtype).tiny
+        now = max(imbalance_of(self.factors, self.partition), smallest)
+        return self.budget_before + len(self.factors) / 4 * log(self.imbalance / now)
 
 
 def sampled(tensor: Tensor) -> list[Tensor]:
@@ -208,9 +229,9 @@ def sampled(tensor: Tensor) -> list[Tensor]:
     flat = tensor.permute(sorted(range(tensor.ndim), key=tensor.stride, reverse=True)).flatten()
     if flat.data_ptr() != tensor.data_ptr():  # there are gaps, and flatten had to copy
         return []
-    n_runs = PROBED // RUN
+    n_runs = SAMPLE_SIZE // RUN_LENGTH
     length = flat.numel() // n_runs
-    return [flat if length <= RUN else flat[: n_runs * length].view(n_runs, length)[:, :RUN]]
+    return [flat if length <= RUN_LENGTH else flat[: n_runs * length].view(n_runs, length)[:, :RUN_LENGTH]]
 
 
 def factorise(target: Target, balanced: bool, name: str = "a penalised tensor") -> Factored:
@@ -218,46 +239,47 @@ def factorise(target: Target, balanced: bool, name: str = "a penalised tensor") 
     value = target.place.value().to(factor_dtype(target.place.dtype))
     factors = split_exactly(value, target.penalty.depth, target.partition, balanced=balanced)
     imbalance = 0.0 if balanced else imbalance_of(factors, target.partition)
-    scale = min(typical_norm(value, target.partition), 2.0**100)
-    spent = nan if balanced else 0.0
-    return Factored(name, target, tuple(map(nn.Parameter, factors)), scale, imbalance, spent)
+    scale = typical_norm(value, target.partition)
+    budget = nan if balanced else 0.0
+    return Factored(name, target, tuple(map(nn.Parameter, factors)), scale, imbalance, budget)
 
 
-def follow(entry: Factored, balanced: bool) -> tuple[Factors, Tensor]:
+def resplit_factors(entry: Factored, balanced: bool) -> tuple[Factors, Tensor]:
     """Return factors whose product is the tensor as it is now, and the groups whose moments are void.
 
     What did not change keeps its factors, and what changed its gates, unless the penalty of its factors would
-    then be more than twice that of a fresh split: so it is where a closed gate must open again.
+    then be more than :data:`COSTLIEST` times that of a fresh split: so it is where a gate at zero must leave it.
     """
     partition = entry.partition
     *gates, full = entry.factors
     value = entry.place.value()
     changed, value = value != entry.product(), value.to(full.dtype)
     written = partition.gather(changed.to(full.dtype)) > 0
-    dead = written & (norms(value, partition) == 0)
+    zeroed = written & (norms(value, partition) == 0)
     gain = merge((*gates, torch.ones_like(full)), partition)
     kept = (*gates, torch.where(changed, value / gain, full))
     fresh = split_exactly(value, len(kept), partition, balanced=balanced)
-    # Written so that the NaN and the infinity of a division by a closed gate count as too dear.
-    renewed = written & ~(_cost(kept, partition) <= 2.0 * _cost(fresh, partition))
-    masks = [(dead, renewed)] * len(gates) + [(partition.spread(dead, full), partition.spread(renewed, full))]
+    # Written so that the NaN and the infinity of a division by a gate at zero count as too costly.
+    renewed = written & ~(_cost(kept, partition) <= COSTLIEST * _cost(fresh, partition))
+    masks = [(zeroed, renewed)] * len(gates) + [(partition.spread(zeroed, full), partition.spread(renewed, full))]
     chosen = [
         torch.where(zero, 0.0, torch.where(anew, new, old))
         for (zero, anew), new, old in zip(masks, fresh, kept, strict=True)
     ]
-    return tuple(chosen), dead | renewed
+    return tuple(chosen), zeroed | renewed
+
+
+def imbalance_of(factors: Iterable[Tensor], partition: Partition) -> float:
+    """Return the mean of ``|gate² − ‖full‖²|`` over gates of groups that are not zero: what decay makes vanish."""
+    *gates, full = (factor.detach() for factor in factors)
+    last = partition.gather(full * full)
+    gaps = torch.stack([(gate * gate - last).abs() for gate in gates])
+    n_nonzero = (torch.stack([*(gate * gate for gate in gates), last]).amax(dim=0) > 0).sum()
+    return number(gaps.sum()) / (len(gates) * max(int(whole(n_nonzero)), 1))
 
 
 def _cost(factors: Factors, partition: Partition) -> Tensor:
     """Return ``Σ_k ‖f_k‖²`` of each group."""
     *gates, full = factors
-    return partition.gather(full * full) + sum(gate * gate for gate in gates)
-
-
-def imbalance_of(factors: Iterable[Tensor], partition: Partition) -> float:
-    """Return the mean of ``|gate² − ‖full‖²|`` over gates of open groups: what decay makes vanish."""
-    *gates, full = (factor.detach() for factor in factors)
-    last = partition.gather(full * full)
-    gaps = torch.stack([(gate * gate - last).abs() for gate in gates])
-    n_open = (torch.stack([*(gate * gate for gate in gates), last]).amax(dim=0) > 0).sum()
-    return number(gaps.sum()) / (len(gates) * max(int(whole(n_open)), 1))
+    cost: Tensor = partition.gather(full * full) + sum(gate * gate for gate in gates)
+    return cost

@@ -1,8 +1,8 @@
 """The step as one compiled program: from the gradients of the tensors to their new values, the base's step in between.
 
 Taken one operation after the other, a step reads and writes each factor many times. ``torch.compile`` fuses the
-operations, so that each is read and written once. Learning rates, momentum, alpha and the metric are numbers that the
-program takes anew at every step, so schedules and steering do not compile it again.
+operations, so that each is read and written once. Learning rates, momentum, alpha and the damping are numbers that the
+program takes anew at every step, so schedules and the control of the density do not compile it again.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from spred.errors import InputError
 from spred.nn.optimizer.factored import Factored
 
 
-class CompiledStep:
+class FusedStep:
     """A step of the base on the factors, as one program.
 
     The first calls compile it. A tensor that gets or loses its gradient has it compiled once more.
@@ -25,13 +25,13 @@ class CompiledStep:
     Args:
         base: the wrapped optimiser, with factors in its groups.
         factored: the penalised tensors.
-        metric: as in :meth:`Factored.take_gradient`.
+        precondition: as in :meth:`Factored.set_gradients`.
 
     Raises:
-        InputError: LBFGS, which looks at the model several times in a step, or tensors in parts.
+        InputError: LBFGS, which calls the model several times in a step, or tensors in parts.
     """
 
-    def __init__(self, base: torch.optim.Optimizer, factored: Sequence[Factored], *, metric: bool) -> None:
+    def __init__(self, base: torch.optim.Optimizer, factored: Sequence[Factored], *, precondition: bool) -> None:
         if isinstance(base, torch.optim.LBFGS):
             raise InputError("LBFGS calls the model in the middle of its step; leave out compile=True for it")
         if any(entry.place.sharded for entry in factored):
@@ -39,21 +39,21 @@ class CompiledStep:
         step = unwrap(type(base).step)  # torch's wrapper cuts a program in three, for grad modes and hooks
 
         def program(numbers: Tensor) -> None:
-            for entry, (alpha, constant) in zip(factored, numbers, strict=True):
-                entry.fill_gradients(alpha, constant if metric else None)
+            for entry, (alpha, damping) in zip(factored, numbers, strict=True):
+                entry.fill_gradients(alpha, damping if precondition else None)
             step(base)
             for entry in factored:
                 fill_product(entry)
 
         self.factored = factored
-        program.__code__ = program.__code__.replace()  # what is compiled of one code is counted, and soon too much
+        program.__code__ = program.__code__.replace()  # torch counts what it compiles of one code, and soon stops
         self.program = torch.compile(program)
 
     def __call__(self) -> None:
         """Take the step; the tensors' gradients are there. If it fails, the weights are as they were."""
         for entry in self.factored:
-            entry.lend(any(tensor.grad is not None for tensor in entry.place.tensors))
-        numbers = [[entry.target.penalty.alpha, entry.constant] for entry in self.factored]
+            entry.attach_buffers(any(tensor.grad is not None for tensor in entry.place.tensors))
+        numbers = [[entry.target.penalty.alpha, entry.damping] for entry in self.factored]
         try:
             self.program(torch.tensor(numbers, dtype=torch.float64, device=self.factored[0].factors[0].device))
         except BaseException:
@@ -61,13 +61,13 @@ class CompiledStep:
                 entry.write()
             raise
         for entry in self.factored:
-            entry.settle()
+            entry.after_write()
 
 
 def fill_product(entry: Factored) -> None:
-    """Put the product of the factors into the tensor; where it was lent, by way of the full factor's gradient."""
-    lent = entry.factors[-1].grad
-    if not entry.lends:
+    """Put the product of the factors into the tensor; where memory is shared, by way of the full factor's gradient."""
+    shared = entry.factors[-1].grad
+    if not entry.shares_memory:
         entry.place.write_(entry.product())
-    elif lent is not None:  # without a gradient nothing has moved
-        lent.copy_(entry.product())
+    elif shared is not None:  # without a gradient nothing has moved
+        shared.copy_(entry.product())

@@ -18,36 +18,45 @@ from torch import Tensor
 
 from spred.core.factorization import quadratic_penalty
 from spred.errors import InputError
-from spred.nn.optimizer import watch
-from spred.nn.optimizer.checkpoint import check_state
-from spred.nn.optimizer.density import steering
-from spred.nn.optimizer.factored import Factored, factorise, follow, imbalance_of
-from spred.nn.optimizer.fused_step import CompiledStep
-from spred.nn.optimizer.preconditioner import FIRST_LOOKS, LOOKS, Metric, wants_metric, wants_pace
-from spred.nn.optimizer.regrowth import Reopening, open_groups_, put_away_
-from spred.nn.optimizer.reweight import renewed
+from spred.nn.optimizer import divergence
+from spred.nn.optimizer.density import DensityControl, density_control
+from spred.nn.optimizer.factored import Factored, factorise, imbalance_of, resplit_factors
+from spred.nn.optimizer.fused_step import FusedStep
+from spred.nn.optimizer.preconditioner import (
+    MEASURE_EVERY,
+    WARMUP_STEPS,
+    Precondition,
+    divides_gradients,
+    scales_learning_rates,
+)
+from spred.nn.optimizer.regrowth import Regrowth, prune_groups_, regrow_groups_
+from spred.nn.optimizer.reweight import renewed_weights
+from spred.nn.optimizer.state_dict import check_state, load_state, saved_state
 from spred.nn.optimizer.wrapping import (
-    Route,
-    adopt_state,
+    GroupLink,
     check_direction,
     check_members,
     check_shapes,
     clear_moments,
-    install,
-    names,
+    install_factors,
+    tensor_names,
+    transfer_state,
 )
 from spred.nn.penalties import L1, targets, zero_groups_
 from spred.nn.pruning.macs import Cost
 from spred.nn.sharding import count, equal, whole
 
+LEAST_FRICTION = 1e-3
+"""A guard: one minus the momentum is taken to be no less when step sizes are estimated."""
+
 
 class SpredOptimizer(torch.optim.Optimizer):
-    """Minimises ``L(v) + Σ Ω(v)`` with any torch optimiser, by L2 on the factors of the penalised tensors.
+    """Minimises ``L(v) + Σ Ω(v)`` with any torch optimiser, by L2 on the factors of the penalised tensors v.
 
-    It is used like the optimiser it wraps. Its ``param_groups`` hold the model's own tensors; what a
-    scheduler or a user writes there reaches the base optimiser at the next step. A weight written from
-    outside (a loaded state, an average, a mask) is noticed at the next step and split again; what was written
-    as an exact zero stays zero.
+    L is the loss, a mean over samples, and ``Ω(v) = α Σ_g ω_g ‖v_g‖^{2/D}`` what each penalty says. The optimiser is
+    used like the one that it wraps. Its ``param_groups`` hold the model's own tensors; what a scheduler or a user
+    writes there reaches the base optimiser at the next step. A weight written from outside (a loaded state, an average,
+    a mask) is noticed at the next step and split again; what was written as an exact zero stays zero.
 
     The penalty must be inside the objective, so the base's ``weight_decay`` is switched off for the penalised
     tensors; it still applies to the others.
@@ -58,31 +67,40 @@ class SpredOptimizer(torch.optim.Optimizer):
         penalties: :class:`~spred.nn.penalties.L1`, :class:`~spred.nn.penalties.GroupL1`, or several. Move the model
             to its device first. Their ``alpha`` may be changed between steps.
         balanced: split as in :func:`spred.core.factorization.split`.
-        metric: let the dense model's learning rate work (:mod:`~spred.nn.optimizer.preconditioner`): for SGD,
-            ``"auto"`` divides the
-            factors' gradients by the saturating metric; for Adam and its kin it gives each tensor's factors a learning
-            rate in the pace of the dense weights. Other optimisers take the metric with True.
-        reopen: while the learning rate is at least half of the largest so far, weights at zero whose mean gradient
-            exceeds alpha (or their price, at depth 3 and more) are opened again (:mod:`~spred.nn.optimizer.regrowth`). It takes one
-            more copy of each tensor in that time. Never for LBFGS, which sees no noise.
-        target_density: share of all penalised weights to keep, between 0 and 1. The smallest then go along a curve
-            (:mod:`~spred.nn.optimizer.density`), and every alpha is multiplied by one common factor, which begins at 0.1, rises to 1
-            as long as that does not close too much, and falls where it does;
+        precondition: let the dense model's learning rate work (:mod:`~spred.nn.optimizer.preconditioner`). ``"auto"``
+            divides the factors' gradients by their speed for SGD, and gives each tensor's factors a learning rate of
+            their own for Adam and its kin. True divides the gradients for other optimisers too; False does neither.
+        regrow: give weights at zero another chance where their mean gradient exceeds alpha (at depth 3 and more the
+            slope of the penalty), while the learning rate is at least half of the largest so far
+            (:mod:`~spred.nn.optimizer.regrowth`). It takes one more copy of each tensor in that time. Never for LBFGS,
+            which is for gradients without noise.
+        target_density: fraction of all penalised weights to keep, between 0 and 1. The smallest are then pruned along
+            a schedule (:mod:`~spred.nn.optimizer.density`), and every alpha is multiplied by one common factor: it
+            begins at 0.1, rises to 1 as long as that does not leave too little, and falls where it does.
             ``penalties[k].alpha`` is what is used. A penalty can have a target of its own instead.
         total_steps: steps of the whole run; needed with a target.
-        cost: what ``target_density`` is a share of: None for the weights, or
+        cost: what ``target_density`` is a fraction of: None for the weights, or
             :class:`~spred.nn.pruning.macs.MACs` for the work of the model that :func:`spred.shrink` leaves.
-        compile: fuse the step, the base's own part too, into one program (:mod:`~spred.nn.optimizer.fused_step`). The first steps
-            take seconds. Hooks of the base are not called. Not for LBFGS, nor after ``fully_shard``.
+        compile: fuse the step, the base's own part too, into one program (:mod:`~spred.nn.optimizer.fused_step`).
+            The first steps take seconds. Hooks of the base are not called. Not for LBFGS, nor after ``fully_shard``.
 
     Attributes:
         base: the wrapped optimiser, with factors in its groups.
         penalties: the penalties, as given.
         factored: one :class:`Factored` for each penalised tensor.
+        precondition: whether gradients of factors are divided by their speed.
+        regrowth: running mean gradients; None where nothing regrows.
+        density_control: what sets alpha and the support; None without a target density.
+        n_steps: steps taken.
 
     Raises:
-        InputError: ``base`` is not an optimiser, a penalised tensor is not in it, or a gradient is sparse.
-        StateError: ``base`` has already taken steps; a state that belongs to other tensors is loaded.
+        InputError: ``base`` is not an optimiser, a penalised tensor is not in it, an argument is out of its range, or a
+            gradient is sparse.
+        StateError: ``base`` has already taken steps; a state that belongs to other tensors is loaded; weights are not
+            finite.
+
+    Warns:
+        SpredWarning: a weight decay of ``base`` is switched off; all weights of a tensor are at zero.
 
     >>> model = torch.nn.Linear(3, 1)
     >>> opt = SpredOptimizer(torch.optim.SGD(model.parameters(), lr=0.1), L1([model.weight], alpha=0.01))
@@ -98,8 +116,8 @@ class SpredOptimizer(torch.optim.Optimizer):
         penalties: L1 | Iterable[L1],
         *,
         balanced: bool = False,
-        metric: Metric = "auto",
-        reopen: bool = True,
+        precondition: Precondition = "auto",
+        regrow: bool = True,
         target_density: float | None = None,
         total_steps: int | None = None,
         cost: Cost | None = None,
@@ -113,23 +131,23 @@ class SpredOptimizer(torch.optim.Optimizer):
         listed = targets(penalties)
         check_members(base, listed)
         check_direction(base)
-        self._routes: list[Route] = []  # empty while Optimizer.__init__ adds the public groups
+        self._links: list[GroupLink] = []  # empty while Optimizer.__init__ adds the public groups
         super().__init__([dict(group) for group in base.param_groups], dict(base.defaults))
         self.base = base
         self.balanced = balanced
-        self.metric = wants_metric(base, metric)
+        self.precondition = divides_gradients(base, precondition)
         self.penalties = list(dict.fromkeys(target.penalty for target in listed))
-        called = names(base, listed)
-        self.factored = [factorise(target, balanced, name) for target, name in zip(listed, called, strict=True)]
-        self.steering = steering(self.factored, self.penalties, target_density, total_steps, cost)
-        watching = Reopening if self.steering is None else self.steering.reopening
-        self.reopening = watching(self.factored) if reopen and not isinstance(base, torch.optim.LBFGS) else None
+        names = tensor_names(base, listed)
+        self.factored = [factorise(target, balanced, name) for target, name in zip(listed, names, strict=True)]
+        self.density_control = density_control(self.factored, self.penalties, target_density, total_steps, cost)
+        regrowth = Regrowth if self.density_control is None else self.density_control.regrowth
+        self.regrowth = regrowth(self.factored) if regrow and not isinstance(base, torch.optim.LBFGS) else None
         self.n_steps = 0
         check_shapes(base, self.factored)
         for entry in self.factored:
-            adopt_state(base, entry)
-        self._routes = install(base, self.factored, paced=wants_pace(base, metric))
-        self._program = CompiledStep(base, self.factored, metric=self.metric) if compile else None
+            transfer_state(base, entry)
+        self._links = install_factors(base, self.factored, scale_rates=scales_learning_rates(base, precondition))
+        self._program = FusedStep(base, self.factored, precondition=self.precondition) if compile else None
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
@@ -142,24 +160,24 @@ class SpredOptimizer(torch.optim.Optimizer):
             What the base returns: with a closure its loss, plus the penalty.
         """
         self._send_options()
-        self._take_writes()
-        if self.reopening is not None:
-            self.reopening.begin(max(float(group["lr"]) for group in self.param_groups))
-        loss = self._step_base(closure) if self._program is None else self._step_compiled(self._program, closure)
-        self._reopen()
+        self._resplit_written()
+        if self.regrowth is not None:
+            self.regrowth.start_step(max(float(group["lr"]) for group in self.param_groups))
+        loss = self._step_base(closure) if self._program is None else self._step_fused(self._program, closure)
+        self._regrow()
         self._fetch_options()
         self.n_steps += 1
-        if self.n_steps % watch.EVERY == 0:
+        if self.n_steps % divergence.EVERY == 0:
             for entry in self.factored:
-                watch.check(entry)
-        self._steer()
+                divergence.check_divergence(entry)
+        self._control_density()
         return loss
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Clear the gradients of the model's tensors and of the factors."""
         super().zero_grad(set_to_none)
         for entry in self.factored:
-            entry.lend(False)
+            entry.attach_buffers(False)
 
     @torch.no_grad()
     def penalty(self) -> Tensor:
@@ -173,11 +191,11 @@ class SpredOptimizer(torch.optim.Optimizer):
     def decay_budget(self) -> dict[Tensor, float]:
         """Return the decay budget B that each penalised tensor has spent.
 
-        ``B = (D/4)·log(Δ₀/Δ)``, where Δ is the mean of ``|u² − w²|`` over the groups that are not closed (in a
+        ``B = (D/4)·log(Δ₀/Δ)``, where Δ is the mean of ``|u² − w²|`` over the groups that are not zero (in a
         group, gate against norm of the full factor), and Δ₀ its value at the split. It is measured from the factors,
         whatever optimiser moved them. Under SGD only the penalty moves ``u² − w²``, and to first order in the step B
-        is ``Σ_t lr_t·α/(1 − momentum)`` without the metric; with it, each weight has a B of its own, in which
-        ``lr_t`` is divided by the metric, and this is that of their mean imbalance. While B is small, below 2 say,
+        is ``Σ_t lr_t·α/(1 − momentum)`` with ``precondition=False``; else each weight has a B of its own, in which
+        ``lr_t`` is divided as its gradient is, and this is that of their mean imbalance. While B is small, below 2 say,
         the run has not reached the L1 solution (docs/math.md, §6). NaN after a balanced split, which has no imbalance
         to lose.
         """
@@ -188,7 +206,7 @@ class SpredOptimizer(torch.optim.Optimizer):
         """Take over weights that were written from outside since the last step.
 
         Every step does so for the tensors whose version counter has moved, or, on the CPU, some of whose values have;
-        this compares all values, and so sees on any device what was written through ``.data``.
+        this compares all values, and so finds on any device what was written through ``.data``.
 
         What changed keeps its gates where they still suit, so that the optimiser's moments keep their
         meaning; else it is split anew. Groups that were written as exact zeros get all factors and moments
@@ -199,11 +217,12 @@ class SpredOptimizer(torch.optim.Optimizer):
 
     @torch.no_grad()
     def reweight(self, power: float = 0.5) -> None:
-        """Let large weights pay less of alpha, and small ones more, by the sizes that they have now.
+        """Minimise ``L(v) + α Σ_g ω_g‖v_g‖`` from here on: large weights pay less of alpha, small ones more.
 
-        A group pays alpha times ``ω_g``, in proportion to ``(‖v_g‖ + s/10)^{−power}``; the typical size s of the tensor
-        pays alpha itself (:mod:`~spred.nn.optimizer.reweight`). That holds until the next call: call it every epoch, say, from
-        where large weights stand out. What :func:`~spred.nn.inspect.inspect` reports is by the present ω.
+        ``ω_g`` goes by the sizes that the groups have now, in proportion to ``(‖v_g‖ + s/10)^{−power}``; a group of the
+        tensor's typical size s pays alpha itself (:mod:`~spred.nn.optimizer.reweight`). That holds until the next call:
+        call it every epoch, say, from where large weights stand out. What :func:`~spred.nn.inspect.inspect` reports is
+        by the present ω.
 
         Args:
             power: 0 is the plain penalty again, 1 the logarithmic one.
@@ -217,43 +236,33 @@ class SpredOptimizer(torch.optim.Optimizer):
         if deep:
             raise InputError(f"{deep[0].name} has depth {len(deep[0].factors)}; reweighting is for depth 2")
         for entry in self.factored:
-            entry.target = replace(entry.target, weights=renewed(entry, power))
+            entry.target = replace(entry.target, weights=renewed_weights(entry, power))
         if isinstance(self.base, torch.optim.LBFGS):
             self.base.state.clear()  # its history is that of another function
 
     @torch.no_grad()
-    def close(self, entry: Factored, dead: Tensor) -> None:
+    def zero_groups(self, entry: Factored, groups: Tensor) -> None:
         """Set groups of a tensor to zero for good: tensor, factors and the base's moments.
 
         Args:
             entry: one of ``factored``.
-            dead: the groups, bool in the gate shape.
+            groups: which, bool in the gate shape.
         """
-        with self._rewriting(entry, dead):
-            zero_groups_(entry.factors, dead, entry.partition)
+        with self._rewriting(entry, groups):
+            zero_groups_(entry.factors, groups, entry.partition)
         entry.write()
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add unpenalised tensors, to the base too. A penalised tensor must be there from the start."""
         super().add_param_group(param_group)
-        if self._routes:
+        if self._links:
             self.base.add_param_group(dict(self.param_groups[-1]))
-            self._routes.append(Route(len(self.param_groups) - 1))
+            self._links.append(GroupLink(len(self.param_groups) - 1))
 
     def state_dict(self) -> dict[str, Any]:
         """Return everything needed to go on bit for bit: tensors and plain Python values only."""
-        return super().state_dict() | {
-            "base": self.base.state_dict(),
-            "factors": [[factor.detach() for factor in entry.factors] for entry in self.factored],
-            "budgets": [[entry.imbalance, entry.spent] for entry in self.factored],
-            "scales": [entry.scale for entry in self.factored],
-            "steepest": [entry.steepest for entry in self.factored],
-            "alphas": [penalty.alpha for penalty in self.penalties],
-            "weights": [entry.target.weights for entry in self.factored],
-            "n_steps": self.n_steps,
-            "loops": [] if self.steering is None else [[loop.share, loop.error] for loop in self.steering.loops],
-            "reopening": None if self.reopening is None else self.reopening.state_dict(),
-        }
+        own = {"base": self.base.state_dict(), "n_steps": self.n_steps}
+        return super().state_dict() | own | saved_state(*self._parts_with_state())
 
     @torch.no_grad()
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -262,28 +271,11 @@ class SpredOptimizer(torch.optim.Optimizer):
         Raises:
             StateError: the state is not of a SpredOptimizer with the same tensors and penalties.
         """
-        check_state(state_dict, self.factored, self.penalties, self.steering)
+        check_state(state_dict, self.factored, self.penalties, self.density_control)
         super().load_state_dict({key: state_dict[key] for key in ("state", "param_groups")})
         self.base.load_state_dict(state_dict["base"])
-        for penalty, alpha in zip(self.penalties, state_dict["alphas"], strict=True):
-            penalty.alpha = alpha
         self.n_steps = state_dict["n_steps"]
-        if self.reopening is not None and state_dict["reopening"] is not None:
-            self.reopening.load_state_dict(state_dict["reopening"])
-        if self.steering is not None:
-            for loop, state in zip(self.steering.loops, state_dict["loops"], strict=True):
-                loop.share, loop.error = state
-        keys = ("factors", "budgets", "scales", "steepest", "weights")
-        for entry, factors, (imbalance, spent), scale, steepest, weights in zip(
-            self.factored, *(state_dict[key] for key in keys), strict=True
-        ):
-            if isinstance(weights, Tensor):
-                weights = weights.to(entry.factors[0], copy=True)
-            entry.target = replace(entry.target, weights=weights)
-            entry.imbalance, entry.spent, entry.scale, entry.steepest = imbalance, spent, scale, steepest
-            entry.seen = None
-            for factor, value in zip(entry.factors, factors, strict=True):
-                factor.copy_(value)
+        load_state(state_dict, *self._parts_with_state())
 
     def __repr__(self) -> str:
         penalties = ", ".join(repr(penalty) for penalty in self.penalties)
@@ -293,18 +285,18 @@ class SpredOptimizer(torch.optim.Optimizer):
         """Let the base step on the factors' gradients, and write the products."""
         try:
             if closure is None:
-                self._pull_gradients()
+                self._set_gradients()
             loss: Any = self.base.step(None if closure is None else self._penalised(closure))
         finally:
             self._write_products()  # till here the tensors may hold gradients of factors
         return loss
 
-    def _step_compiled(self, program: CompiledStep, closure: Callable[[], Any] | None) -> Any:
+    def _step_fused(self, program: FusedStep, closure: Callable[[], Any] | None) -> Any:
         """Take the same step as one program."""
         loss: Any = None if closure is None else torch.enable_grad()(closure)()
         if loss is not None:
             loss = loss + self.penalty()
-        self._adjust()
+        self._update_damping()
         program()
         return loss
 
@@ -316,77 +308,77 @@ class SpredOptimizer(torch.optim.Optimizer):
             self._write_products()
             with torch.enable_grad():
                 loss = closure()
-            self._pull_gradients()
+            self._set_gradients()
             return None if loss is None else loss + self.penalty()
 
         return penalised
 
-    def _reopen(self) -> None:
-        """Take the gradients of this step in, and open what noise has closed."""
-        if self.reopening is None:
+    def _regrow(self) -> None:
+        """Take the gradients of this step into the running means, and let regrow what noise has brought to zero."""
+        if self.regrowth is None:
             return
-        self.reopening.take_in()
-        openings = self.reopening.openings()
-        if openings and self.steering is not None:
-            openings = self.steering.admit(openings, self.n_steps)
-        for opening in openings:
-            self._open(*opening)
+        self.regrowth.update_means()
+        candidates = self.regrowth.candidates()
+        if candidates and self.density_control is not None:
+            candidates = self.density_control.select(candidates, self.n_steps)
+        for candidate in candidates:
+            self._regrow_groups(*candidate)
 
-    def _open(self, entry: Factored, groups: Tensor, mean: Tensor) -> None:
-        """Open groups along the way down; the base forgets its moments there."""
+    def _regrow_groups(self, entry: Factored, groups: Tensor, mean: Tensor) -> None:
+        """Let groups grow along the negative mean gradient; the base forgets its moments there."""
         if count(groups):
             with self._rewriting(entry, groups):
-                open_groups_(entry, groups, mean)
+                regrow_groups_(entry, groups, mean)
             entry.write()
 
-    def _put_away(self, entry: Factored, groups: Tensor) -> None:
-        """Bring groups to zero, from where they can come back; the base forgets its moments there."""
+    def _prune_groups(self, entry: Factored, groups: Tensor) -> None:
+        """Bring groups to zero, from where they can regrow; the base forgets its moments there."""
         if count(groups):
             with self._rewriting(entry, groups):
-                put_away_(entry, groups)
+                prune_groups_(entry, groups)
             entry.write()
 
-    def _steer(self) -> None:
-        """Let alpha follow the target density, and settle what it has left over."""
-        if self.steering is None:
+    def _control_density(self) -> None:
+        """Let alpha and the support follow the target density."""
+        if self.density_control is None:
             return
-        for entry, groups in self.steering.observe(self.n_steps):
-            self._put_away(entry, groups)
-        closings, openings = self.steering.settle(self.n_steps, self.reopening)
-        for entry, groups in closings:
-            self.close(entry, groups)
-        for opening in openings:
-            self._open(*opening)
+        for entry, groups in self.density_control.update(self.n_steps):
+            self._prune_groups(entry, groups)
+        zeros, regrown = self.density_control.hold_support(self.n_steps, self.regrowth)
+        for entry, groups in zeros:
+            self.zero_groups(entry, groups)
+        for candidate in regrown:
+            self._regrow_groups(*candidate)
 
-    def _take_writes(self) -> None:
-        """Split again what torch's version counters say was written; comparing every value would cost a step more."""
+    def _resplit_written(self) -> None:
+        """Split again what torch's version counters and the samples show as written; to compare all would cost more."""
         for entry in self.factored:
             if entry.was_written():
                 self._resplit(entry)
 
     def _resplit(self, entry: Factored) -> None:
         if not equal(entry.place.value(), entry.product()):
-            factors, reset = follow(entry, self.balanced)
-            with self._rewriting(entry, reset):
+            factors, void = resplit_factors(entry, self.balanced)
+            with self._rewriting(entry, void):
                 for factor, value in zip(entry.factors, factors, strict=True):
                     factor.copy_(value)
-        entry.agree()
+        entry.remember()
 
-    def _pull_gradients(self) -> None:
-        self._adjust()
+    def _set_gradients(self) -> None:
+        self._update_damping()
         for entry in self.factored:
-            entry.take_gradient(metric=self.metric)
+            entry.set_gradients(precondition=self.precondition)
 
-    def _adjust(self) -> None:
-        """Let the metric keep up with the learning rate, and with how steep the loss is."""
-        if not self.metric:
+    def _update_damping(self) -> None:
+        """Let the damping follow the learning rate and the largest gradients."""
+        if not self.precondition:
             return
         groups = self.param_groups
-        stride = max(float(group["lr"]) / max(1.0 - group.get("momentum", 0.0), 1e-3) for group in groups)
+        step_size = max(float(group["lr"]) / max(1.0 - group.get("momentum", 0.0), LEAST_FRICTION) for group in groups)
         for entry in self.factored:
-            if self.n_steps < FIRST_LOOKS or self.n_steps % LOOKS == 0:
-                entry.look()
-            entry.adjust(stride)
+            if self.n_steps < WARMUP_STEPS or self.n_steps % MEASURE_EVERY == 0:
+                entry.measure_gradient()
+            entry.update_damping(step_size)
 
     def _write_products(self) -> None:
         for entry in self.factored:
@@ -395,12 +387,12 @@ class SpredOptimizer(torch.optim.Optimizer):
     @contextmanager
     def _rewriting(self, entry: Factored, groups: Tensor) -> Iterator[None]:
         """Around a change of factors by hand: the decay budget goes on, and the moments of ``groups`` are void."""
-        spent = entry.budget()
+        budget = entry.budget()
         yield
-        self._forget(entry, groups)
-        entry.imbalance, entry.spent = imbalance_of(entry.factors, entry.partition), spent
+        self._clear_moments(entry, groups)
+        entry.imbalance, entry.budget_before = imbalance_of(entry.factors, entry.partition), budget
 
-    def _forget(self, entry: Factored, groups: Tensor) -> None:
+    def _clear_moments(self, entry: Factored, groups: Tensor) -> None:
         """Drop what the base remembers about groups (bool, gate shape) whose factors were rewritten."""
         if isinstance(self.base, torch.optim.LBFGS):
             self.base.state.clear()  # its history joins all coordinates, so it ends when one is rewritten
@@ -412,10 +404,13 @@ class SpredOptimizer(torch.optim.Optimizer):
 
     def _send_options(self) -> None:
         """Bring lr, momentum and the rest from the public groups to the base's."""
-        for route, group in zip(self._routes, self.base.param_groups, strict=True):
-            route.send(self.param_groups, group)
+        for link, group in zip(self._links, self.base.param_groups, strict=True):
+            link.send(self.param_groups, group)
 
     def _fetch_options(self) -> None:
         """Bring back what a base optimiser changes in its own groups."""
-        for route, group in zip(self._routes, self.base.param_groups, strict=True):
-            route.fetch(group, self.param_groups)
+        for link, group in zip(self._links, self.base.param_groups, strict=True):
+            link.fetch(group, self.param_groups)
+
+    def _parts_with_state(self) -> tuple[list[Factored], list[L1], DensityControl | None, Regrowth | None]:
+        return self.factored, self.penalties, self.density_control, self.regrowth

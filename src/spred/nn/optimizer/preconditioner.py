@@ -1,15 +1,15 @@
-"""The metric: why the learning rate of the dense model works for the factors too.
+"""The preconditioner: why the learning rate of the dense model works for the factors too.
 
 Plain gradient descent on factors moves their product ``v`` at speed ``Σ_k Π_{j≠k} ‖f_j‖²`` (``u² + w²`` at depth 2),
-which shrinks with ``v`` itself: small weights hardly move at the dense learning rate. Dividing each factor's gradient,
-that of the loss and that of the penalty alike, by this speed plus a constant gives large weights the dense step, and
-small ones a step in proportion to their size. A positive number that multiplies a gradient changes how fast one gets
-somewhere, not where: the stationary points stay those of the penalised loss. The smaller the constant, the sooner small
-weights are decided; but steps must not be longer than the factors themselves.
+which shrinks with ``v`` itself: small weights hardly move at the dense learning rate. So each factor's gradient, that
+of the loss and that of the penalty alike, is divided by this speed plus a damping constant. Large weights then take the
+dense step, and small ones a step in proportion to their size. A positive number that multiplies a gradient changes how
+fast one gets somewhere, not where: the stationary points stay those of the penalised loss (docs/math.md, §5). The
+smaller the damping, the sooner small weights are decided; but steps must not be longer than the factors themselves.
 
 Adam and its kin undo any such division, because they divide by a size of their own: each factor moves by about the
 learning rate, and the product by ``Σ_k Π_{j≠k} |f_j|`` times that, ``2√|v|`` at depth 2. For them the learning rate of
-each tensor's factors is divided by this number at the typical weight, so that it keeps the pace of the dense model.
+each tensor's factors is divided by this number at the typical weight: a typical weight moves as in the dense model.
 """
 
 from __future__ import annotations
@@ -23,13 +23,31 @@ from spred.core.factorization import Factors
 from spred.core.partition import Partition
 from spred.errors import InputError
 
-Metric = bool | Literal["auto"]
+Precondition = bool | Literal["auto"]
 
-SLOW, STEADY = 0.2, 0.5
-"""The constant of the metric at depth 2: over the speed of a typical group, and at least so much of a jolt."""
+DAMPING_OF_SCALE = 0.2
+"""Damping at depth 2, over the speed of a balanced group of typical norm.
 
-LOOKS, FIRST_LOOKS, FADE = 10, 20, 0.9
-"""Steps between two looks at the gradients, looks at every step at first, what a look leaves of the steepest."""
+Smaller decides small weights sooner, larger leaves noise less power over them; ``scripts/bench torch`` measures it.
+"""
+
+DAMPING_OF_STEP = 0.5
+"""Least damping at depth 2, over the longest step of the dense model.
+
+Smaller lets steep gradients throw small weights to and fro until the run diverges, larger slows all weights down;
+tests/nn/optimizer/test_preconditioner.py trains at three learning rates, and diverges without it.
+"""
+
+WARMUP_STEPS, MEASURE_EVERY = 20, 10
+"""The largest gradient is measured at every step at first, and then every so many: each pass costs time, and waits for
+the device. ``scripts/bench torch-steps`` shows the cost."""
+
+PEAK_DECAY = 0.9
+"""What one measurement leaves of the largest gradient before it.
+
+Nearer to 1 a rare steep batch slows training for longer, nearer to 0 the next one comes unprepared;
+``scripts/bench torch`` measures it.
+"""
 
 ADAPTIVE = (
     torch.optim.Adagrad,
@@ -59,50 +77,52 @@ def speed(factors: Factors, partition: Partition) -> Tensor:
     return total
 
 
-def saturation(scale: float, depth: int, jolt: float = 0.0) -> float:
-    """Return the constant of the metric.
+def damping_constant(scale: float, depth: int, longest_step: float = 0.0) -> float:
+    """Return what is added to the speed before gradients are divided by it.
 
-    It is ``D·scale^{2−2/D}``, the speed of a balanced group of norm ``scale``. At depth 2 a fifth of that will often
-    do, and small groups are decided five times as fast; but it is no less than half of ``jolt``, or steps would throw
-    small groups to and fro.
+    It is ``D·scale^{2−2/D}``, the speed of a balanced group of norm ``scale``. At depth 2 it is a fifth of that, but no
+    less than half of ``longest_step``.
 
     Args:
         scale: the typical norm of a group at the start.
         depth: the number of factors.
-        jolt: how far a weight of the dense model may move by the steepest gradients, the penalty's among them: the
-            learning rate over one minus the momentum, times their norm.
+        longest_step: how far a weight of the dense model may move by the largest gradients, the penalty's among them:
+            the learning rate over one minus the momentum, times their norm.
     """
-    whole = depth * scale ** (2.0 - 2.0 / depth)
-    return max(SLOW * whole, STEADY * jolt) if depth == 2 else whole
+    typical_speed: float = depth * scale ** (2.0 - 2.0 / depth)
+    if depth > 2:
+        return typical_speed
+    return max(DAMPING_OF_SCALE * typical_speed, DAMPING_OF_STEP * longest_step)
 
 
-def pace(scale: float, depth: int, size: float = 1.0) -> float:
+def learning_rate_scale(scale: float, depth: int, size: float = 1.0) -> float:
     """Return what an adaptive optimiser's learning rate is multiplied by for the factors of a tensor.
 
     It is ``1/(scale^{1−1/D}·(1 + (D−1)/√size))``, for groups of ``size`` weights and typical norm ``scale``: a typical
     weight of a balanced group then moves by the learning rate itself, as in the dense model.
     """
-    return 1.0 / (scale ** (1.0 - 1.0 / depth) * (1.0 + (depth - 1) / size**0.5))
+    factor: float = scale ** (1.0 - 1.0 / depth) * (1.0 + (depth - 1) / size**0.5)
+    return 1.0 / factor
 
 
-def wants_metric(base: torch.optim.Optimizer, metric: Metric) -> bool:
-    """Return whether the gradients of ``base`` go through the metric.
+def divides_gradients(base: torch.optim.Optimizer, precondition: Precondition) -> bool:
+    """Return whether the gradients for ``base`` are divided by speed and damping.
 
-    ``"auto"`` is yes for SGD. Adaptive optimisers undo it, and get :func:`pace` instead; LBFGS must see the plain
-    gradient, because it builds its curvature from it.
+    ``"auto"`` is yes for SGD. Adaptive optimisers undo it, and get :func:`learning_rate_scale` instead; LBFGS must see
+    the plain gradient, because it builds its curvature from it.
 
     Raises:
         InputError: something else than a bool or ``"auto"``; True for LBFGS.
     """
-    if metric not in (True, False, "auto"):
-        raise InputError(f"metric is {metric!r}; give True, False or 'auto'")
-    if metric is True and isinstance(base, torch.optim.LBFGS):
-        raise InputError("LBFGS needs plain gradients; leave metric at 'auto' for it")
+    if precondition not in (True, False, "auto"):
+        raise InputError(f"precondition is {precondition!r}; give True, False or 'auto'")
+    if precondition is True and isinstance(base, torch.optim.LBFGS):
+        raise InputError("LBFGS needs plain gradients; leave precondition at 'auto' for it")
     if isinstance(base, ADAPTIVE):
         return False
-    return isinstance(base, torch.optim.SGD) if metric == "auto" else bool(metric)
+    return isinstance(base, torch.optim.SGD) if precondition == "auto" else bool(precondition)
 
 
-def wants_pace(base: torch.optim.Optimizer, metric: Metric) -> bool:
-    """Return whether the learning rates of the factors are paced: for adaptive optimisers, unless metric is False."""
-    return metric is not False and isinstance(base, ADAPTIVE)
+def scales_learning_rates(base: torch.optim.Optimizer, precondition: Precondition) -> bool:
+    """Return whether the factors have learning rates of their own: for adaptive optimisers, unless switched off."""
+    return precondition is not False and isinstance(base, ADAPTIVE)

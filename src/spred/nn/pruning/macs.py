@@ -127,7 +127,7 @@ class MACs:
         """
         return bool((self._outputs & ~self._reached(self._masks(kept))).any())
 
-    def price(self, weight: Tensor) -> float:
+    def relative_macs(self, weight: Tensor) -> float:
         """Return the work of one weight of a layer, over that of the average weight; 1 if the layer is not counted.
 
         Gain and bias of a batch norm are as dear as the weights of the layer that it alone reads.

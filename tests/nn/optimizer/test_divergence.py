@@ -1,4 +1,4 @@
-"""Divergence and collapse are said by name, with a remedy."""
+"""Divergence and collapse are reported by name, with a remedy."""
 
 import math
 
@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from spred.errors import SpredWarning, StateError
-from spred.nn.optimizer import watch
+from spred.nn.optimizer.divergence import EVERY
 from spred.nn.optimizer.optimizer import SpredOptimizer
 from spred.nn.penalties import L1, prunable_weights
 
@@ -16,7 +16,7 @@ def make(alpha, lr, named=True):
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 2))
     params = model.named_parameters() if named else model.parameters()
-    return model, SpredOptimizer(torch.optim.SGD(params, lr=lr), L1(prunable_weights(model), alpha), reopen=False)
+    return model, SpredOptimizer(torch.optim.SGD(params, lr=lr), L1(prunable_weights(model), alpha), regrow=False)
 
 
 def train(model, opt, n_steps):
@@ -30,20 +30,20 @@ def train(model, opt, n_steps):
 @pytest.mark.parametrize(("named", "called"), [(True, "2.weight"), (False, r"penalised tensor 1 of shape \(2, 4\)")])
 def test_divergence_names_the_tensor_and_the_remedy(named, called):
     model, opt = make(1e-3, 0.1, named)
-    train(model, opt, watch.EVERY - 1)
+    train(model, opt, EVERY - 1)
     model[2].weight.grad[0, 0] = math.inf
     with pytest.raises(StateError, match=f"{called} has diverged.*lower the learning rate"):
         opt.step()
 
 
-def test_collapse_is_said_once_and_training_goes_on():
+def test_collapse_is_reported_once_and_training_goes_on():
     model, opt = make(1.0, 0.1)
     with pytest.warns(SpredWarning, match="has collapsed.*alpha .now 1") as caught:
-        train(model, opt, 4 * watch.EVERY)
+        train(model, opt, 4 * EVERY)
     assert sorted(str(w.message).split()[0] for w in caught) == ["0.weight", "2.weight"]
 
 
 def test_a_healthy_run_is_silent(recwarn):
     model, opt = make(1e-4, 0.1)
-    train(model, opt, 2 * watch.EVERY)
+    train(model, opt, 2 * EVERY)
     assert not [w for w in recwarn if issubclass(w.category, SpredWarning)]

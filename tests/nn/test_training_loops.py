@@ -1,4 +1,4 @@
-"""Loops that people write: Muon, autocast, loss scaling, compiled models, wrappers."""
+"""Training loops that people write: Muon, autocast, loss scaling, compiled models, wrappers."""
 
 import numpy as np
 import pytest
