@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
@@ -138,3 +139,22 @@ def machine(work: Work) -> dict[str, Any]:
     named = torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
     facts = {key: record[key] for key in ("machine", "versions")}
     return {"device": named, "threads": torch.get_num_threads(), **facts}
+
+
+@contextmanager
+def tensorboard(folder: str | Path) -> Iterator[Listener]:
+    """Give a listener that writes TensorBoard logs into ``folder``: loss and validation accuracy of each stage.
+
+    Raises:
+        StateError: TensorBoard is not installed.
+    """
+    writer = extra("torch.utils.tensorboard").SummaryWriter(str(folder))
+
+    def listen(epoch: Epoch) -> None:
+        writer.add_scalar(f"{epoch.stage}/loss", epoch.loss, epoch.number)
+        writer.add_scalar(f"{epoch.stage}/validation", epoch.validation, epoch.number)
+
+    try:
+        yield listen
+    finally:
+        writer.close()

@@ -17,7 +17,7 @@ from spred.compress.recipe import CHANNELS, Recipe
 from spred.compress.results import Magnitudes, Outcome, Point
 from spred.compress.training.memory_format import plainly_arranged
 from spred.compress.training.methods import METHODS, Method, Refit, Strength, magnitudes
-from spred.compress.training.targets import Sizes, find, follow, layers, penalties
+from spred.compress.training.targets import WeightCount, find, layers, penalties, zero_followers
 from spred.compress.training.trainer import Trainer, accuracy
 from spred.errors import SpredWarning, StateError
 from spred.nn import alpha_path
@@ -161,7 +161,7 @@ class Work:
         self, name: str, strength: Strength, model: nn.Module, found: Magnitudes | None, dense: nn.Module
     ) -> Point:
         """Train the weights that are left, and judge the model."""
-        follow(model, self.bundles)
+        zero_followers(model, self.bundles)
         stage, lr = stage_name(name, strength), self.trainer.refit_lr
         method = Refit(model, self.names, self.trainer.optimizer(lr))
         refit = f"{stage}, refit"
@@ -217,7 +217,7 @@ class Work:
         section, penalty = self.recipe.train, self.recipe.penalty
         graph = MACs(model, self.example[:1]) if set(penalty.kind) <= set(CHANNELS) else None
         cost = graph if penalty.cost == "multiply-adds" else None
-        strength = replace(strength, uniform=penalty.uniform, cost=cost or Sizes(model, self.bundles, graph))
+        strength = replace(strength, uniform=penalty.uniform, cost=cost or WeightCount(model, self.bundles, graph))
         listed = penalties(model, self.bundles, penalty.depth, cost=cost, apart=penalty.uniform)
         n_steps = section.sparse_epochs * self.trainer.steps_in_epoch
         return METHODS[name](model, listed, strength, self.trainer.optimizer(section.lr), n_steps)

@@ -10,7 +10,8 @@ from spred.core.penalties import Penalty
 from spred.nn.sharding import size_in_use
 
 SMALL = 1e-2
-"""Part of the size of a tensor's groups in use below which a group is at zero, if the gradient does not object."""
+"""Part of the size of a tensor's groups in use below which a group is at zero, if the gradient does not object. Larger,
+and weights go that training still needs; smaller, and those stay that it has not finished (``FinalizeReport.plot``)."""
 
 LOW, HIGH, BINS = -6.0, 4.0, 100
 """The histogram's span and steps, in powers of ten of the threshold; what lies outside counts at its ends."""

@@ -15,7 +15,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from spred.compress.results import Speed
-from spred.nn.pruning.graph import evaluating
+from spred.nn.pruning.export import evaluating
 from spred.runtime.extras import extra
 
 WARM_UP = 10
