@@ -179,7 +179,7 @@ def figures(work: Work, point: Point) -> dict[str, Any]:
 
 
 def loading(work: Work, n_batches: int = 20) -> dict[str, Any]:
-    """Time what makes a batch (indexing, augmentation, scaling) beside a pass of the dense model and back."""
+    """Time the making of a batch (indexing, augmentation, scaling) beside a forward and backward pass of the model."""
     images, asked, model = work.trainer.images, work.recipe, deepcopy(work.model)
     generator = torch.Generator().manual_seed(0)
     batches = list(shuffled(len(images.train), asked.train.batch_size, generator))[:n_batches]
@@ -192,7 +192,7 @@ def loading(work: Work, n_batches: int = 20) -> dict[str, Any]:
         work.trainer.loss(model, inputs, part.labels).backward()
         seconds = [seconds[0] + made - began, seconds[1] + time.process_time() - made]
     batch_ms, step_ms = (1000 * one / len(batches) for one in seconds)
-    print(f"a batch takes {batch_ms:.2f} ms to make, and {step_ms:.2f} ms to learn from", flush=True)
+    print(f"a batch takes {batch_ms:.2f} ms to make, and {step_ms:.2f} ms to train on", flush=True)
     return {"measure": "loading", "method": "dense", "asked": 1.0, "batch_ms": batch_ms, "step_ms": step_ms}
 
 

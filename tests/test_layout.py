@@ -171,10 +171,15 @@ def _is_command(node: ast.FunctionDef) -> bool:
 
 TESTS = ROOT / "tests"
 
-TESTED_ELSEWHERE: dict[str, str] = {}
+TESTED_ELSEWHERE: dict[str, str] = {
+    "compress.results": "records without code; tests/compress/test_study.py fills them, report/ draws them",
+}
 """Modules without a test file of their own, and where they are tested."""
 
-ACROSS: dict[str, str] = {}
+ACROSS: dict[str, str] = {
+    "compress/test_command.py": "the command spred compress",
+    "nn/test_refit.py": "the refit of spred.finalize, against least squares on the support",
+}
 """Test files of no single module, and what they are about."""
 
 

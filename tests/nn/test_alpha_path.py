@@ -47,7 +47,7 @@ def test_each_point_is_the_lasso_at_its_alpha():
 
 
 @pytest.mark.filterwarnings("ignore:the decay budget")
-def test_nothing_is_closed_for_good_and_ratios_are_kept():
+def test_no_zero_is_final_and_ratios_are_kept():
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(20, 8), nn.Tanh(), nn.Linear(8, 1)).double()
     one, two = prunable_weights(model)
@@ -73,5 +73,5 @@ def test_what_cannot_be_a_path_is_said_in_a_sentence():
         next(alpha_path(model, opt, [0.1], lambda: None))
     base = torch.optim.SGD(model.parameters(), lr=0.1)
     opt = SpredOptimizer(base, L1(model.weight, 0.1), target_density=0.5, total_steps=10)
-    with pytest.raises(InputError, match="target_density steers alpha already"):
+    with pytest.raises(InputError, match="target_density controls alpha already"):
         next(alpha_path(model, opt, [0.1], lambda: None))

@@ -30,7 +30,7 @@ ONNX = ("onnx", "onnxscript", "onnxruntime")
 
 
 def silent(epoch: Epoch) -> None:
-    """Say nothing of an epoch."""
+    """Report nothing of an epoch."""
 
 
 def run(
@@ -40,7 +40,10 @@ def run(
     resume: bool = False,
     listen: Listener = silent,
 ) -> Outcome:
-    """Make a model smaller as a recipe says, and leave it with a report in the folder ``out``.
+    """Find the smallest model whose validation accuracy is at most a tolerance below the dense one's, and export it.
+
+    Models are trained at several strengths of the penalty, their zeros are made exact, what is left is refitted; the
+    chosen one is shrunk, written as safetensors and ONNX, measured, and described in a report. All of it is in ``out``.
 
     Args:
         recipe: path of a TOML file, nested dicts, or a :class:`~spred.compress.recipe.Recipe`.
@@ -55,6 +58,8 @@ def run(
     Raises:
         InputError: the recipe, the data or the model cannot be used; nothing has been trained then.
         FileError: a file is missing, or ``out`` holds something of another origin.
+
+    An example that runs, and every file of the folder, are in docs/compress.md.
     """
     began = perf_counter()
     given = read_recipe(recipe)
@@ -71,7 +76,7 @@ def run(
 
 
 def prepare(recipe: Recipe, folder: Path, listen: Listener = silent) -> Work:
-    """Read and check everything that can be wrong before hours of training: data, model, weights, penalties, peers.
+    """Read and check everything that can be wrong before training: data, model, weights, penalties, peers.
 
     Args:
         recipe: the recipe.
@@ -133,7 +138,7 @@ def find_device(name: str) -> torch.device:
 
 
 def machine(work: Work) -> dict[str, Any]:
-    """Return what a reader needs to place the seconds."""
+    """Return the machine that the seconds were measured on."""
     device = work.trainer.device
     record = run_record("compress", {}, 0)
     named = torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"

@@ -257,9 +257,7 @@ def refit_model(
     return tuple(losses)
 
 
-def _epoch(
-    model: nn.Module, masks: Masks, loader: Iterable[Any], loss_fn: LossFn, opt: torch.optim.Optimizer
-) -> float:
+def _epoch(model: nn.Module, masks: Masks, loader: Iterable[Any], loss_fn: LossFn, opt: torch.optim.Optimizer) -> float:
     total, n_samples = 0.0, 0
     for batch in loader:
         evaluated: list[tuple[float, int]] = []  # one entry for each call; LBFGS calls more than once

@@ -82,7 +82,7 @@ class Spred(Method):
     def __init__(
         self, model: nn.Module, listed: Sequence[L1], strength: Strength, make: MakeOptimizer, n_steps: int
     ) -> None:
-        self.model = model
+        self.model, self.strength, self.n_steps = model, strength, n_steps
         base = make(model, {id(tensor): {"weight_decay": 0.0} for one in listed for tensor in one.params})
         if strength.alpha is not None:
             for one in listed:
@@ -157,7 +157,7 @@ class Gradual(Pruned):
     """Steps between two rounds of pruning, as in the paper; in short runs so many that there are 20 rounds."""
 
     START, END = 0.1, 0.8
-    """Fractions of the steps where pruning begins and ends; the rest trains what is left, as the paper advises."""
+    """Fractions of the steps where pruning begins and ends; the rest trains what is left."""
 
     def kept(self, n_done: int) -> float | None:
         """Prune every ``EVERY`` steps (in short runs more often), and for the last time as the schedule ends."""

@@ -34,8 +34,9 @@ from spred.nn.pruning.macs import Kept, MACs
 from spred.nn.sharding import count
 
 LARGEST_ALPHA = 5e-4
-"""How strong the penalty may become on the way to a density, where the recipe does not say. Larger is better where little
-is left, and worse at mild densities in short runs; chosen on validation images (``scripts/bench compress --quick``)."""
+"""How strong the penalty may become on the way to a density, where the recipe does not say. Larger is better where
+little is left, worse at mild densities in short runs; chosen on validation images
+(``scripts/bench compress --quick``)."""
 
 COST_EXPONENT = 0.25
 """Groups pay by this power of the multiply-adds of their weights. At 1/2 and above the first layers of a ResNet, which

@@ -25,9 +25,8 @@ from spred.compress.training.memory_format import computing
 from spred.compress.training.methods import MakeOptimizer, Method
 
 REFIT = 0.3
-"""The refit's learning rate over that of training, where the recipe does not say. Larger moves the weights that are left
-further from the penalised solution, smaller leaves them shrunken; chosen on validation images (``scripts/bench compress
---quick``)."""
+"""The refit's learning rate over that of training, where the recipe does not say. Larger moves the weights that are
+left further from the penalised solution, smaller leaves them shrunken (``scripts/bench compress --quick``)."""
 
 N_EVALUATED = 1000
 """Images evaluated at once: bounds the memory, changes no figure."""
@@ -249,7 +248,8 @@ def accuracy(model: nn.Module, images: Images, part: Part) -> float:
     training = model.training
     model.eval()
     correct = 0
-    for pixels, labels in zip(torch.split(part.images, N_EVALUATED), torch.split(part.labels, N_EVALUATED), strict=True):
+    batches = zip(torch.split(part.images, N_EVALUATED), torch.split(part.labels, N_EVALUATED), strict=True)
+    for pixels, labels in batches:
         correct += int((model(images.scale(pixels)).argmax(dim=1) == labels).sum())
     model.train(training)
     return correct / len(part)

@@ -1,10 +1,10 @@
 """Attention heads of zeros are removed from their projections.
 
 With zero values a head's output is the values' bias, whatever it attends to, because attention weights sum to one;
-with zeros in its columns of the output projection nothing depends on it. Both can be removed, and the bias goes on into
+with zeros in its columns of the output projection nothing depends on it. Both can be removed, and the bias goes into
 the output's. Two kinds of modules are known: ``nn.MultiheadAttention``, and self-attention written with one packed
-``qkv`` layer. The second kind is recognised by its parts, and only if :class:`Attention` with the same weights gives the
-same outputs.
+``qkv`` layer. The second kind is recognised by its parts, and only if :class:`Attention` with the same weights gives
+the same outputs.
 """
 
 from __future__ import annotations

@@ -72,9 +72,9 @@ class Matrix:
 class MACs:
     """Multiply-adds as the cost that a target density is a fraction of: those of linear layers and convolutions.
 
-    Counts, for one sample, ``Σ_layers positions · kernel size · outputs · inputs`` over the channels that are left: those
-    that some layer writes and some layer reads. It is what :func:`spred.shrink` leaves, but for constants that it cannot
-    move. Give it to :class:`spred.SpredOptimizer` as ``cost=``, with ``target_density``.
+    Counts, for one sample, ``Σ_layers positions · kernel size · outputs · inputs`` over the channels that are left:
+    those that some layer writes and some layer reads. It is what :func:`spred.shrink` leaves, but for constants that it
+    cannot move. Give it to :class:`spred.SpredOptimizer` as ``cost=``, with ``target_density``.
 
     Args:
         model: the model that is trained.

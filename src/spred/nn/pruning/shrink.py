@@ -38,8 +38,8 @@ def shrink(model: nn.Module, example_input: Any, *, multiple: int = 1) -> nn.Mod
     A channel is removed if every layer that reads it has zero weights on it, or if its own weights are zero, so that it
     is a constant, which then moves into the biases that follow. Channels that meet in a residual sum are removed where
     they can be on every side. An attention head is removed if its values, or its columns of the output projection, are
-    zero. A branch that adds a constant is removed as a whole. The outputs are those in evaluation mode, and are compared
-    on ``example_input`` before the model is returned.
+    zero. A branch that adds a constant is removed as a whole. The outputs are those in evaluation mode, and they are
+    compared on ``example_input`` before the model is returned.
 
     Args:
         model: a model with exact zeros (:func:`spred.finalize`); it is not changed. Shared weights and operations
@@ -56,8 +56,8 @@ def shrink(model: nn.Module, example_input: Any, *, multiple: int = 1) -> nn.Mod
 
     Raises:
         StateError: the model is still under :func:`spred.parametrize`.
-        InputError: ``multiple`` is not a positive integer; ``torch.export`` cannot follow the model; or its code has sizes written in numbers, so that a
-            smaller one cannot run.
+        InputError: ``multiple`` is not a positive integer; ``torch.export`` cannot follow the model; or its code has
+            sizes written in numbers, so that a smaller one cannot run.
 
     >>> model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2))
     >>> with torch.no_grad():
