@@ -139,8 +139,8 @@ def residuals(value: Tensor, grad: Tensor, penalty: Penalty, threshold: float) -
     """
     step = threshold / penalty.alpha
     if penalty.depth == 2:
-        moved: Tensor = value - penalty.prox(value - step * grad, step)
-        return norms(moved, penalty.partition) / threshold
+        moved: Tensor = norms(value - penalty.prox(value - step * grad, step), penalty.partition)
+        return moved / threshold
     stationary: Tensor = penalty.kkt_residual(value, grad) / penalty.alpha
     return torch.minimum(norms(value, penalty.partition) / threshold, stationary)
 

@@ -31,7 +31,8 @@ def at_zero(value: Tensor, grad: Tensor | None, penalty: Penalty, threshold: flo
     """Return which groups belong at zero (bool, gate shape), by the rule of :func:`spred.finalize`."""
     if grad is not None and penalty.depth == 2 and penalty.alpha > 0:
         value = value - threshold / penalty.alpha * grad.to(value.dtype)
-    return norms(value, penalty.partition) <= threshold * penalty.weights
+    at_most: Tensor = norms(value, penalty.partition) <= threshold * penalty.weights
+    return at_most
 
 
 def histogram(sizes: Tensor, threshold: Tensor | float) -> tuple[int, ...]:

@@ -27,7 +27,7 @@ def a_model(name, seed=0):
 
 @torch.no_grad()
 def zero_groups(model, fraction, joined):
-    """Set a fraction of all filters, neurons and heads to zero at random; with ``joined``, their norms and biases too."""
+    """Set a fraction of all filters, neurons and heads to zero; with ``joined``, their norms and biases too."""
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):  # constants behind it must not be simple ones
             module.running_mean.normal_()

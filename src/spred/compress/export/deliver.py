@@ -27,7 +27,7 @@ BATCHES = (1, 32)
 """Sizes of the batches that are timed; the first is the latency of the table."""
 
 RUNS, LEAST_RUNS = 200, 30
-"""Timed pairs: so many images in all, and at least so many pairs. More narrow the quartiles of the ratio and take time."""
+"""Timed pairs: so many images in all, and at least so many pairs. More pairs narrow the quartiles and take time."""
 
 N_COMPARED = 16
 """Images on which the outputs of files are compared."""

@@ -280,8 +280,8 @@ def smallest(listed: Sequence[Target], density: float, cost: Cost) -> list[Tenso
 def typical_sizes(target: Target) -> Tensor:
     """Return the root mean square of each group, in the gate shape."""
     value = target.place.value()
-    lengths: Tensor = norms(value, target.partition)
-    return lengths / sizes(torch.ones_like(value), target.partition).sqrt()
+    roots: Tensor = norms(value, target.partition) / sizes(torch.ones_like(value), target.partition).sqrt()
+    return roots
 
 
 def alpha_of(strength: Strength) -> float:

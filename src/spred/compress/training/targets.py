@@ -160,7 +160,7 @@ def _price(parts: Sequence[Tensor], cost: MACs | None) -> float:
     if cost is None:
         return 1.0
     total = sum(cost.price(part) * part.numel() for part in priced)
-    return float(total / sum(part.numel() for part in priced)) ** COST_EXPONENT
+    return float(float(total / sum(part.numel() for part in priced)) ** COST_EXPONENT)
 
 
 class WeightCount:
