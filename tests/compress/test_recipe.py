@@ -90,6 +90,7 @@ def test_a_file_is_read_with_its_folder_and_its_defaults(tmp_path: Path):
         (changed(train={"distill": 2.0}), "distill is 2; give a fraction"),
         (changed(train={"lr": -0.1}), "above 0"),
         (changed(train={"epochs": 0}), "needs pretrained weights"),
+        (changed(train={"refit_epochs": -1}), "refit_epochs is -1; give at least 0"),
         (changed(train={"precision": "half"}), "train.precision is 'half'"),
         (changed(peers={"pat": [-1e-3]}), "peers: pat is [-0.001]; give numbers above 0"),
         (changed(peers={"gradual": [0.1]}), "peers.gradual is not known"),

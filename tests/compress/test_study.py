@@ -165,6 +165,14 @@ def test_heads_and_neurons_of_a_transformer_become_zero(tmp_path: Path):
     assert not bool(live.all()) or not bool(hidden.weight.ne(0).all())
 
 
+def test_without_epochs_of_refit_the_weights_are_those_of_the_penalty(tmp_path: Path):
+    found = work(tmp_path, penalty={"alphas": [1e-2]}, train={"refit_epochs": 0}).study()
+    check(found, ["spred"])
+    assert [curve.stage for curve in found.outcome.curves] == ["dense", "spred, alpha 0.01"]
+    last = found.outcome.curves[-1].validation[-1]
+    assert found.outcome.chosen.validation == pytest.approx(last, abs=0.05)  # but for the last zeros
+
+
 def test_if_nothing_is_good_enough_the_best_is_taken_and_it_is_said(tmp_path: Path):
     found = work(tmp_path, penalty={"alphas": [3.0]}, choose={"tolerance": 0.0}).study()
     (note,) = [note for note in found.outcome.notes if "was chosen" in note]
