@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from spred.compress.data.dataset import load_images
-from spred.compress.export.deliver import deliver
+from spred.compress.export.folder import write_models
 from spred.compress.models.zoo import Facts, build, check_fit, load_weights
 from spred.compress.recipe import Recipe, read_recipe
 from spred.compress.results import Outcome
@@ -72,7 +72,7 @@ def run(
             outcome = replace(study.outcome, machine=machine(work), seconds=perf_counter() - began)
             onnx, multiple = given.export.onnx, given.export.multiple_of or given.penalty.multiple_of
             example = work.example.cpu()
-            return deliver(outcome, study.dense, study.sparse, example, folder, onnx=onnx, multiple_of=multiple)
+            return write_models(outcome, study.dense, study.sparse, example, folder, onnx=onnx, multiple_of=multiple)
 
 
 def prepare(recipe: Recipe, folder: Path, listen: Listener = silent) -> Work:

@@ -1,6 +1,6 @@
 """The chosen model as files, each loaded back and compared.
 
-deliver        everything that a run leaves in its folder
+folder         every file of a results folder, from the chosen model
 safetensors    tensors in safetensors files
 sparse         a state dict without its zeros
 shrunk         the smaller model as a table of its modules and its weights

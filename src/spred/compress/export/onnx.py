@@ -22,7 +22,7 @@ from spred.runtime.extras import extra
 
 TOLERANCE = 1e-4
 """Largest difference of outputs that a file may bring, as a part of the largest output (and of 1). Other kernels round
-differently; tighter, and ONNX Runtime's float32 is refused, looser, and a wrong file may pass (tests of deliver)."""
+differently; tighter, and ONNX Runtime's float32 is refused, looser, and a wrong file may pass (tests of folder)."""
 
 
 def save_onnx(model: nn.Module, example: Tensor, path: Path) -> None:

@@ -45,7 +45,7 @@ FILES = {
 """What each file is."""
 
 
-def deliver(
+def write_models(
     outcome: Outcome,
     dense: nn.Module,
     sparse: nn.Module,
@@ -57,7 +57,7 @@ def deliver(
 ) -> Outcome:
     """Shrink, export, check and measure the chosen model, and write everything but run.json into ``folder``.
 
-    A model that cannot be shrunk or written as ONNX is delivered without, and a note says why: training is not lost.
+    Where a model cannot be shrunk or written as ONNX, that file is left out, and a note says why: training is not lost.
 
     Args:
         outcome: what training found.
