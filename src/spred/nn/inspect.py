@@ -22,6 +22,7 @@ from spred.nn.model_weights import LossFn, View, mean_gradients, views
 from spred.nn.optimizer.optimizer import SpredOptimizer
 from spred.nn.parametrize import Product
 from spred.nn.penalties import WEIGHTED, factor_dtype
+from spred.nn.pruning.channels import BATCH_NORMS
 from spred.nn.sharding import count, number
 from spred.nn.threshold import at_zero, smallness
 
@@ -36,8 +37,6 @@ COLUMNS = (
     *("tensor", "shape", "nonzero", "density", "alpha"),
     *("B", "balance", "residual", "undecided", "notes"),
 )
-
-BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
 
 
 @dataclass(frozen=True)

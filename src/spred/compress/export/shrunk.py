@@ -19,8 +19,7 @@ from torch import Tensor, nn
 from spred.compress.export.safetensors import read_tensors, write_tensors
 from spred.compress.models.zoo import Facts, build
 from spred.errors import FileError, InputError
-from spred.nn.pruning.channels import CONVOLUTIONS, Constant
-from spred.nn.pruning.graph import BATCH_NORMS
+from spred.nn.pruning.channels import BATCH_NORMS, CONVOLUTIONS, Constant
 from spred.nn.pruning.heads import Attention, Projections
 from spred.runtime.folder import write_json
 

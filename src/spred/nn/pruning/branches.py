@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from torch import fx, nn
 
-from spred.nn.pruning.channels import CONVOLUTIONS, Constant, Weighted
-from spred.nn.pruning.graph import BATCH_NORMS, Operation, Trace
+from spred.nn.pruning.channels import BATCH_NORMS, CONVOLUTIONS, Constant, Weighted
+from spred.nn.pruning.graph import Operation, Trace
 
 ADDED = ("add", "sub")
 """Operations in which one side can be a constant for each channel, however long its other axes are."""

@@ -22,6 +22,7 @@ Weighted = Any
 """A linear layer, convolution or batch norm; nn.Module's own attributes are typed too widely to be of use."""
 
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
 
 
 class Constant(nn.Module):

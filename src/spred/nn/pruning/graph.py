@@ -3,7 +3,7 @@
 ``torch.export`` writes a model as a list of basic operations; :func:`trace` follows it. Each operation is in one of the
 tables below, or it keeps all channels that enter it: what is not known is left alone.
 
-This is written here, and not with torch-pruning. Its graph says which tensors are cut together, which is half of the
+This is written here, and not with torch-pruning. Its graph says which tensors are pruned together, which is half of the
 question; whether outputs stay equal depends on the constants, and so on every operation in between.
 """
 
@@ -19,12 +19,21 @@ from torch import Tensor, nn
 from torch.fx import Node
 from torch.fx.node import map_arg
 
-from spred.nn.pruning.channels import CONVOLUTIONS, Constant, Flow, Layer, Ties, Weighted, kernels, padded, weighted
+from spred.nn.pruning.channels import (
+    BATCH_NORMS,
+    CONVOLUTIONS,
+    Constant,
+    Flow,
+    Layer,
+    Ties,
+    Weighted,
+    kernels,
+    padded,
+    weighted,
+)
 
 Operation = Any
 """A ``torch.fx.Node``, whose arguments are typed too widely to be of use."""
-
-BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
 
 UNKNOWN = float("nan")
 
@@ -49,7 +58,7 @@ MOVES = (
 
 
 def trace(program: torch.export.ExportedProgram, model: nn.Module) -> Trace:
-    """Return what the graph says of a model's channels: the layers that can be cut, and which labels go together.
+    """Return what the graph says of a model's channels: its layers, and which labels go together.
 
     Args:
         program: what :func:`~spred.nn.pruning.export.exported` gave.
@@ -70,7 +79,7 @@ class Trace:
     """What is known of a model's channels, operation by operation.
 
     Attributes:
-        layers: the layers whose channels can be told apart.
+        layers: the layers whose channels are known.
         ties: which labels go together.
         flows: what is known of the result of each operation.
     """
@@ -79,7 +88,7 @@ class Trace:
         signature = program.graph_signature
         self.names = {**signature.inputs_to_parameters, **signature.inputs_to_buffers}
         self.model = model
-        self.homes = Counter(id(tensor) for _, tensor in model.named_parameters(remove_duplicate=False))
+        self.n_owners = Counter(id(tensor) for _, tensor in model.named_parameters(remove_duplicate=False))
         self.flows: dict[Any, Flow] = {}
         self.layers: list[Layer] = []
         self.makers: dict[Any, Weighted] = {}  # of the results of linear layers and convolutions
@@ -107,7 +116,7 @@ class Trace:
             self.flows[node.args[0]] = flow
 
     def keep(self, node: Operation) -> None:
-        """Cut nothing of what enters an operation."""
+        """Keep all channels of what enters an operation."""
         for source in node.all_input_nodes:
             if source in self.flows:
                 self.ties.keep(self.flows[source].labels)
@@ -118,7 +127,7 @@ class Trace:
         if name != "weight" or len(node.users) > 1:
             return None
         module: Weighted = self.model.get_submodule(path)
-        return module if self.homes[id(module.weight)] == 1 else None
+        return module if self.n_owners[id(module.weight)] == 1 else None
 
 
 def _matrix(traced: Trace, node: Operation) -> Flow | None:
@@ -236,7 +245,7 @@ def _mean(traced: Trace, node: Operation) -> Flow | None:
 
 
 def _move(traced: Trace, node: Operation) -> Flow | None:
-    """Follow numbers to new places: move the positions of the channels, and see where they are."""
+    """Follow numbers to new places: apply the operation to the positions of the channels."""
     sources = node.all_input_nodes
     if not sources or any(source not in traced.flows for source in sources):
         return None
