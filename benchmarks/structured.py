@@ -40,11 +40,11 @@ from spred.nn import shrink
 
 FILE = "structured"
 
-WORKS: dict[str, dict[str, Any]] = {
-    "resnet-20": compress.WORKS["resnet-20"]
+RECIPES: dict[str, dict[str, Any]] = {
+    "resnet-20": compress.RECIPES["resnet-20"]
     | {
         "penalty": {"kind": "filters", "densities": [0.33], "cost": "multiply-adds", "multiple_of": 16},
-        "train": compress.WORKS["resnet-20"]["train"] | {"sparse_epochs": 5, "refit_epochs": 7},
+        "train": compress.RECIPES["resnet-20"]["train"] | {"sparse_epochs": 5, "refit_epochs": 7},
     },
     "vit": {
         "data": compress.CIFAR,
@@ -90,7 +90,7 @@ class GroupNorm(Method):
 def main(arguments: list[str]) -> None:
     """Train, measure, print, write ``results/structured.json`` after each model."""
     parser = argparse.ArgumentParser("scripts/bench structured")
-    parser.add_argument("--models", nargs="*", choices=list(WORKS), default=list(WORKS))
+    parser.add_argument("--models", nargs="*", choices=list(RECIPES), default=list(RECIPES))
     parser.add_argument("--methods", nargs="*", choices=list(METHODS), default=list(METHODS))
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--table", action="store_true", help="run nothing, print what is there")
@@ -111,7 +111,7 @@ def run(model: str, seed: int, methods: Sequence[str]) -> None:
     kept = RESULTS / "compress-part.states"
     dense, point = prepare(recipe(model, seed, {"penalty": {"densities": [0.5]}}), kept).dense()
     weights = {"name": model, "weights": str(Path(point.state_file).resolve())}
-    train = WORKS[model]["train"] | SMALLER[model] | {"epochs": 0, "distill": DISTILL}
+    train = RECIPES[model]["train"] | SMALLER[model] | {"epochs": 0, "distill": DISTILL}
     work = prepare(recipe(model, seed, {"model": weights, "train": train}), kept)
     settings = compress.settings(work.recipe) | {"distill": DISTILL, "refit_lr": work.recipe.train.refit_lr}
     common = {"measure": "structured", "model": model, "seed": seed, "settings": settings}
@@ -125,7 +125,7 @@ def run(model: str, seed: int, methods: Sequence[str]) -> None:
 
 def recipe(model: str, seed: int, changed: dict[str, Any]) -> Recipe:
     """Return the recipe of a model with some sections changed."""
-    sections = {"model": {"name": model}, "seed": seed} | WORKS[model] | changed
+    sections = {"model": {"name": model}, "seed": seed} | RECIPES[model] | changed
     return replace(read_recipe(sections), folder=str(compress.FOLDER))
 
 
