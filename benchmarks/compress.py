@@ -42,7 +42,7 @@ LONG = {"epochs": 30, "sparse_epochs": 30, "refit_epochs": 10}
 FRESH = {"epochs": 20, "sparse_epochs": 39, "refit_epochs": 1, "refit_lr": 0.001, "start": "initial"}
 """Sparse from the first weights, 40 epochs in all; the dense model is for comparison alone."""
 
-WORKS: dict[str, dict[str, Any]] = {
+RECIPES: dict[str, dict[str, Any]] = {
     "lenet-300-100": {"data": MNIST, "penalty": {"densities": [0.04, 0.02, 0.01]}, "train": LONG},
     "lenet-5": {
         "data": MNIST,
@@ -91,7 +91,7 @@ def main(arguments: list[str]) -> None:
     installed = [name for name in METHODS if available(name)]
     parser = argparse.ArgumentParser("scripts/bench compress")
     parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--models", nargs="*", choices=list(WORKS))
+    parser.add_argument("--models", nargs="*", choices=list(RECIPES))
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--methods", nargs="*", choices=installed, default=installed, help="all that are installed")
     parser.add_argument("--keep-states", action="store_true", help="for a later run of other methods on the same code")
@@ -99,7 +99,7 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--table", action="store_true", help="run nothing, print what is there")
     given = parser.parse_args(arguments)
     file = "compress-quick" if given.quick else "compress"
-    models = given.models or (["lenet-300-100", "lenet-5"] if given.quick else list(WORKS))
+    models = given.models or (["lenet-300-100", "lenet-5"] if given.quick else list(RECIPES))
     if not given.table:
         states = RESULTS / f"{file}-part.states"
         for model in models:
@@ -107,7 +107,7 @@ def main(arguments: list[str]) -> None:
                 run(file, recipe(model, seed, quick=given.quick), given.methods, states, resume=given.resume)
         if not given.keep_states:
             shutil.rmtree(states)
-    for model in given.models or WORKS:
+    for model in given.models or RECIPES:
         table(model, [row for row in known(file)["rows"] if row["model"] == model])
 
 
@@ -152,7 +152,7 @@ def strengths(asked: Recipe, methods: Sequence[str]) -> Iterator[tuple[str, Stre
 def recipe(model: str, seed: int, *, quick: bool) -> Recipe:
     """Return the recipe of a run."""
     peers = (QUICK_ALPHAS if quick else ALPHAS)[model]
-    sections = deepcopy(WORKS[model]) | {"model": {"name": model}, "peers": peers, "seed": seed}
+    sections = deepcopy(RECIPES[model]) | {"model": {"name": model}, "peers": peers, "seed": seed}
     if quick:
         data, train = QUICK[model]
         sections |= {"data": sections["data"] | data, "train": sections["train"] | train}
@@ -179,7 +179,7 @@ def figures(work: Work, point: Point) -> dict[str, Any]:
 
 
 def loading(work: Work, n_batches: int = 20) -> dict[str, Any]:
-    """Time what makes a batch (indexing, augmentation, scaling) beside a pass of the dense model and back."""
+    """Time the making of a batch (indexing, augmentation, scaling) beside a forward and backward pass of the model."""
     images, asked, model = work.trainer.images, work.recipe, deepcopy(work.model)
     generator = torch.Generator().manual_seed(0)
     batches = list(shuffled(len(images.train), asked.train.batch_size, generator))[:n_batches]
@@ -192,7 +192,7 @@ def loading(work: Work, n_batches: int = 20) -> dict[str, Any]:
         work.trainer.loss(model, inputs, part.labels).backward()
         seconds = [seconds[0] + made - began, seconds[1] + time.process_time() - made]
     batch_ms, step_ms = (1000 * one / len(batches) for one in seconds)
-    print(f"a batch takes {batch_ms:.2f} ms to make, and {step_ms:.2f} ms to learn from", flush=True)
+    print(f"a batch takes {batch_ms:.2f} ms to make, and {step_ms:.2f} ms to train on", flush=True)
     return {"measure": "loading", "method": "dense", "asked": 1.0, "batch_ms": batch_ms, "step_ms": step_ms}
 
 
@@ -228,7 +228,7 @@ def _outdated(row: dict[str, Any], common: dict[str, Any]) -> bool:
 
 def table(model: str, rows: Rows) -> None:
     """Print the test accuracy of each method at the densities compared, mean over seeds and standard error."""
-    ratios = [1 / density for density in WORKS[model]["penalty"]["densities"]]
+    ratios = [1 / density for density in RECIPES[model]["penalty"]["densities"]]
     runs = [row for row in rows if row["measure"] == "frontier" and row["density"] > 0]
     if not runs:
         return

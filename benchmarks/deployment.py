@@ -1,10 +1,10 @@
-"""What a given share of zeros is worth on a disk and in ONNX Runtime, without any training.
+"""Size on disk and speed in ONNX Runtime of models with given zeros, without any training.
 
     scripts/bench deployment
 
-Filters and blocks of ResNet-20 (32 × 32 images) are closed at random with the batch norms behind them; the model is
-shrunk, written as ONNX and timed beside the dense one, in turn, on one thread. Then single weights are closed at
-random, and the sparse file is compared with gzip of the dense one. It writes ``results/deployment.json``.
+Filters and blocks of ResNet-20 (32 × 32 images) are set to zero at random with the batch norms behind them; the model
+is shrunk, written as ONNX and timed beside the dense one, in turn, on one thread. Then single weights are set to zero
+at random, and the sparse file is compared with gzip of the dense one. It writes ``results/deployment.json``.
 """
 
 from __future__ import annotations
@@ -31,18 +31,18 @@ DENSITIES = (0.5, 0.1, 0.01)
 
 @dataclass(frozen=True)
 class Case:
-    """What is closed: filters left inside the blocks of each stage, left on the way around them, and whole blocks."""
+    """Filters kept inside the blocks of each stage, channels kept of its residual sums, and blocks of zeros."""
 
     what: str
     inner: tuple[int, int, int] = (16, 32, 64)
-    around: tuple[int, int, int] = (16, 32, 64)
+    residual: tuple[int, int, int] = (16, 32, 64)
     blocks: tuple[int, ...] = ()
 
 
 CASES = (
     Case("filters inside blocks", inner=(8, 16, 32)),
     Case("filters inside blocks, more", inner=(8, 8, 16)),
-    Case("filters everywhere", inner=(8, 16, 32), around=(8, 16, 32)),
+    Case("filters everywhere", inner=(8, 16, 32), residual=(8, 16, 32)),
     Case("blocks", blocks=(1, 2, 4, 5, 7, 8)),
     Case("blocks, and filters to multiples of 8", inner=(8, 16, 32), blocks=(1, 4, 7)),
     Case("blocks, and filters to multiples of 16", inner=(16, 16, 32), blocks=(1, 2, 4, 7)),
@@ -56,22 +56,22 @@ def resnet() -> nn.Module:
 
 
 @torch.no_grad()
-def closed(case: Case) -> nn.Module:
-    """Return a ResNet-20 with the filters and blocks of a case closed."""
+def pruned(case: Case) -> nn.Module:
+    """Return a ResNet-20 with the filters and blocks of a case set to zero."""
     model = resnet()
     stage = {16: 0, 32: 1, 64: 2}
-    around = [torch.randperm(width)[left:] for width, left in zip(stage, case.around, strict=True)]
-    _close(model[0], model[1], around[0])
+    residual = [torch.randperm(width)[left:] for width, left in zip(stage, case.residual, strict=True)]
+    _zero(model[0], model[1], residual[0])
     for number, block in enumerate(module for module in model if hasattr(module, "body")):
         width = len(block.body[0].weight)
-        _close(block.body[0], block.body[1], torch.randperm(width)[case.inner[stage[width]] :])
-        _close(block.body[3], block.body[4], slice(None) if number in case.blocks else around[stage[width]])
-        if len(block.around):
-            _close(block.around[0], block.around[1], around[stage[width]])
+        _zero(block.body[0], block.body[1], torch.randperm(width)[case.inner[stage[width]] :])
+        _zero(block.body[3], block.body[4], slice(None) if number in case.blocks else residual[stage[width]])
+        if len(block.shortcut):
+            _zero(block.shortcut[0], block.shortcut[1], residual[stage[width]])
     return model
 
 
-def _close(conv: nn.Conv2d, norm: nn.BatchNorm2d, filters: torch.Tensor | slice) -> None:
+def _zero(conv: nn.Conv2d, norm: nn.BatchNorm2d, filters: torch.Tensor | slice) -> None:
     for tensor in (conv.weight, norm.weight, norm.bias):
         tensor[filters] = 0.0
 
@@ -82,16 +82,16 @@ def times(folder: Path, runs: int) -> list[dict]:
     dense = resnet()
     save_onnx(dense, images, folder / "dense.onnx")
     rows = []
-    print(f"{'closed':40} {'work':>7} {'batch':>6} {'dense':>10} {'shrunk':>10} {'faster':>8}  quartiles")
+    print(f"{'set to zero':40} {'MACs':>7} {'batch':>6} {'dense':>10} {'shrunk':>10} {'faster':>8}  quartiles")
     for case in CASES:
-        small = shrink(closed(case), images, multiple=8)
+        small = shrink(pruned(case), images, multiple=8)
         save_onnx(small, images, folder / "small.onnx")
-        work = multiply_adds(dense, images) / multiply_adds(small, images)
+        macs_ratio = multiply_adds(dense, images) / multiply_adds(small, images)
         for batch in (1, 32):
             pairs = runs if batch == 1 else runs // 4
             found = speed(folder / "dense.onnx", folder / "small.onnx", images[:batch], runs=pairs)
-            rows.append({"case": asdict(case), "work": work, "speed": asdict(found)})
-            columns = (f"{case.what:40}", f"÷{work:6.2f}", f"{batch:6}", f"{found.dense_ms:7.3f} ms")
+            rows.append({"case": asdict(case), "macs_ratio": macs_ratio, "speed": asdict(found)})
+            columns = (f"{case.what:40}", f"÷{macs_ratio:6.2f}", f"{batch:6}", f"{found.dense_ms:7.3f} ms")
             faster = f"{found.ratio:7.2f}×  {found.low:.2f} to {found.high:.2f}"
             print(*columns, f"{found.shrunk_ms:7.3f} ms", faster, flush=True)
     return rows

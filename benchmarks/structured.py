@@ -1,12 +1,12 @@
-"""``scripts/bench structured``: whole filters of ResNet-20, heads and neurons of a small ViT, beside other ways.
+"""``scripts/bench structured``: whole filters of ResNet-20, heads and neurons of a small ViT, beside other methods.
 
-All start from the same dense model, learn from its outputs too, and get the same epochs, optimiser and refit. Of
-ResNet-20 spred is asked for a third of the multiply-adds (``penalty.cost``), in filters that close 16 at once, as many
-as the processor computes together; of the ViT for half the heads and neurons of each block. Magnitude pruning closes
-the same groups at the same share. torch-pruning's GroupNorm pruner trains with its group regulariser, prunes globally
-in 400 small steps to the work that spred has left, widths multiples of 8, and trains on (Fang et al., CVPR 2023; the
-settings of its own benchmark on CIFAR-10). The dense model and the smaller one run in ONNX Runtime in turn, one thread
-each.
+All start from the same dense model, are distilled from it, and get the same epochs, optimiser and refit. Of ResNet-20
+spred is asked for a third of the multiply-adds (``penalty.cost``), in filters of which 16 become zero at once, as many
+as the processor computes together; of the ViT for half the heads and neurons of each block. Magnitude pruning prunes
+the same groups to the same fraction. torch-pruning's GroupNorm pruner trains with its regulariser, prunes globally
+in 400 small steps to the multiply-adds that spred has left, widths multiples of 8, and trains on (Fang et al., CVPR
+2023; the settings of its own benchmark on CIFAR-10). The dense model and the smaller one run in ONNX Runtime in turn,
+one thread each.
 
 Nothing was chosen by test images. Rows are kept as ``scripts/bench compress`` keeps them; ``--table`` prints them.
 """
@@ -40,11 +40,11 @@ from spred.nn import shrink
 
 FILE = "structured"
 
-WORKS: dict[str, dict[str, Any]] = {
-    "resnet-20": compress.WORKS["resnet-20"]
+RECIPES: dict[str, dict[str, Any]] = {
+    "resnet-20": compress.RECIPES["resnet-20"]
     | {
         "penalty": {"kind": "filters", "densities": [0.33], "cost": "multiply-adds", "multiple_of": 16},
-        "train": compress.WORKS["resnet-20"]["train"] | {"sparse_epochs": 5, "refit_epochs": 7},
+        "train": compress.RECIPES["resnet-20"]["train"] | {"sparse_epochs": 5, "refit_epochs": 7},
     },
     "vit": {
         "data": compress.CIFAR,
@@ -71,7 +71,7 @@ STEPS = 400
 """Steps in which torch-pruning prunes."""
 
 COLUMNS = (
-    f"{'method':14} {'strength':>8} {'work':>7} {'parameters':>11} {'validation':>11} {'test':>7}  faster at 1, 32"
+    f"{'method':14} {'strength':>8} {'MACs':>7} {'parameters':>11} {'validation':>11} {'test':>7}  faster at 1, 32"
 )
 
 
@@ -90,7 +90,7 @@ class GroupNorm(Method):
 def main(arguments: list[str]) -> None:
     """Train, measure, print, write ``results/structured.json`` after each model."""
     parser = argparse.ArgumentParser("scripts/bench structured")
-    parser.add_argument("--models", nargs="*", choices=list(WORKS), default=list(WORKS))
+    parser.add_argument("--models", nargs="*", choices=list(RECIPES), default=list(RECIPES))
     parser.add_argument("--methods", nargs="*", choices=list(METHODS), default=list(METHODS))
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--table", action="store_true", help="run nothing, print what is there")
@@ -111,7 +111,7 @@ def run(model: str, seed: int, methods: Sequence[str]) -> None:
     kept = RESULTS / "compress-part.states"
     dense, point = prepare(recipe(model, seed, {"penalty": {"densities": [0.5]}}), kept).dense()
     weights = {"name": model, "weights": str(Path(point.state_file).resolve())}
-    train = WORKS[model]["train"] | SMALLER[model] | {"epochs": 0, "distill": DISTILL}
+    train = RECIPES[model]["train"] | SMALLER[model] | {"epochs": 0, "distill": DISTILL}
     work = prepare(recipe(model, seed, {"model": weights, "train": train}), kept)
     settings = compress.settings(work.recipe) | {"distill": DISTILL, "refit_lr": work.recipe.train.refit_lr}
     common = {"measure": "structured", "model": model, "seed": seed, "settings": settings}
@@ -125,15 +125,15 @@ def run(model: str, seed: int, methods: Sequence[str]) -> None:
 
 def recipe(model: str, seed: int, changed: dict[str, Any]) -> Recipe:
     """Return the recipe of a model with some sections changed."""
-    sections = {"model": {"name": model}, "seed": seed} | WORKS[model] | changed
+    sections = {"model": {"name": model}, "seed": seed} | RECIPES[model] | changed
     return replace(read_recipe(sections), folder=str(compress.FOLDER))
 
 
-def goal(model: str, seed: int, share: float) -> float:
-    """Return the share of multiply-adds that spred has left in this seed; ``share`` if it has not run."""
+def goal(model: str, seed: int, fraction: float) -> float:
+    """Return the fraction of multiply-adds that spred has left in this seed; ``fraction`` if it has not run."""
     wanted = (model, "spred", seed)
     done = [row for row in compress.known(FILE)["rows"] if (row["model"], row["method"], row["seed"]) == wanted]
-    return 1 / done[-1]["work"] if done else share
+    return 1 / done[-1]["macs_ratio"] if done else fraction
 
 
 def ours(name: str, work: Work, dense: nn.Module) -> nn.Module:
@@ -145,7 +145,7 @@ def ours(name: str, work: Work, dense: nn.Module) -> nn.Module:
 
 
 def by_torch_pruning(work: Work, dense: nn.Module) -> nn.Module:
-    """Return torch-pruning's model, with no more work than spred's."""
+    """Return torch-pruning's model, with no more multiply-adds than spred's."""
     import torch_pruning
 
     section, trainer, name = work.recipe.train, work.trainer, work.recipe.model.name
@@ -164,8 +164,8 @@ def by_torch_pruning(work: Work, dense: nn.Module) -> nn.Module:
     stage = stage_name("torch-pruning", strength)
     pruning = GroupNorm(pruner, model, strength, work)
     trainer.fit(stage, model, pruning, section.sparse_epochs, lr=section.lr, teacher=teacher)
-    share = goal(name, work.recipe.seed, work.recipe.penalty.densities[0])
-    allowed = share * multiply_adds(dense, work.example)
+    fraction = goal(name, work.recipe.seed, work.recipe.penalty.densities[0])
+    allowed = fraction * multiply_adds(dense, work.example)
     for _ in range(STEPS):
         if multiply_adds(model, work.example) <= allowed:
             break
@@ -184,15 +184,15 @@ METHODS: dict[str, Callable[[Work, nn.Module], nn.Module]] = {
 def measured(work: Work, dense: nn.Module, small: nn.Module, method: str) -> dict[str, Any]:
     """Return and print the figures of a model."""
     images, example = work.trainer.images, work.example.cpu()
-    judge = partial(accuracy, small.to(work.trainer.device), images)
+    score = partial(accuracy, small.to(work.trainer.device), images)
     row = {
         "method": method,
         "asked": STRENGTHS[work.recipe.model.name].get(method, 0.0),
-        "work": multiply_adds(dense, example) / multiply_adds(small, example),
+        "macs_ratio": multiply_adds(dense, example) / multiply_adds(small, example),
         "parameters": parameters(dense)[0] / parameters(small)[0],
         "widths": widths(small),
-        "validation": judge(images.validation),
-        "test": judge(images.test),
+        "validation": score(images.validation),
+        "test": score(images.test),
     }
     if method != DENSE:
         row["speed"] = [asdict(one) for one in latencies(dense, small.cpu(), example)]
@@ -224,7 +224,7 @@ def show(row: dict[str, Any]) -> None:
     """Print a row."""
     faster = ", ".join(f"{one['ratio']:.2f}×" for one in row.get("speed", []))
     print(
-        f"{row['method']:14} {row['asked']:8.2g} ÷{row['work']:6.2f} ÷{row['parameters']:10.2f} "
+        f"{row['method']:14} {row['asked']:8.2g} ÷{row['macs_ratio']:6.2f} ÷{row['parameters']:10.2f} "
         f"{100 * row['validation']:11.2f} {100 * row['test']:7.2f}  {faster}",
         flush=True,
     )

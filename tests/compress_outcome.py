@@ -16,7 +16,7 @@ def lenet(seed):
 
 
 def sparse_lenet(seed):
-    """LeNet-5 with whole filters and neurons closed, and half of the other weights."""
+    """LeNet-5 with whole filters and neurons of zeros, and half of the other weights zero."""
     model = lenet(seed)
     with torch.no_grad():
         for module in model:

@@ -175,6 +175,7 @@ TESTED_ELSEWHERE: dict[str, str] = {
     "core.losses.functions": "with every loss that uses them, in core/losses/test_table.py",
     "core.losses.logistic": "a row of the table, in core/losses/test_table.py",
     "core.losses.multinomial": "a row of the table, in core/losses/test_table.py",
+    "compress.results": "records without code; tests/compress/test_study.py fills them, report/ draws them",
 }
 """Modules without a test file of their own, and where they are tested."""
 
@@ -189,6 +190,8 @@ ACROSS: dict[str, str] = {
     "nn/test_framework_examples.py": "examples for Lightning, Accelerate and the Trainer",
     "nn/test_torch_digits.py": "examples/torch_digits.py",
     "nn/test_training_loops.py": "loops that people write: Muon, autocast, loss scaling, compiled models, averages",
+    "compress/test_command.py": "the command spred compress",
+    "nn/test_refit.py": "the refit of spred.finalize, against least squares on the support",
 }
 """Test files of no single module, and what they are about."""
 

@@ -1,1 +1,1 @@
-"""The torch suite in the same triple: an objective, a data set, one file a method."""
+"""The torch suite in the same triple: an objective with its data set, one file for each method, results."""

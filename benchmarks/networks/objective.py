@@ -1,19 +1,29 @@
-"""What every method trains and is judged by: LeNet-300-100, the dense recipe, accuracy against compression.
+"""The frontier's objective: LeNet-300-100 on MNIST, the dense recipe, accuracy against compression.
 
-The recipe is that of the dense network and the same for all: SGD, learning rate 0.1, momentum 0.9, batches of 128, a
-cosine schedule. The last epochs, a quarter of them if nothing else is asked for, train what is left without penalty.
+Training loop, images and methods are those of ``spred compress``. The recipe is that of the dense network and the same
+for all: SGD, learning rate 0.1, momentum 0.9, batches of 128, a cosine schedule, from the first weights. The last
+epochs, a quarter of them if nothing else is asked for, refit what is left without penalty.
 """
 
 from __future__ import annotations
 
-import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import ModuleType
 
 import torch
-from torch import Tensor, nn
+from compress import FOLDER, MNIST
+from torch import nn
 
-from networks.mnist import Images
+import spred
+from spred.compress import read_recipe
+from spred.compress.data.dataset import Images, load_images
+from spred.compress.models.zoo import Facts, build
+from spred.compress.recipe import Recipe
+from spred.compress.training.checkpoints import Keep
+from spred.compress.training.methods import Refit
+from spred.compress.training.trainer import Trainer, accuracy
 
 LR, MOMENTUM, BATCH = 0.1, 0.9, 128
 REFIT_LR = 0.03
@@ -29,65 +39,46 @@ class Result:
     seconds: float
 
 
-def lenet(seed: int) -> nn.Sequential:
+def recipe(seed: int) -> Recipe:
+    """Return the recipe; its penalty is each method's own."""
+    sections = {
+        "model": {"name": "lenet-300-100"},
+        "data": MNIST,
+        "penalty": {"alphas": [1e-4]},
+        "train": {"lr": LR, "momentum": MOMENTUM, "batch_size": BATCH},
+        "seed": seed,
+    }
+    return replace(read_recipe(sections), folder=str(FOLDER))
+
+
+def mnist() -> Images:
+    """Return MNIST, 5,000 of its 60,000 training images held out to choose by."""
+    return load_images(recipe(0))
+
+
+def lenet(seed: int) -> nn.Module:
     """Return LeNet-300-100."""
     torch.manual_seed(seed)
-    return nn.Sequential(nn.Linear(784, 300), nn.ReLU(), nn.Linear(300, 100), nn.ReLU(), nn.Linear(100, 10))
+    return build("lenet-300-100", {}, Facts(1, (28, 28), 10))
 
 
-def weights_of(model: nn.Module) -> list[Tensor]:
-    """Return the weights that a method makes sparse: all matrices."""
-    return [p for p in model.parameters() if p.ndim > 1]
+def penalty(model: nn.Module, alpha: float) -> spred.L1:
+    """Return the penalty of every method: L1 on all matrices."""
+    return spred.L1(spred.prunable_weights(model), alpha)
 
 
-def sgd(params: list, lr: float = LR) -> torch.optim.SGD:
-    """Return the recipe's optimiser."""
-    return torch.optim.SGD(params, lr=lr, momentum=MOMENTUM)
-
-
-def run(
-    method: ModuleType, strength: float, data: Images, seed: int, epochs: int, refit: int, **options: object
-) -> Result:
-    """Train one network with one method at one strength, the last ``refit`` epochs without penalty, and judge it."""
+def run(method: ModuleType, strength: float, images: Images, seed: int, epochs: int, refit: int) -> Result:
+    """Train one network with one method at one strength, the last ``refit`` epochs without penalty, and evaluate it."""
     model = lenet(seed)
-    n_steps = (epochs - refit) * (len(data.train[1]) // BATCH)
-    generator = torch.Generator().manual_seed(seed)
-    opt, finish = method.prepare(model, strength, n_steps, **options)
-    began = time.perf_counter()
-    _train(model, opt, data.train, epochs - refit, generator)
-    finish()
-    masks = [weight != 0 for weight in weights_of(model)]
-    _train(model, sgd(list(model.parameters()), REFIT_LR), data.train, refit, generator, masks)
-    seconds = time.perf_counter() - began
-    kept = sum(int(torch.count_nonzero(weight)) for weight in weights_of(model))
-    density = kept / sum(weight.numel() for weight in weights_of(model))
-    return Result(density, accuracy(model, data.validation), accuracy(model, data.test), seconds)
-
-
-@torch.no_grad()
-def accuracy(model: nn.Module, part: tuple[Tensor, Tensor]) -> float:
-    """Return the share of images named rightly."""
-    return float((model(part[0]).argmax(dim=1) == part[1]).float().mean())
-
-
-def _train(
-    model: nn.Module,
-    opt: torch.optim.Optimizer,
-    part: tuple[Tensor, Tensor],
-    epochs: int,
-    generator: torch.Generator,
-    masks: list[Tensor] | None = None,
-) -> None:
-    x, y = part
-    n_steps = len(x) // BATCH
-    base = getattr(opt, "base_optimizer", opt)  # torchao's wrapper is not one that schedulers accept
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(base, epochs * n_steps)
-    for _ in range(epochs):
-        for batch in torch.randperm(len(x), generator=generator)[: n_steps * BATCH].split(BATCH):
-            opt.zero_grad()
-            nn.functional.cross_entropy(model(x[batch]), y[batch]).backward()
-            if masks is not None:
-                for weight, mask in zip(weights_of(model), masks, strict=True):
-                    weight.grad.mul_(mask)
-            opt.step()
-            schedule.step()
+    with TemporaryDirectory() as states:
+        trainer = Trainer(recipe(seed), images, torch.device("cpu"), Keep(Path(states)), epochs)
+        n_steps = (epochs - refit) * trainer.steps_in_epoch
+        sparse = method.prepare(model, strength, trainer.optimizer(LR), n_steps)
+        trainer.fit("sparse", model, sparse, epochs - refit, lr=LR)
+        sparse.finish()
+        names = [name for name, weight in model.named_parameters() if weight.ndim > 1]
+        trainer.fit("refit", model, Refit(model, names, trainer.optimizer(REFIT_LR)), refit, lr=REFIT_LR)
+    weights = spred.prunable_weights(model)
+    density = sum(int(weight.count_nonzero()) for weight in weights) / sum(weight.numel() for weight in weights)
+    scores = (accuracy(model, images, part) for part in (images.validation, images.test))
+    return Result(density, *scores, sum(trainer.seconds.values()))

@@ -17,9 +17,9 @@ from joblib import Parallel, delayed
 from networks.copies import BASES, PENALTIES, beyond_dense
 from networks.exactness import kkt, problems
 from networks.methods import METHODS
-from networks.mnist import Images, mnist
-from networks.objective import run
+from networks.objective import mnist, run
 from networks.steps import CASES, TIMED, step_times
+from spred.compress.data.dataset import Images
 
 RATIOS = (10, 20, 50, 75, 100, 150)
 
@@ -35,8 +35,8 @@ def frontier_runs(
     done = {(row["method"], row["seed"], row["strength"]) for row in runs_of(rows, epochs, refit)}
     wanted = [(name, seed, strength) for seed in range(seeds) for name in methods for strength in METHODS[name].GRID]
     print(f"\n{'MNIST, LeNet-300-100':20} seed  strength compression validation    test seconds")
-    data = mnist()
-    tasks = (delayed(_one)(*task, data, epochs, refit) for task in wanted if task not in done)
+    images = mnist()
+    tasks = (delayed(_one)(*task, images, epochs, refit) for task in wanted if task not in done)
     for row in Parallel(n_jobs=-1, return_as="generator")(tasks):
         rows = [*rows, row]
         save(rows)
@@ -96,9 +96,9 @@ def runs_of(rows: list[dict], epochs: int, refit: int) -> list[dict]:
     return [row for row in runs if (row["epochs"], row.get("refit", row["epochs"] // 4)) == (epochs, refit)]
 
 
-def _one(name: str, seed: int, strength: float, data: Images, epochs: int, refit: int) -> dict:
+def _one(name: str, seed: int, strength: float, images: Images, epochs: int, refit: int) -> dict:
     torch.set_num_threads(1)
-    result = run(METHODS[name], strength, data, seed, epochs, refit)
+    result = run(METHODS[name], strength, images, seed, epochs, refit)
     row = {"measure": "frontier", "method": name, "seed": seed, "strength": strength, "epochs": epochs, "refit": refit}
     return row | asdict(result)
 

@@ -320,7 +320,7 @@ def compress(
 @contextmanager
 def listener(quiet: bool, folder: Path | None) -> Iterator[Listener]:
     """Give what is told of each epoch: a bar or plain lines, a line as a stage ends, TensorBoard if asked for."""
-    from spred.compress.listeners import tensorboard
+    from spred.compress.runner import tensorboard
     from spred.runtime.progress import progress
 
     screen = Console(stderr=True, quiet=quiet)

@@ -14,22 +14,22 @@ from compress_images import write_npz
 METHODS = [name for name in bench.METHODS if name != "torch-pruning" or find_spec("torch_pruning") is not None]
 
 
-@pytest.mark.parametrize("model", bench.WORKS)
-def test_each_method_has_one_row_with_its_work_widths_and_times(
+@pytest.mark.parametrize("model", bench.RECIPES)
+def test_each_method_has_one_row_with_its_multiply_adds_widths_and_times(
     model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     data = str(write_npz(tmp_path / "bars.npz", n=64))
     short = {"epochs": 1, "sparse_epochs": 2, "refit_epochs": 1, "batch_size": 16}
     for module in (record, compress, bench):
         monkeypatch.setattr(module, "RESULTS", tmp_path / "benchmarks" / "results")
-    work = bench.WORKS[model]
+    work = bench.RECIPES[model]
     changed = {"data": {"train": data, "test": data}, "train": work["train"] | short | {"precision": "float32"}}
-    monkeypatch.setitem(bench.WORKS, model, work | changed)
+    monkeypatch.setitem(bench.RECIPES, model, work | changed)
     bench.run(model, 0, METHODS)
     bench.run(model, 0, METHODS[-1:])  # in the place of its first row
     methods = [name for name in METHODS if name != "torch-pruning" or name in bench.STRENGTHS[model]]
     rows = compress.known(bench.FILE)["rows"]
     assert sorted(row["method"] for row in rows) == sorted(["dense", *methods])
     for row in rows:
-        assert row["work"] == 1.0 if row["method"] == "dense" else row["work"] > 1.5
+        assert row["macs_ratio"] == 1.0 if row["method"] == "dense" else row["macs_ratio"] > 1.5
         assert len(row.get("speed", [])) == (0 if row["method"] == "dense" else 2)

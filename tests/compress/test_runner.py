@@ -12,10 +12,9 @@ from compress_images import recipe
 from safetensors.torch import load_file
 
 import spred
-from spred.compress.listeners import tensorboard
 from spred.compress.models.zoo import Facts, build
 from spred.compress.recipe import DEMO, read_recipe
-from spred.compress.runner import find_device, n_epochs
+from spred.compress.runner import find_device, n_epochs, tensorboard
 from spred.compress.training.trainer import Epoch
 from spred.errors import FileError, InputError
 

@@ -15,7 +15,7 @@ from spred.compress.results import Point
 from spred.compress.runner import prepare
 from spred.compress.study import Study, Work
 from spred.compress.training.methods import available
-from spred.compress.training.targets import FIRST_ALPHA
+from spred.compress.training.targets import LARGEST_ALPHA
 from spred.errors import InputError, StateError
 from spred.nn.pruning.shrink import shrink
 
@@ -70,7 +70,7 @@ def test_a_layer_that_the_network_cannot_do_without_keeps_a_neuron(tmp_path: Pat
     assert found.outcome.chosen.validation > 0.5
 
 
-def test_densities_are_hit_and_peers_run_at_them(tmp_path: Path):
+def test_densities_are_reached_and_peers_run_at_them(tmp_path: Path):
     given = work(
         tmp_path,
         penalty={"alphas": [], "densities": [0.5, 0.2]},
@@ -108,7 +108,7 @@ def test_peers_have_strengths_of_their_own_and_what_was_trained_serves_other_str
     assert [p.alpha for p in more.outcome.points if p.method == "subgradient"] == [1e-2]
 
 
-def test_shares_of_multiply_adds_are_hit_and_pruning_gets_the_same(tmp_path: Path):
+def test_fractions_of_multiply_adds_are_reached_and_pruning_gets_the_same(tmp_path: Path):
     given = work(
         tmp_path,
         penalty={"kind": "filters", "alphas": [], "densities": [0.5], "cost": "multiply-adds"},
@@ -123,13 +123,13 @@ def test_shares_of_multiply_adds_are_hit_and_pruning_gets_the_same(tmp_path: Pat
         assert 0.4 <= multiply_adds(small, inputs) / multiply_adds(model, inputs) <= 0.5
 
 
-def test_the_way_to_a_density_has_a_largest_alpha(tmp_path: Path):
+def test_a_density_is_reached_by_at_most_the_largest_alpha(tmp_path: Path):
     densities = {"alphas": [], "densities": [0.3]}
     plain = work(tmp_path, penalty=densities).study().outcome
     again = work(tmp_path, penalty=densities | {"largest_alpha": 1e-5})
     weak = again.study().outcome  # the dense model is not anew
     assert plain.dense == weak.dense
-    assert 1e-5 < plain.chosen.alpha <= FIRST_ALPHA
+    assert 1e-5 < plain.chosen.alpha <= LARGEST_ALPHA
     assert weak.chosen.alpha <= 1e-5
     stage = "spred, density 0.3, alpha up to 1e-05"
     assert [curve.stage for curve in weak.curves[1:]] == [stage, f"{stage}, refit"]
@@ -163,6 +163,14 @@ def test_heads_and_neurons_of_a_transformer_become_zero(tmp_path: Path):
     assert torch.equal(live, heard)
     assert torch.equal(hidden.weight.ne(0).all(dim=1), hidden.weight.ne(0).any(dim=1))
     assert not bool(live.all()) or not bool(hidden.weight.ne(0).all())
+
+
+def test_without_epochs_of_refit_the_weights_are_those_of_the_penalty(tmp_path: Path):
+    found = work(tmp_path, penalty={"alphas": [1e-2]}, train={"refit_epochs": 0}).study()
+    check(found, ["spred"])
+    assert [curve.stage for curve in found.outcome.curves] == ["dense", "spred, alpha 0.01"]
+    last = found.outcome.curves[-1].validation[-1]
+    assert found.outcome.chosen.validation == pytest.approx(last, abs=0.05)  # but for the last zeros
 
 
 def test_if_nothing_is_good_enough_the_best_is_taken_and_it_is_said(tmp_path: Path):

@@ -47,7 +47,7 @@ def test_each_point_is_the_lasso_at_its_alpha():
 
 
 @pytest.mark.filterwarnings("ignore:the decay budget")
-def test_nothing_is_closed_for_good_and_ratios_are_kept():
+def test_no_zero_is_final_and_ratios_are_kept():
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(20, 8), nn.Tanh(), nn.Linear(8, 1)).double()
     one, two = prunable_weights(model)

@@ -109,7 +109,7 @@ def test_weights_written_before_are_taken_over():
     torch.testing.assert_close(model[0].weight.detach(), torch.full((8, 6), 0.5))
 
 
-def test_the_parametrized_road_is_served():
+def test_parametrised_weights_are_finalized_too():
     model = net()
     parametrize(model, L1(prunable_weights(model), 0.02))
     record = finalize(model, threshold=0.1)

@@ -102,12 +102,12 @@ def test_notes_name_what_limits_the_figures():
     notes = [row.notes for row in inspect(model, opt).rows]
     assert notes == [
         ("followed by batch norm: scale-invariant", "B is small: train longer"),
-        ("every weight is zero: the layer is dead", "B is small: train longer"),
+        ("every weight is zero", "B is small: train longer"),
         ("frozen",),
     ]
 
 
-def test_both_roads_report_the_same():
+def test_both_forms_report_the_same():
     plain, written = net(), net()
     opt = sgd(plain, GroupL1(plain[0].weight, 0.01, dim=1))
     parametrize(written, GroupL1(written[0].weight, 0.01, dim=1))

@@ -46,7 +46,7 @@ def test_a_batch_without_tensors_is_refused_in_a_sentence():
         batch_loss(nn.Linear(2, 2), "text", of_batch)
 
 
-def test_a_tied_weight_is_seen_once():
+def test_a_tied_weight_is_listed_once():
     model = nn.Sequential(nn.Embedding(6, 4), nn.Linear(4, 6, bias=False))
     model[1].weight = model[0].weight
     assert [view.name for view in views(model)] == ["0.weight"]

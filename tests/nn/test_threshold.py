@@ -23,8 +23,7 @@ def test_a_tensor_of_zeros_is_all_zero():
 
 
 @pytest.mark.parametrize("weight", ["none", "sqrt"])
-def test_groups_of_many_weights_are_not_easier_to_close(weight):
-    """A row of 10,000 weights is measured by the same yardstick as it is penalised."""
+def test_groups_of_many_weights_are_zero_by_the_same_threshold(weight):
     layer = nn.Linear(10_000, 3, bias=False)
     with torch.no_grad():
         layer.weight.copy_(torch.tensor([1.0, 0.1, 1e-4])[:, None].expand(3, 10_000))

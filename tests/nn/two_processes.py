@@ -66,7 +66,7 @@ def outcome(model, opt):
     whole = [getattr(p, "full_tensor", lambda p=p: p)().detach().clone() for p in model.parameters()]
     rows = [(row.nonzeros, row.balance, row.budget) for row in inspect(model, opt).rows]
     record = finalize(model, opt, threshold=0.05)
-    counts = [(row.nonzeros, sum(row.open), sum(row.closed)) for row in record.rows]
+    counts = [(row.nonzeros, sum(row.kept_norms), sum(row.zeroed_norms)) for row in record.rows]
     return {"weights": whole, "rows": rows, "counts": counts, "alpha": opt.penalties[0].alpha}
 
 

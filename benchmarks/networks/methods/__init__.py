@@ -1,6 +1,7 @@
-"""The methods by name, one file each: ``prepare(model, strength, n_steps) -> (optimiser, finish)``.
+"""The methods by name, one file each: ``prepare(model, strength, make, n_steps)`` gives a method of ``spred compress``.
 
-``GRID`` holds the strengths that are tried, the same for every seed.
+``make`` makes the recipe's optimiser, ``n_steps`` are the steps with the method. ``GRID`` holds the strengths that are
+tried, the same for every seed.
 """
 
 from __future__ import annotations

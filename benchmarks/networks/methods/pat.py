@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 from torch import nn
 
-from networks.objective import sgd, weights_of
+from networks.objective import MOMENTUM, penalty
+from spred.compress.training.methods import MakeOptimizer, Pat, Strength
 
 GRID = (1.5e-4, 5e-4, 1e-3, 2e-3, 3e-3, 5e-3)
-"""Its strength is ten times the alpha of the others: it does not count the momentum."""
+"""torchao's own strengths: ten times the alpha of the others, because they do not count the momentum."""
 
 
-def prepare(model: nn.Module, strength: float, n_steps: int) -> tuple[Any, Callable[[], None]]:
+def prepare(model: nn.Module, strength: float, make: MakeOptimizer, n_steps: int) -> Pat:
     """Wrap the base; its weights are exact zeros at every step."""
-    from torchao.prototype.pat.optim import PruneOptimizer
-
-    weights = weights_of(model)
-    others = [p for p in model.parameters() if p.ndim == 1]
-    sparse = {"params": weights, "prox_type": "ProxLasso", "group_type": "ElemGrouper", "reg_lambda": strength}
-    return PruneOptimizer(sgd([sparse, {"params": others}])), lambda: None
+    alpha = (1 - MOMENTUM) * strength
+    return Pat(model, [penalty(model, alpha)], Strength(alpha), make, n_steps)

@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from torch import nn
 
-import spred
-from networks.objective import sgd
+from networks.objective import penalty
+from spred.compress.training.methods import MakeOptimizer, Spred, Strength
 
 GRID = (1e-4, 2e-4, 3e-4, 5e-4)
 
 
-def prepare(
-    model: nn.Module, strength: float, n_steps: int, **options: object
-) -> tuple[spred.SpredOptimizer, Callable[[], None]]:
+def prepare(model: nn.Module, strength: float, make: MakeOptimizer, n_steps: int) -> Spred:
     """Wrap the base; at the end the default rule makes the zeros."""
-    opt = spred.SpredOptimizer(
-        sgd(list(model.parameters())), spred.L1(spred.prunable_weights(model), strength), **options
-    )
-    return opt, lambda: spred.finalize(model, opt)
+    return Spred(model, [penalty(model, strength)], Strength(strength), make, n_steps)

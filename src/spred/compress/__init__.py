@@ -1,14 +1,17 @@
-"""A smaller, faster model at the same accuracy (floor 5): train with spred, cut, refit, shrink, export, report.
+"""A smaller, faster model at the same accuracy: train with spred, refit, shrink, export, report.
 
-The way through: :func:`read_recipe` checks a TOML file, :func:`run` does the rest and leaves a folder with the models,
-the figures and a report. ``spred compress`` is these two.
+:func:`read_recipe` checks a TOML file, :func:`run` does the rest and leaves a folder with the models, the figures and a
+report. ``spred compress`` is these two.
 
-recipe               what a run shall do
-images, data         images from files; parts, batches, augmentation
-models, penalised    the network; which of its weights go together
-methods, train       spred and its peers; the one training loop, state what it keeps
-study, runner        all models of a run and the choice among them; from recipe to folder
-deliver              shrink, export (tensors, sparse, widths), measure, report (figures); record says what is handed on
+recipe      the settings of a run, and their checks
+data        images from files; parts, batches, augmentation
+models      the networks that a recipe can name
+training    penalties on a model, spred and its peers, the training loop, checkpoints
+export      the smaller model as files; sizes and times
+report      the page of a run, and what the terminal says
+results     the records that are handed on
+study       all models of a run, and the choice among them
+runner      the public function: from a recipe to a results folder
 """
 
 from spred.compress.export.shrunk import load_shrunk

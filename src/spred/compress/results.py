@@ -1,6 +1,6 @@
 """The records of a compression run: what training found, what was chosen, what was measured of it.
 
-The run (``train``, ``study``) makes them, and what draws and writes (``measure``, ``export``, ``report``) reads them.
+``training`` and ``study`` make them; ``export`` and ``report`` draw and write them.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ class Layer:
 
     @property
     def density(self) -> float:
-        """Return the share of weights that are not zero."""
+        """Return the fraction of weights that are not zero."""
         return self.nonzero / self.weights
 
 
 @dataclass(frozen=True)
 class Magnitudes:
-    """How large weights (or groups) were when zeros were made, over the threshold of their tensor.
+    """Norms of weights (or groups) when zeros were made, over the threshold of their tensor.
 
     Attributes:
         zeroed: counts of those that were set to zero, in the bins of :func:`spred.nn.threshold.histogram`.
@@ -49,20 +49,20 @@ class Magnitudes:
 
 @dataclass(frozen=True)
 class Point:
-    """One model of the frontier: trained, cut, and refitted at its zeros.
+    """One model of the frontier: trained, its zeros made exact, and refitted.
 
     Attributes:
         method: row of :data:`spred.compress.training.methods.METHODS`, or ``"dense"``.
         seed: seed of its training.
         alpha: strength of the penalty; 0 where there is none.
-        density: share of the penalised weights that are not zero.
+        density: fraction of the penalised weights that are not zero.
         compression: penalised weights over nonzero ones.
         validation: accuracy on validation data, between 0 and 1.
         test: accuracy on test data; None but for the model that each method chose, and for dense.
         layers: its penalised tensors.
         seconds: time to train it.
         state_file: path of its ``state_dict`` as safetensors, as long as the work folder of the run is there.
-        magnitudes: what :func:`spred.finalize` saw; None for methods that do without.
+        magnitudes: the norms that :func:`spred.finalize` decided by; None for methods that do without.
     """
 
     method: str
@@ -80,7 +80,7 @@ class Point:
 
 @dataclass(frozen=True)
 class Curve:
-    """What training did epoch by epoch.
+    """The training curve of one stage, epoch by epoch.
 
     Attributes:
         stage: for instance ``"dense"`` or ``"spred, seed 0, alpha 0.0001"``.
@@ -102,8 +102,8 @@ class Sizes:
     Attributes:
         parameters: numbers in its parameters.
         nonzero: those that are not exactly zero.
-        effective_parameters: those that are not zero after dead units are removed.
-        multiply_adds: for one input.
+        effective_parameters: those that are not zero after channels, heads and branches of zeros are removed.
+        multiply_adds: MACs of one input.
         bytes_dense: size on disk as dense safetensors.
         bytes_sparse: size on disk with indices.
         bytes_onnx: size on disk as ONNX.

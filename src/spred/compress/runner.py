@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
@@ -11,7 +12,7 @@ from typing import Any
 import torch
 
 from spred.compress.data.dataset import load_images
-from spred.compress.export.deliver import deliver
+from spred.compress.export.folder import write_models
 from spred.compress.models.zoo import Facts, build, check_fit, load_weights
 from spred.compress.recipe import Recipe, read_recipe
 from spred.compress.results import Outcome
@@ -29,7 +30,7 @@ ONNX = ("onnx", "onnxscript", "onnxruntime")
 
 
 def silent(epoch: Epoch) -> None:
-    """Say nothing of an epoch."""
+    """Report nothing of an epoch."""
 
 
 def run(
@@ -39,7 +40,10 @@ def run(
     resume: bool = False,
     listen: Listener = silent,
 ) -> Outcome:
-    """Make a model smaller as a recipe says, and leave it with a report in the folder ``out``.
+    """Find the smallest model whose validation accuracy is at most a tolerance below the dense one's, and export it.
+
+    Models are trained at several strengths of the penalty, their zeros are made exact, what is left is refitted; the
+    chosen one is shrunk, written as safetensors and ONNX, measured, and described in a report. All of it is in ``out``.
 
     Args:
         recipe: path of a TOML file, nested dicts, or a :class:`~spred.compress.recipe.Recipe`.
@@ -54,6 +58,8 @@ def run(
     Raises:
         InputError: the recipe, the data or the model cannot be used; nothing has been trained then.
         FileError: a file is missing, or ``out`` holds something of another origin.
+
+    An example that runs, and every file of the folder, are in docs/compress.md.
     """
     began = perf_counter()
     given = read_recipe(recipe)
@@ -66,11 +72,11 @@ def run(
             outcome = replace(study.outcome, machine=machine(work), seconds=perf_counter() - began)
             onnx, multiple = given.export.onnx, given.export.multiple_of or given.penalty.multiple_of
             example = work.example.cpu()
-            return deliver(outcome, study.dense, study.sparse, example, folder, onnx=onnx, multiple_of=multiple)
+            return write_models(outcome, study.dense, study.sparse, example, folder, onnx=onnx, multiple_of=multiple)
 
 
 def prepare(recipe: Recipe, folder: Path, listen: Listener = silent) -> Work:
-    """Read and check everything that can be wrong before hours of training: data, model, weights, penalties, peers.
+    """Read and check everything that can be wrong before training: data, model, weights, penalties, peers.
 
     Args:
         recipe: the recipe.
@@ -132,9 +138,28 @@ def find_device(name: str) -> torch.device:
 
 
 def machine(work: Work) -> dict[str, Any]:
-    """Return what a reader needs to place the seconds."""
+    """Return the machine that the seconds were measured on."""
     device = work.trainer.device
     record = run_record("compress", {}, 0)
     named = torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
     facts = {key: record[key] for key in ("machine", "versions")}
     return {"device": named, "threads": torch.get_num_threads(), **facts}
+
+
+@contextmanager
+def tensorboard(folder: str | Path) -> Iterator[Listener]:
+    """Give a listener that writes TensorBoard logs into ``folder``: loss and validation accuracy of each stage.
+
+    Raises:
+        StateError: TensorBoard is not installed.
+    """
+    writer = extra("torch.utils.tensorboard").SummaryWriter(str(folder))
+
+    def listen(epoch: Epoch) -> None:
+        writer.add_scalar(f"{epoch.stage}/loss", epoch.loss, epoch.number)
+        writer.add_scalar(f"{epoch.stage}/validation", epoch.validation, epoch.number)
+
+    try:
+        yield listen
+    finally:
+        writer.close()

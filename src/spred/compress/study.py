@@ -1,4 +1,4 @@
-"""All models of a run: the dense one, sparse ones at each strength, those of the peers, and which of them are chosen.
+"""All models of a run: the dense one, sparse ones at each strength, those of the peers, and the choice among them.
 
 Every choice is made on validation images. Test images are used once, at the end: for the dense model, and for the model
 that each method has chosen.
@@ -17,7 +17,7 @@ from spred.compress.recipe import CHANNELS, Recipe
 from spred.compress.results import Magnitudes, Outcome, Point
 from spred.compress.training.memory_format import plainly_arranged
 from spred.compress.training.methods import METHODS, Method, Refit, Strength, magnitudes
-from spred.compress.training.targets import Sizes, find, follow, layers, penalties
+from spred.compress.training.targets import WeightCount, find, layers, penalties, zero_followers
 from spred.compress.training.trainer import Trainer, accuracy
 from spred.errors import SpredWarning, StateError
 from spred.nn import alpha_path
@@ -25,6 +25,12 @@ from spred.nn.pruning.macs import MACs
 from spred.runtime.extras import extra
 
 DENSE = "dense"
+
+TRIAL = Strength(1e-4, 0.5)
+"""Strength at which each method is made once, before training, to see whether it takes the model."""
+
+N_EXAMPLES = 16
+"""Images by which models are followed and exports are compared; the first ones of the validation part."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,13 +56,13 @@ class Work:
 
     def __init__(self, recipe: Recipe, model: nn.Module, trainer: Trainer) -> None:
         self.recipe, self.model, self.trainer = recipe, model, trainer
-        self.example = trainer.images.scale(trainer.images.validation.images[:16])
+        self.example = trainer.images.scale(trainer.images.validation.images[:N_EXAMPLES])
         self.bundles = find(model, recipe.penalty, self.example[:1])
         inside = {name for bundle in self.bundles for name in (*bundle.names, *bundle.followers)}
         self.names = [name for name, _ in model.named_parameters() if name in inside]
         self.notes: list[str] = []
         for name in ("spred", *recipe.compare):
-            self._method(name, deepcopy(model), Strength(1e-4, 0.5))
+            self._method(name, deepcopy(model), TRIAL)
 
     def study(self) -> Study:
         """Train everything, then choose."""
@@ -106,7 +112,7 @@ class Work:
         return model, self.tested(self._point(DENSE, DENSE, model, Strength(0.0), None))
 
     def _path(self, dense: nn.Module) -> Iterator[Point]:
-        """Give a model for each alpha, rising, each from the weights of the one before."""
+        """Give a model for each alpha, rising, each warm-started from the one before."""
         alphas = sorted(self.recipe.penalty.alphas)
         model = deepcopy(dense)
         method = self._method("spred", model, Strength(alphas[0]))
@@ -122,10 +128,10 @@ class Work:
         """Return what spred is asked for, or a peer: its own strengths, or else what spred has ``reached``."""
         if name == "spred":
             asked = self.recipe.penalty
-            steered = [Strength(*one) for one in zip(asked.limits(), asked.densities, strict=True)]
-            return [Strength(alpha) for alpha in asked.alphas] + steered
+            to_density = [Strength(*one) for one in zip(asked.limits(), asked.densities, strict=True)]
+            return [Strength(alpha) for alpha in asked.alphas] + to_density
         own = [Strength(alpha) for alpha in self.recipe.peers.alphas(name)]
-        if self.recipe.penalty.cost != "weights":  # a point knows its share of the weights alone
+        if self.recipe.penalty.cost != "weights":  # a point knows its density in weights alone
             densities: Sequence[float] = self.recipe.penalty.densities
         else:
             densities = [point.density for point in reached]
@@ -142,7 +148,7 @@ class Work:
                 yield point
 
     def one(self, name: str, strength: Strength, dense: nn.Module) -> Point:
-        """Train a model at one strength, from the dense one or from the first weights; cut, refit and judge it.
+        """Train a model at one strength, from the dense one or from the first weights; make its zeros, refit, evaluate.
 
         Raises:
             StateError: it has diverged.
@@ -160,8 +166,8 @@ class Work:
     def _refitted(
         self, name: str, strength: Strength, model: nn.Module, found: Magnitudes | None, dense: nn.Module
     ) -> Point:
-        """Train the weights that are left, and judge the model."""
-        follow(model, self.bundles)
+        """Refit the weights that are left, and evaluate the model."""
+        zero_followers(model, self.bundles)
         stage, lr = stage_name(name, strength), self.trainer.refit_lr
         method = Refit(model, self.names, self.trainer.optimizer(lr))
         refit = f"{stage}, refit"
@@ -169,7 +175,7 @@ class Work:
         return self._point(name, stage, model, strength, found)
 
     def _point(self, name: str, stage: str, model: nn.Module, strength: Strength, found: Magnitudes | None) -> Point:
-        """Judge a finished model on validation images, and keep its weights."""
+        """Evaluate a finished model on validation images, and keep its weights."""
         file = self.trainer.keep.path(stage, ".safetensors")
         extra("safetensors.torch").save_file(plain_state(model), str(file))
         parts = layers(model, self.names)
@@ -208,7 +214,7 @@ class Work:
         return replace(point, test=accuracy(self.load(point), self.trainer.images, self.trainer.images.test))
 
     def load(self, point: Point) -> nn.Module:
-        """Return the model of a point, as it was judged."""
+        """Return the model of a point, as it was evaluated."""
         model = deepcopy(self.model)
         model.load_state_dict(extra("safetensors.torch").load_file(point.state_file))
         return model
@@ -217,7 +223,7 @@ class Work:
         section, penalty = self.recipe.train, self.recipe.penalty
         graph = MACs(model, self.example[:1]) if set(penalty.kind) <= set(CHANNELS) else None
         cost = graph if penalty.cost == "multiply-adds" else None
-        strength = replace(strength, uniform=penalty.uniform, cost=cost or Sizes(model, self.bundles, graph))
+        strength = replace(strength, uniform=penalty.uniform, cost=cost or WeightCount(model, self.bundles, graph))
         listed = penalties(model, self.bundles, penalty.depth, cost=cost, apart=penalty.uniform)
         n_steps = section.sparse_epochs * self.trainer.steps_in_epoch
         return METHODS[name](model, listed, strength, self.trainer.optimizer(section.lr), n_steps)

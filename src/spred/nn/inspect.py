@@ -1,4 +1,4 @@
-"""What a model has reached: how sparse it is, how far the penalty has worked, what is still undecided.
+"""What a model has reached: how sparse it is, how far the penalty has acted, what is still undecided.
 
 A training loss does not tell whether an L1 solution has been reached. The figures here do; docs/torch.md
 explains how to read them.
@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from math import prod
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -21,11 +22,13 @@ from spred.nn.model_weights import LossFn, View, mean_gradients, views
 from spred.nn.optimizer.optimizer import SpredOptimizer
 from spred.nn.parametrize import Product
 from spred.nn.penalties import WEIGHTED, factor_dtype
+from spred.nn.pruning.channels import BATCH_NORMS
 from spred.nn.sharding import count, number
 from spred.nn.threshold import at_zero, smallness
 
 STATIONARY = 0.1
-"""A group whose residual is below this part of alpha is stationary."""
+"""A group whose residual is below this part of alpha is stationary. Smaller, and the noise of minibatches makes every
+group undecided; larger, and groups that still move count as decided (tests of inspect, at the end of training)."""
 
 SHORT = 1.0
 """A decay budget below this is too small for an L1 solution: more than exp(−2) of the imbalance is left."""
@@ -34,8 +37,6 @@ COLUMNS = (
     *("tensor", "shape", "nonzero", "density", "alpha"),
     *("B", "balance", "residual", "undecided", "notes"),
 )
-
-BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
 
 
 @dataclass(frozen=True)
@@ -93,10 +94,14 @@ class ModelReport:
 def inspect(
     model: nn.Module,
     opt: SpredOptimizer | None = None,
-    loader: Iterable | None = None,
+    loader: Iterable[Any] | None = None,
     loss_fn: LossFn | None = None,
 ) -> ModelReport:
-    """Report what ``model`` has reached, tensor by tensor. Nothing is changed.
+    """Report how far ``model`` is from a solution of the penalised loss, tensor by tensor. Nothing is changed.
+
+    For each tensor: its density, the decay budget B, the balance of its factors, the residual
+    ``max_g ‖v_g − prox_{τα}(v_g − τ g_g)‖/(τα)``, which is 0 at a solution, and how many groups are undecided: neither
+    at zero nor stationary.
 
     Args:
         model: a plain model, or one under :func:`spred.parametrize`.
@@ -133,14 +138,14 @@ def residuals(value: Tensor, grad: Tensor, penalty: Penalty, threshold: float) -
     """
     step = threshold / penalty.alpha
     if penalty.depth == 2:
-        moved = value - penalty.prox(value - step * grad, step)
-        return norms(moved, penalty.partition) / threshold
-    stationary = penalty.kkt_residual(value, grad) / penalty.alpha
+        moved: Tensor = norms(value - penalty.prox(value - step * grad, step), penalty.partition)
+        return moved / threshold
+    stationary: Tensor = penalty.kkt_residual(value, grad) / penalty.alpha
     return torch.minimum(norms(value, penalty.partition) / threshold, stationary)
 
 
 def too_short(view: View) -> bool:
-    """Return whether the penalty of a weight has had too little time to mean anything."""
+    """Return whether the decay budget of a weight is too small for an L1 solution."""
     return (
         view.entry is not None
         and view.entry.place.requires_grad
@@ -181,7 +186,7 @@ def _row(view: View, grad: Tensor | None, budgets: dict[Tensor, float], normalis
     if any(id(module) in normalised for module, _ in view.parts) and len(view.parts) == 1:
         notes.append("followed by batch norm: scale-invariant")
     if not nonzeros:
-        notes.append("every weight is zero: the layer is dead")
+        notes.append("every weight is zero")
     if view.entry is not None and not view.entry.place.requires_grad:
         notes.append("frozen")
     elif too_short(view):

@@ -1,4 +1,4 @@
-"""The weights of a model as it uses them, on either road, and the mean gradient of its loss in them.
+"""The weights of a model as it uses them, plain or parametrised, and the mean gradient of its loss in them.
 
 What :mod:`spred.nn.inspect` reports and :mod:`spred.nn.finalize` decides by.
 """
@@ -20,7 +20,7 @@ from spred.nn.optimizer.factored import Factored
 from spred.nn.optimizer.optimizer import SpredOptimizer
 from spred.nn.parametrize import factors_of, own_products
 from spred.nn.penalties import prunable_weights
-from spred.nn.pruning.graph import evaluating
+from spred.nn.pruning.export import evaluating
 
 LossFn = Callable[..., Tensor]
 """A mean over the batch: ``loss_fn(model(inputs), targets)`` of pairs, ``loss_fn(model, batch)`` of any other batch."""
@@ -28,7 +28,7 @@ LossFn = Callable[..., Tensor]
 
 @dataclass(frozen=True, eq=False)
 class View:
-    """A weight of a model, or weights whose groups are joined, and what stands behind it."""
+    """A weight of a model, or weights whose groups are joined, with its penalty and its factors if it has them."""
 
     name: str
     parts: tuple[tuple[nn.Module, str], ...]
@@ -55,13 +55,13 @@ def views(model: nn.Module, opt: SpredOptimizer | None = None) -> list[View]:
     Raises:
         StateError: ``opt`` holds tensors that the model does not.
     """
-    homes = {
+    owners = {
         id(tensor): (module, prefix, attribute)
-        for prefix, module in reversed(list(model.named_modules()))  # the first home of a tied weight counts
+        for prefix, module in reversed(list(model.named_modules()))  # the first owner of a tied weight counts
         for attribute, tensor in module.named_parameters(recurse=False)
     }
     entries = {} if opt is None else {id(t): entry for entry in opt.factored for t in entry.place.tensors}
-    missing = [tuple(t.shape) for entry in entries.values() for t in entry.place.tensors if id(t) not in homes]
+    missing = [tuple(t.shape) for entry in entries.values() for t in entry.place.tensors if id(t) not in owners]
     if missing:
         raise StateError(f"the optimiser holds tensors of shapes {missing} that the model lacks; give its own model")
     wanted = {id(weight) for weight in prunable_weights(model)} | set(entries)
@@ -77,18 +77,27 @@ def views(model: nn.Module, opt: SpredOptimizer | None = None) -> list[View]:
             tensors = (tensor,) if entry is None else entry.place.tensors
             wanted -= set(map(id, tensors))
             behind = () if entry is None else (entry.target.core(), entry.factors, entry)
-            at = [homes[id(one)] for one in tensors]
+            at = [owners[id(one)] for one in tensors]
             name = " + ".join(_join(prefix, attribute) for _, prefix, attribute in at)
             found.append(View(name, tuple((module, attribute) for module, _, attribute in at), *behind))
     return found
 
 
 def mean_gradients(
-    model: nn.Module, found: Sequence[View], loader: Iterable | None, loss_fn: LossFn | None
+    model: nn.Module, found: Sequence[View], loader: Iterable[Any] | None, loss_fn: LossFn | None
 ) -> list[Tensor | None]:
     """Return the gradient of the mean loss in each view's value, in evaluation mode, or None without one.
 
     The model's own ``.grad`` and modes are left as they are. Batches count by their size.
+
+    Args:
+        model: the model.
+        found: the weights, of :func:`views`.
+        loader: batches, or None.
+        loss_fn: a mean over the batch, or None.
+
+    Raises:
+        InputError: a loader without a loss or the reverse, or without batches.
     """
     if (loader is None) != (loss_fn is None):
         raise InputError("a loader needs a loss_fn and the reverse; give both or neither")

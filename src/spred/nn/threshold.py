@@ -10,7 +10,8 @@ from spred.core.penalties import Penalty
 from spred.nn.sharding import size_in_use
 
 SMALL = 1e-2
-"""Part of the size of a tensor's groups in use below which a group is at zero, if the gradient does not object."""
+"""Part of the size of a tensor's groups in use below which a group is at zero, if the gradient does not object. Larger,
+and weights go that training still needs; smaller, and those stay that it has not finished (``FinalizeReport.plot``)."""
 
 LOW, HIGH, BINS = -6.0, 4.0, 100
 """The histogram's span and steps, in powers of ten of the threshold; what lies outside counts at its ends."""
@@ -30,7 +31,8 @@ def at_zero(value: Tensor, grad: Tensor | None, penalty: Penalty, threshold: flo
     """Return which groups belong at zero (bool, gate shape), by the rule of :func:`spred.finalize`."""
     if grad is not None and penalty.depth == 2 and penalty.alpha > 0:
         value = value - threshold / penalty.alpha * grad.to(value.dtype)
-    return norms(value, penalty.partition) <= threshold * penalty.weights
+    at_most: Tensor = norms(value, penalty.partition) <= threshold * penalty.weights
+    return at_most
 
 
 def histogram(sizes: Tensor, threshold: Tensor | float) -> tuple[int, ...]:

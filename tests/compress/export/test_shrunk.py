@@ -1,4 +1,4 @@
-"""Every built-in model with random groups closed: shrunk, rebuilt from its files, and the same outputs."""
+"""Every built-in model with random groups of zeros: shrunk, rebuilt from its files, and the same outputs."""
 
 from copy import deepcopy
 from itertools import pairwise
@@ -26,8 +26,8 @@ def a_model(name, seed=0):
 
 
 @torch.no_grad()
-def close_groups(model, share, joined):
-    """Close a share of all filters, neurons and heads at random; with ``joined``, their norms and biases too."""
+def zero_groups(model, fraction, joined):
+    """Set a fraction of all filters, neurons and heads to zero; with ``joined``, their norms and biases too."""
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):  # constants behind it must not be simple ones
             module.running_mean.normal_()
@@ -35,17 +35,17 @@ def close_groups(model, share, joined):
             module.bias.normal_()
         if isinstance(module, nn.MultiheadAttention):
             module.in_proj_bias.normal_()
-            dead = torch.rand(module.num_heads) < share
-            rows = dead.repeat_interleave(module.embed_dim // module.num_heads)
+            zero = torch.rand(module.num_heads) < fraction
+            rows = zero.repeat_interleave(module.embed_dim // module.num_heads)
             module.in_proj_weight[2 * module.embed_dim :][rows] = 0.0
     hidden = [m for m in model.modules() if isinstance(m, nn.Linear | nn.Conv2d)][:-1]
     norms = norm_after(model)
     for module in hidden:
-        dead = torch.rand(len(module.weight)) < share
-        module.weight[dead] = 0.0
+        zero = torch.rand(len(module.weight)) < fraction
+        module.weight[zero] = 0.0
         for tensor in (module.bias, *(getattr(norms.get(module), key, None) for key in ("weight", "bias"))):
             if tensor is not None and joined:
-                tensor[dead] = 0.0
+                tensor[zero] = 0.0
 
 
 def norm_after(model):
@@ -57,7 +57,7 @@ def norm_after(model):
 @pytest.mark.parametrize("name", MODELS)
 def test_outputs_stay_and_the_files_give_the_model_back(name, joined, multiple, tmp_path):
     model, inputs = a_model(name)
-    close_groups(model, 0.6, joined)
+    zero_groups(model, 0.6, joined)
     small = shrink(model, inputs, multiple=multiple)
     expected = model(inputs).detach()
     scale = max(1.0, float(expected.abs().max()))
@@ -70,24 +70,24 @@ def test_outputs_stay_and_the_files_give_the_model_back(name, joined, multiple, 
     assert list(again.state_dict()) == list(small.state_dict())
 
 
-def test_filters_that_close_inside_every_block_leave_that_share_of_the_work():
+def test_half_of_the_filters_inside_every_block_leave_half_of_the_multiply_adds():
     model, inputs = a_model("resnet-20")
     with torch.no_grad():
-        for block in (m for m in model.modules() if hasattr(m, "around")):
+        for block in (m for m in model.modules() if hasattr(m, "shortcut")):
             first, norm = block.body[0], block.body[1]
-            closed = slice(len(first.weight) // 2, None)
+            zero = slice(len(first.weight) // 2, None)
             for tensor in (first.weight, norm.weight, norm.bias):
-                tensor[closed] = 0.0
+                tensor[zero] = 0.0
     small = shrink(model, inputs, multiple=8)
-    work, before = multiply_adds(small, inputs), multiply_adds(model, inputs)
-    assert 0.5 < work / before < 0.55
+    after, before = multiply_adds(small, inputs), multiply_adds(model, inputs)
+    assert 0.5 < after / before < 0.55
     assert all(m.out_channels % 8 == 0 for m in small.modules() if isinstance(m, nn.Conv2d))
 
 
 @pytest.mark.parametrize("name", ["resnet-20", "vit"])
-def test_blocks_that_are_closed_are_gone_from_the_files_too(name, tmp_path):
+def test_blocks_of_zeros_are_removed_from_the_files_too(name, tmp_path):
     model, inputs = a_model(name)
-    close_groups(model, 0.3, joined=False)
+    zero_groups(model, 0.3, joined=False)
     with torch.no_grad():
         for block in [m for m in model.modules() if hasattr(m, "body")][1::2]:
             block.body[4].weight.zero_()
@@ -109,7 +109,7 @@ def test_blocks_that_are_closed_are_gone_from_the_files_too(name, tmp_path):
 
 def test_files_of_another_model_are_refused_in_a_sentence(tmp_path):
     model, inputs = a_model("lenet-300-100")
-    close_groups(model, 0.5, joined=True)
+    zero_groups(model, 0.5, joined=True)
     save_shrunk(shrink(model, inputs), model, tmp_path)
     with pytest.raises(InputError, match=r"another model|no module"):
         load_shrunk(tmp_path, nn.Sequential(nn.Linear(4, 4)))
@@ -122,7 +122,7 @@ def test_files_of_another_model_are_refused_in_a_sentence(tmp_path):
 
 def test_the_model_that_is_given_is_not_changed(tmp_path):
     model, inputs = a_model("lenet-5")
-    close_groups(model, 0.5, joined=False)
+    zero_groups(model, 0.5, joined=False)
     save_shrunk(shrink(model, inputs), model, tmp_path)
     before = deepcopy(model.state_dict())
     load_shrunk(tmp_path, model)

@@ -4,7 +4,7 @@ import pytest
 from browser import BROWSER, look, measured
 from compress_outcome import NASTY
 
-from spred.compress.export.deliver import deliver
+from spred.compress.export.folder import write_models
 
 pytestmark = pytest.mark.skipif(BROWSER is None, reason="no chromium is installed")
 
@@ -14,7 +14,7 @@ def page(outcome, dense, sparse, tmp_path_factory):
     import torch
 
     folder = tmp_path_factory.mktemp("page")
-    deliver(outcome, dense, sparse, torch.zeros(1, 1, 28, 28), folder)
+    write_models(outcome, dense, sparse, torch.zeros(1, 1, 28, 28), folder)
     return measured(folder / "report.html")
 
 

@@ -78,14 +78,8 @@ def test_gradual_pruning_follows_its_cubic_schedule_and_ends_at_the_target():
     model = network()
     method = make("gradual", model, single(model), Strength(None, 0.25))
     counts = []
-    generator = torch.Generator().manual_seed(1)
     for step in range(N_STEPS):
-        x = torch.randn(32, 6, generator=generator)
-        method.opt.zero_grad()
-        nn.functional.cross_entropy(model(x), (x[:, 0] > 0).long()).backward()
-        method.before_step()
-        method.opt.step()
-        method.after_step(step + 1)
+        train(model, method, 1, start=step)
         counts.append(np.count_nonzero(flat(model)))
     assert counts[8] == 64
     assert all(a >= b for a, b in pairwise(counts))
@@ -127,7 +121,7 @@ def test_the_subgradient_is_that_of_the_penalty(penalise):
         torch.testing.assert_close(parameter.grad, grad)
 
 
-def test_the_subgradient_method_cuts_at_its_threshold():
+def test_the_subgradient_method_sets_to_zero_what_is_below_its_threshold():
     model = network()
     with torch.no_grad():
         model[0].weight[0] = 5e-4
@@ -149,9 +143,9 @@ def test_spred_takes_an_alpha_or_a_density():
     left = np.count_nonzero(flat(model))
     assert left < 64
     assert (sum(found.zeroed), sum(found.kept)) == (64 - left, left)
-    steered = make("spred", network_ := network(), single(network_), Strength(None, 0.25))
-    train(network_, steered)
-    steered.finish()
+    to_density = make("spred", network_ := network(), single(network_), Strength(None, 0.25))
+    train(network_, to_density)
+    to_density.finish()
     assert np.count_nonzero(flat(network_)) == pytest.approx(16, abs=2)
 
 

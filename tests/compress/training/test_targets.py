@@ -1,4 +1,4 @@
-"""Each kind of group is the right one: what the groups close is what shrink cuts out."""
+"""Each kind of group is the right one: what becomes zero with a group is what shrink removes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import nn
 from spred import L1, SpredOptimizer, shrink
 from spred.compress.models.zoo import Facts, build
 from spred.compress.recipe import PenaltySection
-from spred.compress.training.targets import Sizes, find, follow, layers, penalties
+from spred.compress.training.targets import WeightCount, find, layers, penalties, zero_followers
 from spred.core.partition import norms
 from spred.errors import InputError
 from spred.nn.penalties import prunable_weights, targets
@@ -103,13 +103,13 @@ def test_gains_are_penalised_alone_where_nothing_else_reads_what_they_scale():
     kept = [(t.place, torch.ones_like(t.place.value(), dtype=torch.bool)) for one in listed for t in targets([one])]
     kept[0][1][:] = False
     n_rest = 5 * (36 + 1 + 4) + 6 * (45 + 1)
-    assert Sizes(model, bundles).share(kept) == pytest.approx(n_rest / (n_rest + 4 * (2 + 27 + 1)))
+    assert WeightCount(model, bundles).share(kept) == pytest.approx(n_rest / (n_rest + 4 * (2 + 27 + 1)))
     model.norm_one.bias.requires_grad_(False)
     model.norm_one.weight.requires_grad_(False)
     assert find(model, section("filters"), example)[0].names == ("one.weight", "one.bias")
 
 
-def test_what_follows_a_closed_gain_is_zero_and_is_cut_out_with_equal_outputs():
+def test_what_follows_a_zero_gain_is_zero_and_is_removed_with_equal_outputs():
     model, example = make("resnet-20")
     bundles = find(model, section("filters"), example)
     inner = next(bundle for bundle in bundles if bundle.names == ("7.body.1.weight", "7.body.1.bias"))
@@ -118,7 +118,7 @@ def test_what_follows_a_closed_gain_is_zero_and_is_cut_out_with_equal_outputs():
         model[7].body[1].weight[:20] = 0.0
         model[7].body[1].bias[:19] = 0.0  # the last of them is a constant still
     expected = model.eval()(example)
-    follow(model, bundles)
+    zero_followers(model, bundles)
     rows = model[7].body[0].weight.flatten(start_dim=1).any(dim=1)
     assert rows.tolist() == [False] * 19 + [True] * 13
     torch.testing.assert_close(model(example), expected)
@@ -131,7 +131,7 @@ def test_the_cost_of_gains_is_that_of_their_filters_too():
     model, example = make("resnet-20")
     bundles = find(model, section("filters"), example)
     places = [target.place for listed in penalties(model, bundles) for target in targets([listed])]
-    cost = Sizes(model, bundles)
+    cost = WeightCount(model, bundles)
     kept = [(place, torch.ones_like(place.value(), dtype=torch.bool)) for place in places]
     assert cost.share(kept) == 1.0
     tensors = dict(model.named_parameters())
@@ -144,7 +144,7 @@ def test_the_cost_of_gains_is_that_of_their_filters_too():
     for _, mask in kept:
         mask[:] = False
     assert not cost.severed(kept)
-    assert Sizes(model, bundles, MACs(model, example)).severed(kept)
+    assert WeightCount(model, bundles, MACs(model, example)).severed(kept)
 
 
 def test_the_density_of_filters_whose_weights_are_frozen_is_controlled_by_what_is_left_of_them():
@@ -153,7 +153,7 @@ def test_the_density_of_filters_whose_weights_are_frozen_is_controlled_by_what_i
     bundles = find(model, section("filters"), example)
     assert bundles[0].names == ("0.bias",)
     listed = penalties(model, bundles)
-    cost = Sizes(model, bundles, MACs(model, example))
+    cost = WeightCount(model, bundles, MACs(model, example))
     opt = SpredOptimizer(
         torch.optim.SGD(model.parameters(), lr=0.1), listed, target_density=0.5, total_steps=9, cost=cost
     )
@@ -177,7 +177,7 @@ def test_channels_close_by_so_many_at_once():
     torch.testing.assert_close(small(example), model(example), rtol=1e-4, atol=1e-4)
 
 
-def test_widths_that_are_no_multiple_close_one_at_a_time():
+def test_channels_of_other_widths_become_zero_one_at_a_time():
     model, example = make("lenet-5", Facts(1, (28, 28), 10))
     assert group_counts(on(model, section("filters", "neurons", multiple_of=10), example)) == [2, 5, 50]
     assert group_counts(on(model, section("filters", "neurons", multiple_of=16), example)) == [20, 50, 500]
@@ -185,7 +185,7 @@ def test_widths_that_are_no_multiple_close_one_at_a_time():
     assert group_counts(on(tall, section("neurons", multiple_of=8), torch.ones(1, 2, 2, 2))) == [3]
 
 
-def test_the_strongest_channels_close_together():
+def test_the_largest_channels_are_one_group():
     model = nn.Sequential(nn.Flatten(), nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2))
     with torch.no_grad():
         model[1].weight.copy_(torch.tensor([1.0, 4.0, 2.0, 3.0])[:, None].expand(4, 3))
@@ -204,18 +204,18 @@ def test_the_strongest_channels_close_together():
         ("vit", ["heads", "neurons"], SMALL),
     ],
 )
-def test_closed_groups_are_cut_out(name: str, kinds: list[str], facts: Facts):
+def test_groups_of_zeros_are_removed(name: str, kinds: list[str], facts: Facts):
     model, example = make(name, facts)
     before = sum(p.numel() for p in model.parameters())
-    closed = 0
+    n_zeros = 0
     with torch.no_grad():
         for target in targets(on(model, section(*kinds), example)):
             value = target.place.value()
             value[: len(value) // 2] = 0.0
-            closed += value[: len(value) // 2].numel()
+            n_zeros += value[: len(value) // 2].numel()
             target.place.write_(value)
     small = shrink(model.eval(), example)
-    assert before - sum(p.numel() for p in small.parameters()) >= closed  # and the inputs of what follows
+    assert before - sum(p.numel() for p in small.parameters()) >= n_zeros  # and the inputs of what follows
     torch.testing.assert_close(small(example), model(example), rtol=1e-4, atol=1e-4)
 
 

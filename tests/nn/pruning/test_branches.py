@@ -1,4 +1,4 @@
-"""A branch that adds a constant is not computed any more, and the outputs stay."""
+"""A branch that adds a constant is removed, and the outputs stay."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""What a cost counts is what shrink leaves, and a run that is asked for a share of it ends there."""
+"""A cost counts what shrink leaves, and a run that is asked for a fraction of it ends there."""
 
 import pytest
 import torch
@@ -32,7 +32,7 @@ class Branch(nn.Module):
 
 
 class Around(nn.Module):
-    """A convolution and a way around it."""
+    """A convolution and a shortcut."""
 
     def __init__(self, width):
         super().__init__()
@@ -54,8 +54,8 @@ def measured(model):
     return counter.get_total_flops() / 2
 
 
-def closed(model, tensors, share, seed):
-    """Close rows of tensors at random, biases too, and return what is kept."""
+def pruned(model, tensors, share, seed):
+    """Set rows of tensors to zero at random, biases too, and return what is kept."""
     generator, kept = torch.Generator().manual_seed(seed), []
     with torch.no_grad():
         for name in tensors:
@@ -70,11 +70,11 @@ def closed(model, tensors, share, seed):
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_the_share_is_that_of_the_shrunk_model(seed):
+def test_the_fraction_is_that_of_the_shrunk_model(seed):
     model = net()
     cost = MACs(model, X[:1])
     assert cost.total == measured(model)
-    kept = closed(model, ["stem", "inner", "back"], 0.3, seed)
+    kept = pruned(model, ["stem", "inner", "back"], 0.3, seed)
     small = shrink(model, X[:1])
     assert cost.share(kept) == pytest.approx(measured(small) / measured(model), rel=1e-6)
     assert cost.share(kept) < 0.9
@@ -99,7 +99,7 @@ def test_a_gain_of_zero_is_as_good_as_a_row_of_zeros():
     assert measured(shrink(model.eval(), X[:1])) / cost.total == pytest.approx(cost.share(on_gains))
 
 
-def test_a_network_is_cut_in_two_where_nothing_leads_around():
+def test_a_network_is_severed_where_no_shortcut_is():
     model = nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.ReLU(), Around(4), nn.Flatten(), nn.Linear(64, 2))
     cost = MACs(model, torch.ones(1, 1, 4, 4))
 
@@ -113,7 +113,7 @@ def test_a_network_is_cut_in_two_where_nothing_leads_around():
     assert not Weights().severed(without(model[0]))
 
 
-def test_of_a_tensor_without_which_the_network_is_cut_in_two_the_largest_group_stays():
+def test_of_a_tensor_without_which_the_network_is_severed_the_largest_group_stays():
     model = nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.ReLU(), Around(4), nn.Flatten(), nn.Linear(64, 2))
     with torch.no_grad():
         model[0].weight.mul_(0.1)  # smaller than all others
@@ -129,7 +129,7 @@ def test_of_a_tensor_without_which_the_network_is_cut_in_two_the_largest_group_s
     assert body[1].all()
 
 
-def test_a_channel_that_nobody_reads_is_not_counted():
+def test_a_channel_that_no_layer_reads_is_not_counted():
     model = net()
     cost = MACs(model, X[:1])
     mask = torch.ones_like(model.back.weight, dtype=torch.bool)
@@ -164,7 +164,9 @@ def test_training_ends_at_the_multiply_adds_that_are_asked_for(target):
         opt.step()
     finalize(model, opt)
     left = measured(shrink(model, X[:1])) / cost.total
-    assert 0.75 * target <= left <= target * (1 + 1e-6)  # a channel of a model this small is a tenth of its work
+    assert (
+        0.75 * target <= left <= target * (1 + 1e-6)
+    )  # a channel of a model this small is a tenth of its multiply-adds
 
 
 def test_the_largest_groups_are_kept_as_far_as_they_fit():

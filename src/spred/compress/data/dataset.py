@@ -17,6 +17,9 @@ from spred.compress.data.readers import Labelled, read_images
 from spred.compress.recipe import DataSection, Recipe
 from spred.errors import InputError, where
 
+LEAST_VARIANCE = 1e-6
+"""Of a channel, of pixels between 0 and 1: a constant channel is divided by its root, and stays finite."""
+
 
 @dataclass(frozen=True, eq=False)
 class Part:
@@ -39,12 +42,12 @@ class Part:
 
 @dataclass(frozen=True, eq=False)
 class Images:
-    """What a run learns from, chooses by, and reports on once.
+    """The images of a run, in three parts.
 
     Attributes:
-        train: to learn from.
+        train: to train on.
         validation: to choose by.
-        test: for the last figure.
+        test: to report on once.
         classes: the name of each label.
         mean: mean of each channel over the training images, of values between 0 and 1.
         std: its standard deviation.
@@ -81,7 +84,7 @@ class Images:
 def load_images(recipe: Recipe) -> Images:
     """Read and decode the data of a recipe.
 
-    Held-out shares are drawn from the training images with the recipe's seed.
+    Held-out fractions are drawn from the training images with the recipe's seed.
 
     Raises:
         FileError: a file is missing or broken.
@@ -98,9 +101,9 @@ def load_images(recipe: Recipe) -> Images:
     parts = {name: _part(name, one, whole) for name, one in others.items()}
     index = np.random.default_rng(recipe.seed).permutation(len(whole.labels))
     rest = Part(torch.from_numpy(whole.images), torch.from_numpy(whole.labels))
-    for name, share in (("validation", section.validation), ("test", section.test)):
-        if not isinstance(share, str):
-            n_held = max(round(share * len(whole.labels)), 1)
+    for name, source in (("validation", section.validation), ("test", section.test)):
+        if not isinstance(source, str):
+            n_held = max(round(source * len(whole.labels)), 1)
             parts[name], index = rest.rows(torch.from_numpy(np.sort(index[:n_held]))), index[n_held:]
     train = rest.rows(torch.from_numpy(np.sort(index[: section.limit])))
     if len(train) < len(classes):
@@ -112,7 +115,7 @@ def load_images(recipe: Recipe) -> Images:
 def shuffled(n: int, batch_size: int, generator: torch.Generator) -> Iterator[Tensor]:
     """Give the indices of one epoch's batches; what does not fill a batch is left out, if there is a full one."""
     n_used = n // batch_size * batch_size or n
-    return iter(torch.randperm(n, generator=generator)[:n_used].split(batch_size))
+    return iter(torch.split(torch.randperm(n, generator=generator)[:n_used], batch_size))
 
 
 def augment(images: Tensor, section: DataSection, generator: torch.Generator) -> Tensor:
@@ -150,7 +153,7 @@ def _moments(images: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Return mean and standard deviation of each channel, counted exactly from how often each byte occurs."""
     values = torch.arange(256, dtype=torch.float64) / 255
     counts = torch.stack([torch.bincount(one.flatten(), minlength=256) for one in images.unbind(1)]).double()
-    shares = counts / counts.sum(1, keepdim=True)
-    mean = shares @ values
-    std = (shares @ values.square() - mean.square()).clamp(min=1e-6).sqrt()
+    frequencies = counts / counts.sum(1, keepdim=True)
+    mean = frequencies @ values
+    std = (frequencies @ values.square() - mean.square()).clamp(min=LEAST_VARIANCE).sqrt()
     return tuple(mean.tolist()), tuple(std.tolist())

@@ -1,6 +1,6 @@
-"""Readers of labelled images, by the form of what is named: each returns them decoded, with the names of the classes.
+"""Readers of labelled images, by the format of what is named: each returns them decoded, with the class names.
 
-A new form is a function in this file and a row in :data:`READERS`.
+A new format is a function in this file and a row in :data:`READERS`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a model costs: parameters, multiply-adds, bytes, and time in ONNX Runtime beside another model."""
+"""Size and speed of a model: parameters, multiply-adds, and time in ONNX Runtime beside another model."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from spred.compress.results import Speed
-from spred.nn.pruning.graph import evaluating
+from spred.nn.pruning.export import evaluating
 from spred.runtime.extras import extra
 
 WARM_UP = 10
-"""Runs of each model that are not timed."""
+"""Runs of each model that are not timed: ONNX Runtime allocates its memory in the first ones."""
 
 
 def parameters(model: nn.Module) -> tuple[int, int]:
@@ -35,7 +35,7 @@ def parameters(model: nn.Module) -> tuple[int, int]:
 
 
 def multiply_adds(model: nn.Module, example: Tensor) -> int:
-    """Return the multiplications with an addition that one input takes: linear layers, convolutions, attention.
+    """Return the MACs of one input: multiplications with an addition in linear layers, convolutions and attention.
 
     Every matrix product and convolution that PyTorch runs is counted, whether a module or a function asks for it, and
     zeros count like all numbers. Biases, norms and activations are left out, as is usual.
@@ -48,14 +48,14 @@ def multiply_adds(model: nn.Module, example: Tensor) -> int:
     176
     """
     counter = FlopCounterMode(display=False)
-    with evaluating(model), torch.no_grad(), _spelled_out(), counter:
+    with evaluating(model), torch.no_grad(), _attention_counted(), counter:
         model(example[:1])
     return counter.get_total_flops() // 2  # it counts multiplication and addition apart
 
 
 @contextmanager
-def _spelled_out() -> Iterator[None]:
-    """Let attention run as matrix products; its fused kernels are not counted."""
+def _attention_counted() -> Iterator[None]:
+    """Let attention run as matrix products: its fused kernels are not counted."""
     fast = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
     try:

@@ -21,7 +21,8 @@ from spred.errors import InputError, StateError
 from spred.runtime.extras import extra
 
 TOLERANCE = 1e-4
-"""Largest difference of outputs that a file may bring, as a part of the largest output (and of 1)."""
+"""Largest difference of outputs that a file may bring, as a part of the largest output (and of 1). Other kernels round
+differently; tighter, and ONNX Runtime's float32 is refused, looser, and a wrong file may pass (tests of folder)."""
 
 
 def save_onnx(model: nn.Module, example: Tensor, path: Path) -> None:
@@ -127,7 +128,7 @@ def export_onnx(small: nn.Module, model: nn.Module, inputs: Tensor, path: Path) 
 
 
 def _blank(model: nn.Module) -> nn.Module:
-    """Return a copy that has forgotten its weights, so that what it gives comes from a file."""
+    """Return a copy with all weights at zero, so that its outputs come from a file."""
     blank = deepcopy(model)
     for tensor in blank.state_dict().values():
         tensor.zero_()
@@ -136,7 +137,7 @@ def _blank(model: nn.Module) -> nn.Module:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep the exporter from telling of its own parts."""
+    """Silence the exporter's log and warnings."""
     logger = logging.getLogger("torch.onnx")
     level = logger.level
     logger.setLevel(logging.ERROR)

@@ -1,8 +1,8 @@
-"""A shrunk model as a file of widths and a file of weights, from which it is built again without pickle.
+"""A shrunk model as a table of its changed modules and a file of weights, from which it is built without pickle.
 
 A shrunk model is the plain model with narrower modules, with :class:`~spred.nn.pruning.heads.Attention` where
-attention lost heads, and with constants in the place of branches. So a short table says all: what the modules that
-changed are now.
+attention lost heads, and with constants in the place of branches. So a short table of the modules that changed is
+enough.
 """
 
 from __future__ import annotations
@@ -19,27 +19,26 @@ from torch import Tensor, nn
 from spred.compress.export.safetensors import read_tensors, write_tensors
 from spred.compress.models.zoo import Facts, build
 from spred.errors import FileError, InputError
-from spred.nn.pruning.channels import CONVOLUTIONS, Constant
-from spred.nn.pruning.graph import BATCH_NORMS
+from spred.nn.pruning.channels import BATCH_NORMS, CONVOLUTIONS, Constant
 from spred.nn.pruning.heads import Attention, Projections
 from spred.runtime.folder import write_json
 
-WIDTHS = ("in_features", "out_features", "in_channels", "out_channels", "groups", "num_features")
+SIZES = ("in_features", "out_features", "in_channels", "out_channels", "groups", "num_features")
 """What :func:`spred.shrink` changes of a module, beside its tensors."""
 
 HEADS = ("num_heads", "dropout", "batch_first", "alone")
-"""What is to be known of an :class:`~spred.nn.pruning.heads.Attention`, beside its tensors."""
+"""Attributes of an :class:`~spred.nn.pruning.heads.Attention` beside its tensors."""
 
 WEIGHTS, TABLE = "shrunk.safetensors", "shrunk.json"
 
 
-def widths(small: nn.Module, plain: nn.Module) -> dict[str, dict[str, Any]]:
-    """Return what modules of ``small`` are like that differ from those of ``plain``, by name.
+def changes(small: nn.Module, plain: nn.Module) -> dict[str, dict[str, Any]]:
+    """Return the modules of ``small`` that differ from those of ``plain``, by name, and their sizes now.
 
     >>> plain = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2))
     >>> _ = nn.init.zeros_(plain[2].weight[:, 3:])
     >>> from spred.nn.pruning.shrink import shrink
-    >>> widths(shrink(plain, torch.ones(1, 4)), plain)
+    >>> changes(shrink(plain, torch.ones(1, 4)), plain)
     {'0': {'out_features': 3}, '2': {'in_features': 3}}
     """
     before = dict(plain.named_modules())
@@ -52,14 +51,14 @@ def widths(small: nn.Module, plain: nn.Module) -> dict[str, dict[str, Any]]:
         elif isinstance(module, nn.Identity) and type(before.get(name)) is not nn.Identity:
             found[name] = {"removed": True}
         elif name in before:
-            now, was = ({key: getattr(one, key, None) for key in WIDTHS} for one in (module, before[name]))
+            now, was = ({key: getattr(one, key, None) for key in SIZES} for one in (module, before[name]))
             if now != was:
                 found[name] = {key: value for key, value in now.items() if value != was[key]}
     return found
 
 
 def resized(plain: nn.Module, table: Mapping[str, Mapping[str, Any]], state: Mapping[str, Tensor]) -> nn.Module:
-    """Return a copy of ``plain`` with the widths of a table and the weights of a ``state_dict`` that has them.
+    """Return a copy of ``plain`` with the sizes of a table and the weights of a ``state_dict`` that has them.
 
     Raises:
         InputError: the table or the weights are those of another model.
@@ -87,9 +86,9 @@ def resized(plain: nn.Module, table: Mapping[str, Mapping[str, Any]], state: Map
 def save_shrunk(small: nn.Module, plain: nn.Module, folder: Path, origin: Mapping[str, Any] | None = None) -> None:
     """Write ``shrunk.safetensors`` and ``shrunk.json`` into a folder.
 
-    ``origin`` says how the plain model is made, in the words of :func:`spred.compress.models.zoo.build`.
+    ``origin`` says how the plain model is made: the arguments of :func:`spred.compress.models.zoo.build`.
     """
-    write_json(folder / TABLE, {"origin": origin, "modules": widths(small, plain)})
+    write_json(folder / TABLE, {"origin": origin, "modules": changes(small, plain)})
     write_tensors(small.state_dict(), folder / WEIGHTS)
 
 
@@ -123,7 +122,7 @@ def _facts(channels: int, size: tuple[int, int], n_classes: int) -> Facts:
 
 
 def _take_shapes(model: nn.Module, state: Mapping[str, Tensor]) -> None:
-    """Make room in the modules for tensors of other shapes, and for biases that took constants in."""
+    """Give the modules empty tensors of the new shapes, and biases where constants went into them."""
     for prefix, module in model.named_modules():
         if not isinstance(module, (nn.Linear, *CONVOLUTIONS, *BATCH_NORMS)):
             continue

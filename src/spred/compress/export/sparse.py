@@ -28,6 +28,9 @@ from spred.errors import FileError
 
 FORMAT = "spred sparse 1"
 
+LEVEL = 9
+"""Of zlib, its highest: files are written once; lower levels are faster and longer (``scripts/bench deployment``)."""
+
 
 @dataclass(frozen=True)
 class Row:
@@ -125,8 +128,8 @@ class Code:
 def _shortest(flat: Tensor) -> tuple[str, Tensor, np.ndarray]:
     """Return the code that takes the fewest bytes for one tensor, the values that it keeps, and the bits of places."""
     kept = flat.nonzero().flatten().numpy()
-    ways = [(code, flat if code == "whole" else flat[kept], CODES[code].write(kept, len(flat))) for code in CODES]
-    return min(ways, key=lambda way: way[1].nbytes + (len(zlib.compress(way[2].tobytes())) if len(way[2]) else 0))
+    coded = [(code, flat if code == "whole" else flat[kept], CODES[code].write(kept, len(flat))) for code in CODES]
+    return min(coded, key=lambda one: one[1].nbytes + (len(zlib.compress(one[2].tobytes())) if len(one[2]) else 0))
 
 
 def _by_byte(values: Tensor) -> bytes:
@@ -142,7 +145,7 @@ def _from_bytes(content: bytes, dtype: str) -> Tensor:
 
 
 def _deflated(content: bytes) -> Tensor:
-    return torch.frombuffer(bytearray(zlib.compress(content, 9)), dtype=torch.uint8)
+    return torch.frombuffer(bytearray(zlib.compress(content, LEVEL)), dtype=torch.uint8)
 
 
 def _inflated(stored: Tensor) -> bytes:

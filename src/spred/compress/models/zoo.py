@@ -27,7 +27,7 @@ Size = tuple[int, int]
 
 @dataclass(frozen=True)
 class Facts:
-    """What a model has to know of its data: channels of an image, its height and width, number of classes."""
+    """What a model is made for: channels of an image, its height and width, number of classes."""
 
     channels: int
     size: Size
@@ -60,9 +60,9 @@ def lenet_5(channels: int, size: Size, n_classes: int) -> nn.Sequential:
 
 
 class Residual(nn.Module):
-    """Two convolutions with batch norm, and a way around them (He et al., CVPR 2016).
+    """A residual block: two convolutions with batch norm, and a shortcut that is added (He et al., CVPR 2016).
 
-    Where the width changes, the way around is a 1 × 1 convolution with batch norm.
+    Where the width changes, the shortcut is a 1 × 1 convolution with batch norm, otherwise the identity.
     """
 
     def __init__(self, n_in: int, n_out: int, stride: int) -> None:
@@ -71,13 +71,14 @@ class Residual(nn.Module):
             *(nn.Conv2d(n_in, n_out, 3, stride, 1, bias=False), nn.BatchNorm2d(n_out), nn.ReLU()),
             *(nn.Conv2d(n_out, n_out, 3, 1, 1, bias=False), nn.BatchNorm2d(n_out)),
         )
-        around = [nn.Conv2d(n_in, n_out, 1, stride, bias=False), nn.BatchNorm2d(n_out)] if n_in != n_out else []
-        self.around = nn.Sequential(*around)
+        shortcut = [nn.Conv2d(n_in, n_out, 1, stride, bias=False), nn.BatchNorm2d(n_out)] if n_in != n_out else []
+        self.shortcut = nn.Sequential(*shortcut)
         self.activation = nn.ReLU()
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the block's output."""
-        return self.activation(self.body(x) + self.around(x))
+        out: Tensor = self.activation(self.body(x) + self.shortcut(x))
+        return out
 
 
 def resnet(channels: int, n_classes: int, widths: tuple[int, ...]) -> nn.Sequential:
@@ -110,7 +111,15 @@ class Encoder(nn.Module):
         """Return the block's output, ``(batch, tokens, width)`` as its input."""
         y = self.norm_1(x)
         x = x + self.attention(y, y, y, need_weights=False)[0]
-        return x + self.mlp(self.norm_2(x))
+        out: Tensor = x + self.mlp(self.norm_2(x))
+        return out
+
+
+PATCHES = (4, 7, 2, 1)
+"""Sides of a patch; the first that divides height and width is taken."""
+
+POSITION_STD = 0.02
+"""Standard deviation of the first position embeddings, as in Dosovitskiy et al."""
 
 
 class VisionTransformer(nn.Module):
@@ -118,10 +127,10 @@ class VisionTransformer(nn.Module):
 
     def __init__(self, channels: int, size: Size, n_classes: int, *, width: int = 64, heads: int = 4, depth: int = 4):
         super().__init__()
-        patch = next((side for side in (4, 7, 2, 1) if size[0] % side == 0 and size[1] % side == 0), 1)
+        patch = next((side for side in PATCHES if size[0] % side == 0 and size[1] % side == 0), 1)
         n_tokens = (size[0] // patch) * (size[1] // patch)
         self.patches = nn.Conv2d(channels, width, patch, patch)
-        self.positions = nn.Parameter(0.02 * torch.randn(1, n_tokens, width))
+        self.positions = nn.Parameter(POSITION_STD * torch.randn(1, n_tokens, width))
         self.blocks = nn.Sequential(*(Encoder(width, heads, 2 * width) for _ in range(depth)))
         self.norm = nn.LayerNorm(width)
         self.head = nn.Linear(width, n_classes)
@@ -129,7 +138,8 @@ class VisionTransformer(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return the logits."""
         tokens = self.patches(x).flatten(2).transpose(1, 2) + self.positions
-        return self.head(self.norm(self.blocks(tokens)).mean(dim=1))
+        logits: Tensor = self.head(self.norm(self.blocks(tokens)).mean(dim=1))
+        return logits
 
 
 MODELS: dict[str, Callable[[int, Size, int], nn.Module]] = {
@@ -213,17 +223,20 @@ def check_fit(model: nn.Module, facts: Facts) -> None:
 
 
 def _read_state(path: Path) -> dict[str, Tensor]:
+    """Return the tensors of a file of weights."""
     try:
+        state: dict[str, Tensor]
         if path.suffix != ".safetensors":
-            return torch.load(path, map_location="cpu", weights_only=True)
-        with path.open("rb") as file:
-            return extra("safetensors.torch").load(file.read())
+            state = torch.load(path, map_location="cpu", weights_only=True)
+        else:
+            state = extra("safetensors.torch").load(path.read_bytes())
     except SpredError:
         raise
     except OSError as err:
         raise FileError(f"cannot be read: {err.strerror or err}") from err
     except Exception as err:  # each format has kinds of its own for a broken file
         raise FileError(f"cannot be read as weights: {str(err).splitlines()[0]}") from err
+    return state
 
 
 def _user_function(name: str, folder: Path | None) -> Callable[..., nn.Module]:
@@ -238,8 +251,8 @@ def _user_function(name: str, folder: Path | None) -> Callable[..., nn.Module]:
             module = import_module(module_name)
         except ImportError as err:
             raise InputError(f"model {name!r}: {err}; put the module beside the recipe, or install it") from err
-    found = getattr(module, function, None)
-    if not callable(found):
+    found: Callable[..., nn.Module] | None = getattr(module, function, None)
+    if found is None or not callable(found):
         raise InputError(f"model {name!r}: {module_name} has no {function!r}{did_you_mean(function, dir(module))}")
     return found
 

@@ -12,7 +12,7 @@ from markupsafe import Markup
 from spred import __version__
 from spred.compress.report import figures
 from spred.compress.results import Outcome, Point, Sizes
-from spred.nn.plots import magnitude_plot
+from spred.nn.finalize import magnitude_plot
 from spred.report.html import inline, render
 
 TEMPLATE = Path(__file__).with_name("report.html")
@@ -268,8 +268,8 @@ def drawings(outcome: Outcome) -> dict[str, Drawing]:
     if layers:
         drawn["density"] = Drawing(inline(figures.density_plot(layers), "density"), DENSITY_CAPTION)
     if chosen.magnitudes is not None:
-        limits = dict.fromkeys(f"{threshold:.2g}" for threshold in chosen.magnitudes.thresholds)
-        plot = magnitude_plot(chosen.magnitudes.zeroed, chosen.magnitudes.kept, " to ".join(limits))
+        found = chosen.magnitudes
+        plot = magnitude_plot(found.zeroed, found.kept, found.thresholds)
         drawn["magnitudes"] = Drawing(inline(plot, "magnitudes"), MAGNITUDE_CAPTION)
     if outcome.curves:
         drawn["loss"] = Drawing(inline(figures.loss_plot(outcome.curves), "loss"), LOSS_CAPTION)

@@ -1,6 +1,6 @@
-"""What a killed run left behind: after each epoch a stage keeps its state, and the next run goes on from there.
+"""Checkpoints of stages: after each epoch a stage saves its state, and a resumed run goes on from there.
 
-A run that is resumed walks through the same stages again. A stage that had ended loads its last state and does
+A run that is resumed goes through the same stages again. A stage that had ended loads its last state and does
 nothing; one that was cut short goes on at its next epoch. Everything that the numbers depend on is in the state, random
 generators too, so the result is the same bit for bit. Files are read back without pickle's power to run code.
 """
@@ -26,7 +26,7 @@ State = dict[str, Any]
 
 @dataclass(frozen=True)
 class Keep:
-    """A folder of states, one file a stage.
+    """A folder of states, one file for each stage.
 
     >>> import tempfile
     >>> keep = Keep(Path(tempfile.mkdtemp()))
@@ -38,7 +38,7 @@ class Keep:
     folder: Path
 
     def of(self, *inputs: object) -> Keep:
-        """Return the keep for one recipe on one set of data; others have another one."""
+        """Return the folder for one recipe on one set of data; others have another one."""
         return Keep(self.folder / digest(*inputs))
 
     def path(self, stage: str, suffix: str = ".pt") -> Path:
@@ -50,9 +50,10 @@ class Keep:
         """Return the last state of a stage; None if there is none, or if its file was cut short."""
         path = self.path(stage)
         try:
-            return torch.load(path, map_location="cpu", weights_only=True)
+            state: State = torch.load(path, map_location="cpu", weights_only=True)
         except (FileNotFoundError, EOFError, RuntimeError, zipfile.BadZipFile, pickle.UnpicklingError):
             return None
+        return state
 
     def save(self, stage: str, state: State) -> None:
         """Keep the state of a stage; its file appears whole or not at all."""

@@ -1,4 +1,4 @@
-"""How models lie in memory while they are trained, and the precision of their products: both change the speed alone.
+"""The memory format of models in training, and the precision of their products: both change the speed alone.
 
 PyTorch's convolutions are faster where the channels of a pixel lie side by side ("channels last"), forwards and
 backwards. That is another order of the same numbers: shapes, names and files know nothing of it.

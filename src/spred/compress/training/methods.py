@@ -1,9 +1,11 @@
-"""The ways to make a model sparse while it is trained: spred, and the peers of ``compare``.
+"""Methods that make a model sparse while it is trained: spred, and the peers of ``compare``.
 
 A method is what happens around the steps of one and the same training loop: an optimiser, something before each step
-when the gradients are there, something after it, and a last cut. All of it works on single weights and on groups alike:
-:func:`spred.nn.penalties.targets` says what belongs together. What has to survive a stop lies in the weights and in the
-optimiser's state.
+when the gradients are there, something after it, and what makes the zeros exact at the end. All of it works on single
+weights and on groups alike: :func:`spred.nn.penalties.targets` says what is one group. What has to survive a stop lies
+in the weights and in the optimiser's state.
+
+A new method is a class here and a row in :data:`METHODS`.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from spred.compress.results import Magnitudes
 from spred.core.partition import norms, sizes
 from spred.errors import InputError
 from spred.nn import L1, FinalizeReport, SpredOptimizer, finalize
+from spred.nn.finalize import mask_gradients_, nonzero_masks
 from spred.nn.penalties import Target, targets
 from spred.nn.pruning.macs import Cost, Weights, largest
 
@@ -32,8 +35,8 @@ MakeOptimizer = Callable[[nn.Module, Mapping[int, dict[str, Any]]], torch.optim.
 class Strength:
     """How sparse a model shall be: the strength of its penalty, its density, or both.
 
-    With both, spred goes to the density by at most this alpha; for a peer they are what spred has found. The density is
-    a share of ``cost``: of all penalties together, or of each by itself where it is ``uniform``.
+    With both, spred reaches the density by at most this alpha; for a peer they are what spred has found. The density is
+    a fraction of ``cost``: of all penalties together, or of each by itself where it is ``uniform``.
     """
 
     alpha: float | None = None
@@ -47,7 +50,7 @@ class Method:
 
     Args:
         model: the model that is trained.
-        listed: the penalties, which say what belongs together.
+        listed: the penalties, which say what is one group.
         strength: how sparse.
         make: makes the optimiser.
         n_steps: steps of the sparse stage.
@@ -79,7 +82,7 @@ class Spred(Method):
     def __init__(
         self, model: nn.Module, listed: Sequence[L1], strength: Strength, make: MakeOptimizer, n_steps: int
     ) -> None:
-        self.model = model
+        self.model, self.strength, self.n_steps = model, strength, n_steps
         base = make(model, {id(tensor): {"weight_decay": 0.0} for one in listed for tensor in one.params})
         if strength.alpha is not None:
             for one in listed:
@@ -101,10 +104,7 @@ class Spred(Method):
 
 
 class Pruned(Method):
-    """Magnitude pruning: the smallest weights or groups of all layers are zero, more and more of them.
-
-    A group is as large as its root mean square.
-    """
+    """Magnitude pruning: the smallest weights or groups of all layers are set to zero, by their root mean square."""
 
     def __init__(
         self, model: nn.Module, listed: Sequence[L1], strength: Strength, make: MakeOptimizer, n_steps: int
@@ -119,7 +119,7 @@ class Pruned(Method):
 
     @torch.no_grad()
     def before_step(self) -> None:
-        """See what is pruned already."""
+        """Take over the zeros that are there already."""
         if self.masks is None:
             self.masks = [target.place.value() != 0 for target in self.targets]
 
@@ -136,7 +136,7 @@ class Pruned(Method):
 
 
 class OneShot(Pruned):
-    """One-shot magnitude pruning: the trained model is cut at once, then trained on (Han et al., NeurIPS 2015)."""
+    """One-shot magnitude pruning: the trained model is pruned at once, then trained on (Han et al., NeurIPS 2015)."""
 
     def __init__(
         self, model: nn.Module, listed: Sequence[L1], strength: Strength, make: MakeOptimizer, n_steps: int
@@ -153,12 +153,16 @@ class OneShot(Pruned):
 class Gradual(Pruned):
     """Gradual magnitude pruning along a cubic schedule (Zhu and Gupta, 2017), from 10 to 80 % of the steps."""
 
-    EVERY, START, END = 100, 0.1, 0.8
+    EVERY, LEAST_ROUNDS = 100, 20
+    """Steps between two rounds of pruning, as in the paper; in short runs so many that there are 20 rounds."""
+
+    START, END = 0.1, 0.8
+    """Fractions of the steps where pruning begins and ends; the rest trains what is left."""
 
     def kept(self, n_done: int) -> float | None:
         """Prune every ``EVERY`` steps (in short runs more often), and for the last time as the schedule ends."""
         last = round(self.END * self.n_steps)
-        every = min(self.EVERY, max(self.n_steps // 20, 1))
+        every = min(self.EVERY, max(self.n_steps // self.LEAST_ROUNDS, 1))
         if not (n_done == last or (n_done % every == 0 and self.START * self.n_steps <= n_done < last)):
             return None
         done = (n_done / self.n_steps - self.START) / (self.END - self.START)
@@ -170,7 +174,8 @@ class Subgradient(Method):
     """Plain L1: its subgradient added to the gradient, and a threshold at the end, as most training loops do it."""
 
     THRESHOLD = 1e-3
-    """Smaller weights become zero; groups by their root mean square. Nothing in the method says how large it is."""
+    """Smaller weights become zero; groups by their root mean square. Nothing in the method says how large it is: larger
+    is sparser and less accurate (``scripts/bench compress --methods subgradient``)."""
 
     def __init__(
         self, model: nn.Module, listed: Sequence[L1], strength: Strength, make: MakeOptimizer, n_steps: int
@@ -192,7 +197,7 @@ class Subgradient(Method):
 
     @torch.no_grad()
     def finish(self) -> None:
-        """Cut at the threshold."""
+        """Set to zero what is at most the threshold."""
         for target in self.targets:
             value = target.place.value()
             small = typical_sizes(target) <= self.THRESHOLD
@@ -224,14 +229,11 @@ class Refit(Method):
     def __init__(self, model: nn.Module, names: Sequence[str], make: MakeOptimizer) -> None:
         self.opt = make(model, {})
         tensors = dict(model.named_parameters())
-        self.masks = [(tensors[name], tensors[name].detach() != 0) for name in names]
+        self.masks = nonzero_masks([tensors[name] for name in names])
 
-    @torch.no_grad()
     def before_step(self) -> None:
-        """Take the gradient from the zeros."""
-        for tensor, mask in self.masks:
-            if tensor.grad is not None:
-                tensor.grad.mul_(mask)
+        """Hold the zeros."""
+        mask_gradients_(self.masks)
 
 
 METHODS: dict[str, type[Method]] = {
@@ -256,17 +258,12 @@ def with_peers(recipe: Recipe) -> Recipe:
 
 
 def magnitudes(report: FinalizeReport) -> Magnitudes:
-    """Return the histogram of all tensors of a report."""
-    zeroed, kept = (
-        tuple(map(sum, zip(*column, strict=True)))
-        for column in ([row.closed for row in report.rows], [row.open for row in report.rows])
-    )
-    used = [row.threshold for row in report.rows]
-    return Magnitudes(zeroed, kept, (min(used), max(used)))
+    """Return the norms that a report has counted, over all tensors."""
+    return Magnitudes(*report.histograms(), report.thresholds)
 
 
 def smallest(listed: Sequence[Target], density: float, cost: Cost) -> list[Tensor]:
-    """Return masks (bool, of each target's value) that keep this share of the cost, the largest groups first."""
+    """Return masks (bool, of each target's value) that keep this fraction of the cost, the largest groups first."""
     scores = [typical_sizes(target) for target in listed]
     values = [target.place.value() for target in listed]
 
@@ -283,7 +280,8 @@ def smallest(listed: Sequence[Target], density: float, cost: Cost) -> list[Tenso
 def typical_sizes(target: Target) -> Tensor:
     """Return the root mean square of each group, in the gate shape."""
     value = target.place.value()
-    return norms(value, target.partition) / sizes(torch.ones_like(value), target.partition).sqrt()
+    roots: Tensor = norms(value, target.partition) / sizes(torch.ones_like(value), target.partition).sqrt()
+    return roots
 
 
 def alpha_of(strength: Strength) -> float:

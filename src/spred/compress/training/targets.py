@@ -1,13 +1,13 @@
-"""From the words of a recipe to penalties on a model: which tensors, and which of their weights go together.
+"""From a recipe's ``[penalty]`` to penalties on a model: which tensors, and which of their weights are one group.
 
 Filters and neurons are found in the model's graph, as :func:`spred.shrink` finds them: channels that a residual sum
-ties together are one group with all layers that write to them. So what training closes can be cut out afterwards.
-Channels that cannot be cut (the outputs, for one) are not penalised.
+ties together are one group with all layers that write to them. So what training sets to zero can be removed afterwards.
+Channels that cannot be removed (the outputs, for one) are not penalised.
 
 A batch norm takes the scale from the weights before it. A penalty on them would shrink all filters for nothing, and
 their sizes say little; so where every layer of a group has a batch norm, its gains and biases are penalised alone, and
-the weights follow where these have closed (the scaling factors of Liu et al., ICCV 2017, as groups). They go on
-learning until then, and a filter whose gain is zero still has a gradient by which it can come back.
+the weights follow where these are zero (the scaling factors of Liu et al., ICCV 2017, as groups). They go on
+learning until then, and a filter whose gain is zero still has a gradient by which it can regrow.
 """
 
 from __future__ import annotations
@@ -27,13 +27,21 @@ from spred.errors import InputError
 from spred.nn import L1, GroupL1, prunable_weights
 from spred.nn.joined import join_tensors
 from spred.nn.pruning.channels import CONVOLUTIONS, Layer
-from spred.nn.pruning.graph import exported, read
+from spred.nn.pruning.export import exported
+from spred.nn.pruning.graph import trace
 from spred.nn.pruning.heads import OUTPUTS
 from spred.nn.pruning.macs import Kept, MACs
 from spred.nn.sharding import count
 
-FIRST_ALPHA = 5e-4
-"""The largest alpha of a model that is steered to a density."""
+LARGEST_ALPHA = 5e-4
+"""How strong the penalty may become on the way to a density, where the recipe does not say. Larger is better where
+little is left, worse at mild densities in short runs; chosen on validation images
+(``scripts/bench compress --quick``)."""
+
+COST_EXPONENT = 0.25
+"""Groups pay by this power of the multiply-adds of their weights. At 1/2 and above the first layers of a ResNet, which
+work at many pixels, become zero before the density of the rest is reached; at 0 costs do not count at all
+(``scripts/bench structured``)."""
 
 BLOCKS = ("*.body", "*.attention", "*.mlp")
 """What blocks are called in the built-in models: modules whose output is added to their input."""
@@ -47,7 +55,7 @@ class Bundle:
         names: their names in the model.
         dims: the axis of each along which its groups run; empty where every weight is alone.
         heads: the number of heads that the axes are cut into; None for a group of each index.
-        together: how many indices close at once.
+        together: how many indices become zero at once.
         followers: names of tensors that are not penalised, and zero wherever, along their first axis, all of it is.
     """
 
@@ -58,16 +66,14 @@ class Bundle:
     followers: tuple[str, ...] = ()
 
 
-class Units(NamedTuple):
-    """What a bundle is made of: tensors, the axis of each, heads, and tensors that follow."""
+class Found(NamedTuple):
+    """Tensors of a model that a bundle can be made of, the axis of each, heads, and tensors that follow."""
 
     tensors: Sequence[Tensor]
     dims: tuple[int, ...] = ()
     heads: int | None = None
     followers: Sequence[Tensor] = ()
 
-
-Found = Iterator[Units]
 
 Asked = Callable[[nn.Module], bool]
 """Whether the recipe names a module."""
@@ -93,13 +99,13 @@ def find(model: nn.Module, section: PenaltySection, example: Tensor) -> list[Bun
         def asked(module: nn.Module, patterns: tuple[str, ...] = patterns) -> bool:
             return any(fnmatch(modules[id(module)], pattern) for pattern in patterns)
 
-        for units in KINDS[kind](model, example, asked):
-            if units.tensors:
-                channels = bool(units.dims) and units.heads is None
-                fits = channels and units.tensors[0].shape[units.dims[0]] % section.multiple_of == 0
-                names, followers = (tuple(tensors[id(t)] for t in some) for some in (units.tensors, units.followers))
+        for found in KINDS[kind](model, example, asked):
+            if found.tensors:
+                channels = bool(found.dims) and found.heads is None
+                fits = channels and found.tensors[0].shape[found.dims[0]] % section.multiple_of == 0
+                names, followers = (tuple(tensors[id(t)] for t in some) for some in (found.tensors, found.followers))
                 together = section.multiple_of if fits else 1
-                bundles.append(Bundle(names, units.dims, units.heads, together, followers))
+                bundles.append(Bundle(names, found.dims, found.heads, together, followers))
     if not bundles:
         where = f" in the modules {list(section.modules)}" if section.modules else ""
         raise InputError(f"the model has no {' or '.join(section.kind)} to penalise{where}; see penalty.kind")
@@ -110,17 +116,24 @@ def penalties(
     model: nn.Module,
     bundles: Sequence[Bundle],
     depth: int = 2,
-    alpha: float = FIRST_ALPHA,
+    alpha: float = LARGEST_ALPHA,
     cost: MACs | None = None,
     *,
     apart: bool = False,
 ) -> list[L1]:
-    """Return the penalties on the tensors of ``model``; groups are weighed by the root of their size, and by price.
+    """Return the penalties on the tensors of ``model``; groups are weighted by the root of their size, and by cost.
 
-    Where several channels close together, the strongest do, then the next: a group is as good as its channels are.
-    Without a ``cost`` all have one price; else it is the fourth root of what a weight costs. Its root, or more, closes
-    the first layers of a ResNet, which work at many pixels, before the steering has come to the rest. What has no
-    groups is one penalty, or one for each tensor if they are to be ``apart``.
+    Args:
+        model: the model.
+        bundles: its tensors, of :func:`find`.
+        depth: number of factors.
+        alpha: strength of all penalties.
+        cost: multiply-adds of the model; groups pay by the :data:`COST_EXPONENT` power of what their weights cost. All
+            pay alike without it.
+        apart: make a penalty for each tensor of what has no groups, and not one for all of them.
+
+    Where several channels become zero together, the channels are ranked by their norms: the largest are one group, then
+    the next.
     """
     tensors = dict(model.named_parameters())
     found: list[L1] = []
@@ -139,26 +152,26 @@ def penalties(
 
 def _ranked(parts: Sequence[Tensor], dims: Sequence[int], size: int) -> Tensor:
     """Return a group for each index along the axes: the ``size`` largest in norm are the first, and so on."""
-    falling = join_tensors(parts, dims, None).value().norm(dim=1).argsort(descending=True, stable=True)
+    falling: Tensor = join_tensors(parts, dims, None).value().norm(dim=1).argsort(descending=True, stable=True)
     return falling.argsort() // size
 
 
 def _price(parts: Sequence[Tensor], cost: MACs | None) -> float:
-    """Return the price of a weight of a bundle: the fourth root of the mean cost over its matrices, or batch norms."""
+    """Return the factor that a bundle's groups pay: a power of the mean cost over its matrices, or batch norms."""
     priced = [part for part in parts if part.ndim > 1] or parts
     if cost is None:
         return 1.0
     total = sum(cost.relative_macs(part) * part.numel() for part in priced)
-    return float(total / sum(part.numel() for part in priced)) ** 0.25
+    return float(float(total / sum(part.numel() for part in priced)) ** COST_EXPONENT)
 
 
-class Sizes:
-    """Weights as a cost, those of followers too: they go with the values that they follow.
+class WeightCount:
+    """Weights as a cost, those of followers too: they become zero with the values that they follow.
 
     Args:
         model: the model that is trained.
         bundles: of it.
-        graph: tells what the network cannot do without; None if it cannot tell of these bundles.
+        graph: tells whether outputs still depend on inputs; None if it cannot tell of these bundles.
     """
 
     def __init__(self, model: nn.Module, bundles: Sequence[Bundle], graph: MACs | None = None) -> None:
@@ -171,25 +184,25 @@ class Sizes:
         }
 
     def share(self, kept: Kept) -> float:
-        """Return the share of weights that are kept."""
+        """Return the fraction of weights that are kept."""
         sizes = [self._sizes.get(id(place.tensors[0]), mask.numel()) for place, mask in kept]
         left = sum(n * count(mask) / mask.numel() for n, (_, mask) in zip(sizes, kept, strict=True))
         return left / sum(sizes)
 
     def severed(self, kept: Kept) -> bool:
-        """Return whether the graph says so: sizes alone do not tell how layers are connected."""
+        """Return whether an output depends on no input any more: only the graph tells."""
         return self._graph is not None and self._graph.severed(kept)
 
 
 @torch.no_grad()
-def follow(model: nn.Module, bundles: Sequence[Bundle]) -> None:
-    """Set to zero what follows penalised tensors that are zero."""
+def zero_followers(model: nn.Module, bundles: Sequence[Bundle]) -> None:
+    """Set the followers of a bundle to zero wherever all of its penalised tensors are zero, in place."""
     tensors = dict(model.named_parameters())
     for bundle in bundles:
         if bundle.followers:
-            closed = torch.stack([tensors[name] == 0 for name in bundle.names]).all(dim=0)
+            zero = torch.stack([tensors[name] == 0 for name in bundle.names]).all(dim=0)
             for name in bundle.followers:
-                tensors[name][closed] = 0.0
+                tensors[name][zero] = 0.0
 
 
 def layers(model: nn.Module, names: Sequence[str]) -> tuple[record.Layer, ...]:
@@ -200,28 +213,28 @@ def layers(model: nn.Module, names: Sequence[str]) -> tuple[record.Layer, ...]:
     return tuple(record.Layer(name, shapes[name], prod(shapes[name]), counts[name]) for name in names)
 
 
-def _weights(model: nn.Module, example: Tensor, asked: Asked) -> Found:
+def _weights(model: nn.Module, example: Tensor, asked: Asked) -> Iterator[Found]:
     """Give all weights, each alone."""
     inside = {id(p) for module in model.modules() if asked(module) for p in module.parameters()}
-    yield Units([weight for weight in prunable_weights(model) if id(weight) in inside])
+    yield Found([weight for weight in prunable_weights(model) if id(weight) in inside])
 
 
-def _filters(model: nn.Module, example: Tensor, asked: Asked) -> Found:
+def _filters(model: nn.Module, example: Tensor, asked: Asked) -> Iterator[Found]:
     """Give the filters of each convolution, tied ones together."""
     return _channels(model, example, asked, CONVOLUTIONS)
 
 
-def _neurons(model: nn.Module, example: Tensor, asked: Asked) -> Found:
+def _neurons(model: nn.Module, example: Tensor, asked: Asked) -> Iterator[Found]:
     """Give the neurons of each linear layer, tied ones together."""
     return _channels(model, example, asked, (nn.Linear,))
 
 
-def _channels(model: nn.Module, example: Tensor, asked: Asked, makers: tuple[type[nn.Module], ...]) -> Found:
-    reader = read(exported(model, (example,)), model)
-    roots = reader.ties.roots()
-    kept = set(roots[reader.ties.kept()].tolist())
+def _channels(model: nn.Module, example: Tensor, asked: Asked, makers: tuple[type[nn.Module], ...]) -> Iterator[Found]:
+    traced = trace(exported(model, (example,)), model)
+    roots = traced.ties.roots()
+    kept = set(roots[traced.ties.kept()].tolist())
     together: dict[tuple[int, ...], list[Layer]] = {}
-    for layer in reader.layers:
+    for layer in traced.layers:
         together.setdefault(tuple(roots[layer.labels].tolist()), []).append(layer)
     for labels, tied in together.items():
         modules = [layer.module for layer in tied]
@@ -230,34 +243,34 @@ def _channels(model: nn.Module, example: Tensor, asked: Asked, makers: tuple[typ
             scaled = set(modules) == {*norms, *norms.values()} and all(_trained(norm) for norm in norms)
             tensors = [p for module in (norms if scaled else modules) for p in _trained(module)]
             followers = [p for module in norms.values() for p in _trained(module)] if scaled else []
-            yield Units(tensors, (0,) * len(tensors), followers=followers)
+            yield Found(tensors, (0,) * len(tensors), followers=followers)
 
 
 def _trained(module: nn.Module) -> list[nn.Parameter]:
     return [parameter for parameter in module.parameters(recurse=False) if parameter.requires_grad]
 
 
-def _heads(model: nn.Module, example: Tensor, asked: Asked) -> Found:
-    """Give the heads of each attention: queries, keys and values with their share of the output projection."""
+def _heads(model: nn.Module, example: Tensor, asked: Asked) -> Iterator[Found]:
+    """Give the heads of each attention: queries, keys and values with their columns of the output projection."""
     for module in filter(asked, model.modules()):
         heads, packed = getattr(module, "num_heads", None), getattr(module, "qkv", None)
         if isinstance(module, nn.MultiheadAttention):
             inputs = ("in_proj_weight", "q_proj_weight", "k_proj_weight", "v_proj_weight")
             tensors = [p for name in inputs if (p := getattr(module, name)) is not None]
-            yield Units([*tensors, module.out_proj.weight], (*(0,) * len(tensors), 1), heads)
+            yield Found([*tensors, module.out_proj.weight], (*(0,) * len(tensors), 1), heads)
         elif isinstance(packed, nn.Linear) and isinstance(heads, int):
             output: Any = next(getattr(module, name) for name in OUTPUTS if hasattr(module, name))
-            yield Units([packed.weight, output.weight], (0, 1), heads)
+            yield Found([packed.weight, output.weight], (0, 1), heads)
 
 
-def _blocks(model: nn.Module, example: Tensor, asked: Asked) -> Found:
+def _blocks(model: nn.Module, example: Tensor, asked: Asked) -> Iterator[Found]:
     """Give each block as one group of everything in it."""
     for module in filter(asked, model.modules()):
         tensors = [p for p in module.parameters() if p.requires_grad]
-        yield Units(tensors, (0,) * len(tensors), 1)
+        yield Found(tensors, (0,) * len(tensors), 1)
 
 
-KINDS: dict[str, Callable[[nn.Module, Tensor, Asked], Found]] = {
+KINDS: dict[str, Callable[[nn.Module, Tensor, Asked], Iterator[Found]]] = {
     "weights": _weights,
     "filters": _filters,
     "neurons": _neurons,

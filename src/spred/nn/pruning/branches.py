@@ -1,16 +1,16 @@
 """Branches that add a constant: a block of a ResNet whose last gain is zero, an MLP whose last weights are.
 
 Where two activations are added and one of them is the same whatever the input, the layer that makes it becomes a
-:class:`~spred.nn.pruning.channels.Constant`, and the layers that nobody hears any more become ``nn.Identity``: they
-are still called, by code that knows nothing of this, and cost nothing.
+:class:`~spred.nn.pruning.channels.Constant`. Layers that no output depends on any more become ``nn.Identity``: the
+model's code still calls them, and they compute nothing.
 """
 
 from __future__ import annotations
 
 from torch import fx, nn
 
-from spred.nn.pruning.channels import CONVOLUTIONS, Constant, Weighted
-from spred.nn.pruning.graph import BATCH_NORMS, Operation, Reader
+from spred.nn.pruning.channels import BATCH_NORMS, CONVOLUTIONS, Constant, Weighted
+from spred.nn.pruning.graph import Operation, Trace
 
 ADDED = ("add", "sub")
 """Operations in which one side can be a constant for each channel, however long its other axes are."""
@@ -22,31 +22,31 @@ LAYERS = (nn.Linear, *CONVOLUTIONS, *BATCH_NORMS)
 """What can be exchanged: modules of exactly these types, which are called with one tensor."""
 
 
-def drop_branches(reader: Reader, graph: fx.Graph) -> bool:
+def drop_branches(traced: Trace, graph: fx.Graph) -> bool:
     """Exchange the modules of branches that add a constant, in place; return whether there are any."""
-    ends = {end: axes for node in graph.nodes if (end := _dead_end(reader, node)) for axes in [_n_axes(node)]}
+    ends = {end: axes for node in graph.nodes if (end := _constant_side(traced, node)) for axes in [_n_axes(node)]}
     if not ends:
         return False
-    heard = _heard(graph, set(ends))
+    used = _used(graph, set(ends))
     for node in graph.nodes:
-        module = _layer(reader, node)
+        module = _layer(traced, node)
         if module is None:
             continue
         if node in ends:
-            flow = reader.flows[node]
+            flow = traced.flows[node]
             values = flow.constants.to(module.weight).reshape(-1, *[1] * (ends[node] - 1 - flow.axis))
-            _exchange(reader.model, module, Constant(values))
-        elif node not in heard:
-            _exchange(reader.model, module, nn.Identity())
+            _exchange(traced.model, module, Constant(values))
+        elif node not in used:
+            _exchange(traced.model, module, nn.Identity())
     return True
 
 
-def _dead_end(reader: Reader, node: Operation) -> Operation | None:
+def _constant_side(traced: Trace, node: Operation) -> Operation | None:
     """Return the layer whose result is one side of a sum and a constant, if the other side is not."""
     if _name(node) not in ADDED or len(node.all_input_nodes) != 2:
         return None
     sides = node.args[:2]
-    flows = [reader.flows.get(side) for side in sides]
+    flows = [traced.flows.get(side) for side in sides]
     if len({tuple(side.meta["val"].shape) for side in sides}) > 1:
         return None
     fixed = [flow is not None and not bool(flow.constants.isnan().any()) for flow in flows]
@@ -55,26 +55,26 @@ def _dead_end(reader: Reader, node: Operation) -> Operation | None:
     end = sides[fixed.index(True)]
     while _name(end) in UNCHANGED and len(end.users) == 1:
         end = end.args[0]
-    return end if len(end.users) == 1 and _layer(reader, end) is not None else None
+    return end if len(end.users) == 1 and _layer(traced, end) is not None else None
 
 
-def _heard(graph: fx.Graph, ends: set[Operation]) -> set[Operation]:
+def _used(graph: fx.Graph, ends: set[Operation]) -> set[Operation]:
     """Return the operations that reach an output other than through ``ends``."""
-    heard: set[Operation] = set()
+    used: set[Operation] = set()
     waiting = [node for node in graph.nodes if node.op == "output"]
     while waiting:
         node = waiting.pop()
-        if node not in heard:
-            heard.add(node)
+        if node not in used:
+            used.add(node)
             waiting += [] if node in ends else node.all_input_nodes
-    return heard
+    return used
 
 
-def _layer(reader: Reader, node: Operation) -> Weighted | None:
+def _layer(traced: Trace, node: Operation) -> Weighted | None:
     """Return the module that an operation belongs to, if it can be exchanged."""
     if node.op != "call_function" or len(node.args) < 2 or not isinstance(node.args[1], fx.Node):
         return None
-    module = reader.owner(node.args[1])
+    module = traced.owner(node.args[1])
     return module if type(module) in LAYERS else None
 
 

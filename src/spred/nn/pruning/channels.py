@@ -1,11 +1,12 @@
-"""Channels that carry nothing: labels that go together, constants, and which labels every reader can do without.
+"""Channels that can be removed: labels that go together, constants, and which labels no layer needs.
 
-A *label* is shared by the channels that can only be cut together: the two sides of a residual sum, the pixels of a
-flattened filter. A *constant* is the value that a channel has whatever the input: that of a filter of zeros behind a
-batch norm and a ReLU, say. :mod:`spred.nn.pruning.graph` finds both in a model's graph. A reader can do without a
-channel if its weights on it are zero, or if its constant can be added to the reader's bias. Padding with zeros keeps
-constants out
-of the bias; there one constant channel stays, and carries the others.
+A layer *reads* the channels of its input and *writes* those of its output. A *label* is shared by the channels that
+can only be removed together: the two sides of a residual sum, the pixels of a flattened filter. A *constant* is the
+value that a channel has whatever the input: that of a filter of zeros behind a batch norm and a ReLU, say.
+:mod:`spred.nn.pruning.graph` finds both in a model's graph.
+
+A layer needs no channel on which its weights are zero, and none whose constant can be added to its bias. Padding with
+zeros keeps constants out of the bias; there one constant channel stays, and stands for the others.
 """
 
 from __future__ import annotations
@@ -21,10 +22,11 @@ Weighted = Any
 """A linear layer, convolution or batch norm; nn.Module's own attributes are typed too widely to be of use."""
 
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
 
 
 class Constant(nn.Module):
-    """What a branch gives that does not depend on its input: ``bias``, with axes of length 1 after its channels."""
+    """The output of a branch that does not depend on its input: ``bias``, with axes of length 1 after its channels."""
 
     def __init__(self, values: Tensor) -> None:
         super().__init__()
@@ -62,7 +64,7 @@ class Layer:
     Attributes:
         module: linear, convolution, batch norm or :class:`Constant`.
         labels: those of its outputs.
-        inputs: what it reads; None where its inputs cannot be cut, and in a layer ``by_channel``.
+        inputs: what it reads; None where its inputs cannot be removed, and in a layer ``by_channel``.
         by_channel: each output reads the input of the same label and no other (batch norm, depthwise convolution).
         normalises: of a batch norm, the layer whose outputs it alone reads: their scale is free.
     """
@@ -93,7 +95,7 @@ class Ties:
             self._parents[self._root(a)] = self._root(b)
 
     def keep(self, labels: Tensor) -> None:
-        """Never cut these."""
+        """Never remove these."""
         self._kept.update(labels.tolist())
 
     def roots(self) -> Tensor:
@@ -101,7 +103,7 @@ class Ties:
         return torch.tensor([self._root(label) for label in range(len(self._parents))], dtype=torch.int64)
 
     def kept(self) -> Tensor:
-        """Return the labels that are never cut."""
+        """Return the labels that are never removed."""
         return torch.tensor(sorted(self._kept), dtype=torch.int64)
 
     def _root(self, label: int) -> int:
@@ -111,66 +113,71 @@ class Ties:
         return label
 
 
-def dead(layers: Sequence[Layer], ties: Ties, multiple: int = 1) -> Tensor:
-    """Return which labels can go (bool): no reader needs them, and no layer is left without outputs.
+def removable(layers: Sequence[Layer], ties: Ties, multiple: int = 1) -> Tensor:
+    """Return which labels can be removed (bool): no layer needs them, and no layer is left without outputs.
 
-    With ``multiple``, some that could go stay, so that each layer has a multiple of so many outputs, or all of them.
+    With ``multiple``, some of them stay, so that each layer has a multiple of so many outputs, or all it had.
+
+    Args:
+        layers: those of the model.
+        ties: which of their labels go together.
+        multiple: what numbers of outputs are multiples of.
     """
     roots = ties.roots()
     kept = torch.zeros(len(roots), dtype=torch.bool)
     kept[roots[ties.kept()]] = True
     while True:
-        gone = _unneeded(layers, roots, kept)
-        empty = [layer for layer in layers if bool(gone[layer.labels].all())]
+        removed = _unneeded(layers, roots, kept)
+        empty = [layer for layer in layers if bool(removed[layer.labels].all())]
         if not empty:
-            return _rounded(gone, layers, roots, multiple)
+            return _rounded(removed, layers, roots, multiple)
         kept[roots[empty[0].labels[0]]] = True
 
 
-def _rounded(gone: Tensor, layers: Sequence[Layer], roots: Tensor, multiple: int) -> Tensor:
-    """Return ``gone`` less the labels that stay to make widths multiples.
+def _rounded(removed: Tensor, layers: Sequence[Layer], roots: Tensor, multiple: int) -> Tensor:
+    """Return ``removed`` less the labels that stay to make widths multiples.
 
     What stays only because of that is read with zero weights, or is a constant, so it need not be computed right, and
-    what it reads can still go.
+    what it reads can still be removed.
     """
     changed = True
     while changed:
         changed = False
         for layer in layers:
-            spare = torch.unique(roots[layer.labels[gone[layer.labels]]])
-            missing = -int((~gone[layer.labels]).sum()) % multiple
+            spare = torch.unique(roots[layer.labels[removed[layer.labels]]])
+            missing = -int((~removed[layer.labels]).sum()) % multiple
             if missing and len(spare):
                 back = torch.isin(roots, spare[:missing])
-                gone, changed = gone & ~back, True
-    return gone
+                removed, changed = removed & ~back, True
+    return removed
 
 
 def _unneeded(layers: Sequence[Layer], roots: Tensor, kept: Tensor) -> Tensor:
-    """Return what nobody needs; where a round cuts outputs, the next finds fewer inputs that are read."""
-    gone = torch.zeros_like(kept)
+    """Return the labels that no layer needs; where a round removes outputs, the next finds fewer inputs read."""
+    removed = torch.zeros_like(kept)
     while True:
         needed = kept.clone()
         for layer in layers:
             if layer.inputs is not None:
-                read = weighted(layer.module)[~gone[layer.labels]].any(dim=0)
+                read = weighted(layer.module)[~removed[layer.labels]].any(dim=0)
                 needed[roots[layer.inputs.labels[needed_inputs(layer.module, layer.inputs.constants, read)]]] = True
         now = ~needed[roots]
-        if torch.equal(now, gone):
-            return gone
-        gone = now
+        if torch.equal(now, removed):
+            return removed
+        removed = now
 
 
 def needed_inputs(module: Weighted, constants: Tensor, read: Tensor) -> Tensor:
     """Return which inputs a layer must keep, if it has weights on those where ``read`` holds (bool)."""
     needed = read & constants.isnan()
-    carrier = carrier_of(module, constants)
-    if carrier is not None and bool((read & (constants != 0) & ~constants.isnan()).any()):
-        needed[carrier] = True
+    largest = largest_constant(module, constants)
+    if largest is not None and bool((read & (constants != 0) & ~constants.isnan()).any()):
+        needed[largest] = True
     return needed
 
 
-def carrier_of(module: Weighted, constants: Tensor) -> int | None:
-    """Return the input that carries all constants, the largest; None where the bias can, or where all are zero."""
+def largest_constant(module: Weighted, constants: Tensor) -> int | None:
+    """Return the constant input that stands for all others; None where the bias can, or where all are zero."""
     sizes = constants.nan_to_num(0.0).abs()
     return int(sizes.argmax()) if padded(module) and bool((sizes > 0).any()) else None
 
@@ -182,7 +189,8 @@ def weighted(module: Weighted) -> Tensor:
 
 def kernels(module: Weighted) -> Tensor:
     """Return the weights of a linear layer or a convolution, ``(outputs, inputs, places)``."""
-    return module.weight.detach().reshape(*module.weight.shape[:2], -1).cpu()
+    weight: Tensor = module.weight
+    return weight.detach().reshape(*weight.shape[:2], -1).cpu()
 
 
 def padded(module: Weighted) -> bool:

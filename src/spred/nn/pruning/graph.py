@@ -1,17 +1,16 @@
-"""A model's graph, read channel by channel: labels and constants of every activation.
+"""A model's graph, traced channel by channel: labels and constants of every activation.
 
-``torch.export`` writes a model as a list of basic operations; :func:`read` follows it. Each operation is in one of the
+``torch.export`` writes a model as a list of basic operations; :func:`trace` follows it. Each operation is in one of the
 tables below, or it keeps all channels that enter it: what is not known is left alone.
 
-This is written here, and not with torch-pruning. Its graph says which tensors are cut together, which is half of the
+This is written here, and not with torch-pruning. Its graph says which tensors are pruned together, which is half of the
 question; whether outputs stay equal depends on the constants, and so on every operation in between.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -20,13 +19,21 @@ from torch import Tensor, nn
 from torch.fx import Node
 from torch.fx.node import map_arg
 
-from spred.errors import InputError
-from spred.nn.pruning.channels import CONVOLUTIONS, Constant, Flow, Layer, Ties, Weighted, kernels, padded, weighted
+from spred.nn.pruning.channels import (
+    BATCH_NORMS,
+    CONVOLUTIONS,
+    Constant,
+    Flow,
+    Layer,
+    Ties,
+    Weighted,
+    kernels,
+    padded,
+    weighted,
+)
 
 Operation = Any
 """A ``torch.fx.Node``, whose arguments are typed too widely to be of use."""
-
-BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
 
 UNKNOWN = float("nan")
 
@@ -50,65 +57,29 @@ MOVES = (
 """Numbers change their places and nothing else."""
 
 
-@contextmanager
-def evaluating(model: nn.Module, *, training: bool = False) -> Iterator[None]:
-    """Put a model in evaluation mode (or in training mode) for a while."""
-    modes = {module: module.training for module in model.modules()}
-    model.train(training)
-    try:
-        yield
-    finally:
-        for module, mode in modes.items():
-            module.training = mode
-
-
-def exported(
-    model: nn.Module, args: tuple, kwargs: dict[str, Any] | None = None, *, hint: str = ""
-) -> torch.export.ExportedProgram:
-    """Return the graph of a model in evaluation mode.
+def trace(program: torch.export.ExportedProgram, model: nn.Module) -> Trace:
+    """Return what the graph says of a model's channels: its layers, and which labels go together.
 
     Args:
-        model: any model.
-        args: what it is called with.
-        kwargs: the same, by name.
-        hint: what to do if it fails, for the end of the message.
-
-    Raises:
-        InputError: ``torch.export`` cannot follow the model.
-    """
-    try:
-        with evaluating(model):
-            return torch.export.export(model, args, kwargs)
-    except Exception as err:  # torch.export raises many kinds, and none of them is public
-        reason = str(err).strip().split("\n")[0]
-        raise InputError(
-            f"torch.export cannot follow the model, so its channels are not known: {reason}{hint}"
-        ) from err
-
-
-def read(program: torch.export.ExportedProgram, model: nn.Module) -> Reader:
-    """Return what can be read of a model: its layers whose channels can be told apart, and which labels go together.
-
-    Args:
-        program: what :func:`exported` gave.
+        program: what :func:`~spred.nn.pruning.export.exported` gave.
         model: the same model.
     """
-    reader = Reader(program, model)
+    traced = Trace(program, model)
     for node in program.graph.nodes:
         if node.op == "placeholder":
-            reader.start(node)
+            traced.start(node)
         elif node.op == "call_function":
-            reader.follow(node)
+            traced.follow(node)
         elif node.op == "output":
-            reader.keep(node)
-    return reader
+            traced.keep(node)
+    return traced
 
 
-class Reader:
-    """What has been read so far.
+class Trace:
+    """What is known of a model's channels, operation by operation.
 
     Attributes:
-        layers: the layers whose channels can be told apart.
+        layers: the layers whose channels are known.
         ties: which labels go together.
         flows: what is known of the result of each operation.
     """
@@ -117,7 +88,7 @@ class Reader:
         signature = program.graph_signature
         self.names = {**signature.inputs_to_parameters, **signature.inputs_to_buffers}
         self.model = model
-        self.homes = Counter(id(tensor) for _, tensor in model.named_parameters(remove_duplicate=False))
+        self.n_owners = Counter(id(tensor) for _, tensor in model.named_parameters(remove_duplicate=False))
         self.flows: dict[Any, Flow] = {}
         self.layers: list[Layer] = []
         self.makers: dict[Any, Weighted] = {}  # of the results of linear layers and convolutions
@@ -141,11 +112,11 @@ class Reader:
             self.keep(node)
             return
         self.flows[node] = flow
-        if name.endswith("_"):  # in place: whoever reads the argument later reads the result
+        if name.endswith("_"):  # in place: an operation that takes the argument later takes the result
             self.flows[node.args[0]] = flow
 
     def keep(self, node: Operation) -> None:
-        """Cut nothing of what enters an operation."""
+        """Keep all channels of what enters an operation."""
         for source in node.all_input_nodes:
             if source in self.flows:
                 self.ties.keep(self.flows[source].labels)
@@ -156,24 +127,24 @@ class Reader:
         if name != "weight" or len(node.users) > 1:
             return None
         module: Weighted = self.model.get_submodule(path)
-        return module if self.homes[id(module.weight)] == 1 else None
+        return module if self.n_owners[id(module.weight)] == 1 else None
 
 
-def _matrix(reader: Reader, node: Operation) -> Flow | None:
+def _matrix(traced: Trace, node: Operation) -> Flow | None:
     """Follow a linear layer or a convolution, which makes new channels."""
     source, weight = node.args[:2]
-    module, inputs = reader.owner(weight), reader.flows.get(source)
+    module, inputs = traced.owner(weight), traced.flows.get(source)
     if not isinstance(module, (nn.Linear, *CONVOLUTIONS)):
         return None
     axis = len(_shape(node)) - 1 if isinstance(module, nn.Linear) else 1
     if getattr(module, "groups", 1) > 1:
-        return _depthwise(reader, node, module, inputs) if inputs is not None and inputs.axis == 1 else None
+        return _depthwise(traced, node, module, inputs) if inputs is not None and inputs.axis == 1 else None
     if inputs is not None and inputs.axis != axis:
-        reader.keep(node)
+        traced.keep(node)
         inputs = None
-    labels = reader.ties.new(len(module.weight))
-    reader.layers.append(Layer(module, labels, inputs))
-    reader.makers[node] = module
+    labels = traced.ties.new(len(module.weight))
+    traced.layers.append(Layer(module, labels, inputs))
+    traced.makers[node] = module
     return Flow(axis, labels, _constant_outputs(module, inputs))
 
 
@@ -186,28 +157,28 @@ def _constant_outputs(module: Weighted, inputs: Flow | None) -> Tensor:
     return values.masked_fill(reads[:, useless].any(dim=1), UNKNOWN)
 
 
-def _depthwise(reader: Reader, node: Operation, module: Weighted, inputs: Flow) -> Flow | None:
+def _depthwise(traced: Trace, node: Operation, module: Weighted, inputs: Flow) -> Flow | None:
     """Follow a convolution of each channel by itself; other grouped convolutions keep their channels."""
     if not module.groups == module.in_channels == module.out_channels:
         return None
-    reader.layers.append(Layer(module, inputs.labels, by_channel=True))
-    reader.makers[node] = module
+    traced.layers.append(Layer(module, inputs.labels, by_channel=True))
+    traced.makers[node] = module
     total = kernels(module).double().sum(dim=(1, 2))
     constants = inputs.constants
     if padded(module):
         constants = constants.masked_fill(constants != 0, UNKNOWN)
-    closed = ~weighted(module).flatten()
-    return replace(inputs, constants=(constants * total).masked_fill(closed, 0.0) + _bias(module))
+    zero = ~weighted(module).flatten()
+    return replace(inputs, constants=(constants * total).masked_fill(zero, 0.0) + _bias(module))
 
 
-def _batch_norm(reader: Reader, node: Operation) -> Flow | None:
+def _batch_norm(traced: Trace, node: Operation) -> Flow | None:
     """Follow a batch norm in evaluation mode: each channel gets a factor and an offset."""
     source, weight, training = node.args[0], node.args[1], node.args[5]
-    inputs, module = reader.flows.get(source), reader.owner(weight)
+    inputs, module = traced.flows.get(source), traced.owner(weight)
     if inputs is None or inputs.axis != 1 or training or not isinstance(module, BATCH_NORMS):
         return None
-    maker = reader.makers.get(source) if len(source.users) == 1 else None
-    reader.layers.append(Layer(module, inputs.labels, by_channel=True, normalises=maker))
+    maker = traced.makers.get(source) if len(source.users) == 1 else None
+    traced.layers.append(Layer(module, inputs.labels, by_channel=True, normalises=maker))
     gain, mean, var = (
         getattr(module, name).detach().double().cpu() for name in ("weight", "running_mean", "running_var")
     )
@@ -215,22 +186,22 @@ def _batch_norm(reader: Reader, node: Operation) -> Flow | None:
     return replace(inputs, constants=scaled.masked_fill(gain == 0, 0.0) + _bias(module))
 
 
-def _pointwise(reader: Reader, node: Operation) -> Flow | None:
+def _pointwise(traced: Trace, node: Operation) -> Flow | None:
     """Follow an operation on each number: on constants it is done."""
-    flow = reader.flows.get(node.args[0])
+    flow = traced.flows.get(node.args[0])
     if flow is None or len(node.all_input_nodes) > 1:
         return None
     values = node.target(flow.constants.clone(), *node.args[1:], **node.kwargs).double()
     return replace(flow, constants=values.masked_fill(flow.constants.isnan(), UNKNOWN))
 
 
-def _binary(reader: Reader, node: Operation) -> Flow | None:
+def _binary(traced: Trace, node: Operation) -> Flow | None:
     """Follow a sum or a product: channels of two activations are tied, pair by pair."""
     left, right = node.args[:2]
-    flows = [reader.flows[side] for side in (left, right) if isinstance(side, Node) and side in reader.flows]
+    flows = [traced.flows[side] for side in (left, right) if isinstance(side, Node) and side in traced.flows]
     if not flows:
         return None
-    first = left if isinstance(left, Node) and left in reader.flows else right
+    first = left if isinstance(left, Node) and left in traced.flows else right
     axis, n = flows[0].axis - len(_shape(first)), len(flows[0].labels)
     here = replace(flows[0], axis=len(_shape(node)) + axis)
     if _shape(node)[axis] != n:
@@ -238,7 +209,7 @@ def _binary(reader: Reader, node: Operation) -> Flow | None:
     if len(flows) == 2:
         if flows[1].axis - len(_shape(right)) != axis or len(flows[1].labels) != n:
             return None
-        reader.ties.join(flows[0].labels, flows[1].labels)
+        traced.ties.join(flows[0].labels, flows[1].labels)
         values = node.target(flows[0].constants, flows[1].constants, **node.kwargs)
         return replace(here, constants=values)
     other = right if first is left else left
@@ -250,18 +221,18 @@ def _binary(reader: Reader, node: Operation) -> Flow | None:
     return replace(here, constants=torch.full_like(here.constants, UNKNOWN))
 
 
-def _pool(reader: Reader, node: Operation) -> Flow | None:
+def _pool(traced: Trace, node: Operation) -> Flow | None:
     """Follow a pooling operation; zeros around an average change constants."""
-    flow = reader.flows.get(node.args[0])
+    flow = traced.flows.get(node.args[0])
     if flow is None or flow.axis != 1 or len(_shape(node)) < 3:
         return None
     mixes = "avg_pool" in str(node.target) and "adaptive" not in str(node.target) and len(node.args) > 3
     return replace(flow, constants=flow.constants.masked_fill(flow.constants != 0, UNKNOWN)) if mixes else flow
 
 
-def _mean(reader: Reader, node: Operation) -> Flow | None:
+def _mean(traced: Trace, node: Operation) -> Flow | None:
     """Follow an average over other axes than that of the channels."""
-    flow = reader.flows.get(node.args[0])
+    flow = traced.flows.get(node.args[0])
     dims = node.args[1] if len(node.args) > 1 else None
     if flow is None or not dims:
         return None
@@ -273,12 +244,12 @@ def _mean(reader: Reader, node: Operation) -> Flow | None:
     return flow if keeps else replace(flow, axis=flow.axis - sum(dim < flow.axis for dim in averaged))
 
 
-def _move(reader: Reader, node: Operation) -> Flow | None:
-    """Follow numbers to new places: move the positions of the channels, and see where they are."""
+def _move(traced: Trace, node: Operation) -> Flow | None:
+    """Follow numbers to new places: apply the operation to the positions of the channels."""
     sources = node.all_input_nodes
-    if not sources or any(source not in reader.flows for source in sources):
+    if not sources or any(source not in traced.flows for source in sources):
         return None
-    flows = [reader.flows[source] for source in sources]
+    flows = [traced.flows[source] for source in sources]
     firsts = torch.tensor([0, *(len(flow.labels) for flow in flows)]).cumsum(0).tolist()
     positions = {
         source: _along(torch.arange(first, first + len(flow.labels)), flow.axis, _shape(source))
@@ -320,7 +291,7 @@ def _shape(node: Operation) -> tuple[int, ...]:
     return tuple(node.meta["val"].shape)
 
 
-Rule = Callable[[Reader, Operation], Flow | None]
+Rule = Callable[[Trace, Operation], Flow | None]
 
 RULES: dict[str, Rule] = {
     **dict.fromkeys(["linear", "conv1d", "conv2d", "conv3d"], _matrix),

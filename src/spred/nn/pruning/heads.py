@@ -1,10 +1,10 @@
-"""Attention heads that carry nothing are cut out of their projections.
+"""Attention heads of zeros are removed from their projections.
 
 With zero values a head's output is the values' bias, whatever it attends to, because attention weights sum to one;
-with zeros in its share of the output projection nobody hears it. Both can be cut, and the bias goes on into the
-output's. Two kinds of modules are known: ``nn.MultiheadAttention``, and self-attention written with one packed ``qkv``
-layer. The second kind is recognised by its parts, and only if :class:`Attention` with the same weights gives the same
-outputs.
+with zeros in its columns of the output projection nothing depends on it. Both can be removed, and the bias goes into
+the output's. Two kinds of modules are known: ``nn.MultiheadAttention``, and self-attention written with one packed
+``qkv`` layer. The second kind is recognised by its parts, and only if :class:`Attention` with the same weights gives
+the same outputs.
 """
 
 from __future__ import annotations
@@ -21,6 +21,10 @@ OUTPUTS = ("proj", "out_proj", "out", "to_out")
 LAYOUTS = ((0, 1), (1, 0))
 """How the rows of a packed ``qkv`` layer run: all queries, keys, values; or head by head."""
 
+
+RTOL, ATOL = 1e-4, 1e-5
+"""Differences of outputs up to which a packed layout counts as the module's own: rounding of float32, far below what
+another layout gives. Tighter, and rounding keeps a head; looser, and a wrong layout might pass (tests of heads)."""
 
 Pair = tuple[Tensor, Tensor | None]
 """Weight and bias."""
@@ -42,23 +46,24 @@ class Projections:
     batch_first: bool = True
     alone: bool = True
 
-    def live(self) -> Tensor:
-        """Return which heads have values and are heard (bool); at least one."""
-        values = self.v[0].unflatten(0, (self.n_heads, -1)).flatten(start_dim=1).any(dim=1)
-        heard = self.out[0].unflatten(1, (self.n_heads, -1)).movedim(1, 0).flatten(start_dim=1).any(dim=1)
-        live = values & heard
-        live[0] |= ~live.any()
-        return live
+    def needed(self) -> Tensor:
+        """Return which heads have values that the output projection uses (bool); at least one."""
+        shape = (self.n_heads, len(self.v[0]) // self.n_heads)
+        values = self.v[0].reshape(*shape, -1).flatten(start_dim=1).any(dim=1)
+        used = self.out[0].reshape(-1, *shape).movedim(1, 0).flatten(start_dim=1).any(dim=1)
+        needed = values & used
+        needed[0] |= ~needed.any()
+        return needed
 
-    def only(self, live: Tensor) -> Projections:
+    def only(self, kept: Tensor) -> Projections:
         """Return the weights of some heads; the constant outputs of the others are in the bias."""
-        rows = live.repeat_interleave(len(self.v[0]) // self.n_heads)
+        rows = kept.repeat_interleave(len(self.v[0]) // self.n_heads)
         weight, bias = self.out
         if self.v[1] is not None:
             constant = weight[:, ~rows].double() @ self.v[1][~rows].double()
             bias = (constant if bias is None else bias.double() + constant).to(weight.dtype)
         q, k, v = (_rows(pair, rows) for pair in (self.q, self.k, self.v))
-        return replace(self, q=q, k=k, v=v, out=(weight[:, rows], bias), n_heads=int(live.sum()))
+        return replace(self, q=q, k=k, v=v, out=(weight[:, rows], bias), n_heads=int(kept.sum()))
 
 
 class Attention(nn.Module):
@@ -105,8 +110,8 @@ class Attention(nn.Module):
         return (out if self.batch_first or query.ndim < 3 else out.transpose(0, 1)), None
 
 
-def shrink_heads(model: nn.Module, args: tuple, kwargs: dict[str, Any]) -> nn.Module:
-    """Replace the attention modules of ``model`` that have dead heads, in place; return the model.
+def shrink_heads(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> nn.Module:
+    """Replace the attention modules of ``model`` that have heads of zeros, in place; return the model.
 
     Args:
         model: a model in evaluation mode.
@@ -120,9 +125,9 @@ def shrink_heads(model: nn.Module, args: tuple, kwargs: dict[str, Any]) -> nn.Mo
             weights = _of_torch(module)
         elif name in calls:
             weights = _of_packed(module, calls[name])
-        if weights is None or bool((live := weights.live()).all()):
+        if weights is None or bool((needed := weights.needed()).all()):
             continue
-        small = Attention(weights.only(live)).train(module.training)
+        small = Attention(weights.only(needed)).train(module.training)
         if not name:
             return small
         path, _, attribute = name.rpartition(".")
@@ -177,7 +182,7 @@ def _of_packed(module: Any, call: tuple[Tensor, Tensor]) -> Projections | None:
         q, k, v = zip(*parts, strict=True)
         weights = Projections(q, k, v, (out.weight, out.bias), module.num_heads)
         same = Attention(weights).eval()(inputs)
-        if same.shape == expected.shape and torch.allclose(same, expected, rtol=1e-4, atol=1e-5):
+        if same.shape == expected.shape and torch.allclose(same, expected, rtol=RTOL, atol=ATOL):
             return weights
     return None
 
@@ -187,24 +192,24 @@ def _unpacked(tensor: Tensor | None, heads: int, layout: tuple[int, int]) -> lis
     if tensor is None:
         return [None, None, None]
     sizes = (3, heads) if layout == (0, 1) else (heads, 3)
-    whole = tensor.unflatten(0, (*sizes, -1)).permute(*layout, *range(2, tensor.ndim + 2))
+    whole = tensor.reshape(*sizes, -1, *tensor.shape[1:]).permute(*layout, *range(2, tensor.ndim + 2))
     return [part.flatten(end_dim=1) for part in whole]
 
 
 def _calls(
-    model: nn.Module, modules: dict[str, nn.Module], args: tuple, kwargs: dict[str, Any]
+    model: nn.Module, modules: dict[str, nn.Module], args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> dict[str, tuple[Tensor, Tensor]]:
     """Return what modules are called with, and what they return, where both are one tensor."""
     found: dict[str, tuple[Tensor, Tensor]] = {}
 
-    def listen(name: str) -> Any:
-        def hook(module: nn.Module, inputs: tuple, named: dict, output: Any) -> None:
+    def recorder(name: str) -> Any:
+        def hook(module: nn.Module, inputs: tuple[Any, ...], named: dict[str, Any], output: Any) -> None:
             if len(inputs) == 1 and not named and isinstance(inputs[0], Tensor) and isinstance(output, Tensor):
                 found[name] = inputs[0], output
 
         return hook
 
-    handles = [module.register_forward_hook(listen(name), with_kwargs=True) for name, module in modules.items()]
+    handles = [module.register_forward_hook(recorder(name), with_kwargs=True) for name, module in modules.items()]
     try:
         model(*args, **kwargs)
     finally:

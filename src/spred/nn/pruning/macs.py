@@ -1,7 +1,7 @@
-"""Costs: what a target density is a share of. Weights, or the multiply-adds that are left when channels are cut out.
+"""Costs: what a target density is a fraction of. Weights, or the multiply-adds (MACs) of the pruned model.
 
-A filter that closes saves its own products, and those of the layers that read it. So the work that is left depends on
-which channels close together, and is counted for the network as a whole, by the labels of
+A filter that becomes zero saves its own products, and those of the layers that read it. So the multiply-adds that are
+left depend on which channels are zero together, and are counted for the network as a whole, by the labels of
 :mod:`spred.nn.pruning.graph`: they say where the channels of one layer are read by another.
 """
 
@@ -18,7 +18,8 @@ from torch import Tensor, nn
 from spred.errors import InputError
 from spred.nn.joined import Place
 from spred.nn.pruning.channels import CONVOLUTIONS, Layer
-from spred.nn.pruning.graph import evaluating, exported, read
+from spred.nn.pruning.export import evaluating, exported
+from spred.nn.pruning.graph import trace
 from spred.nn.sharding import count, whole
 
 Kept = Sequence[tuple[Place, Tensor]]
@@ -29,7 +30,7 @@ class Cost(Protocol):
     """What a model costs: counts what is left of it."""
 
     def share(self, kept: Kept) -> float:
-        """Return what is left, as a share of what the model has, 0 … 1."""
+        """Return the fraction of the cost that is left, 0 … 1."""
         ...
 
     def severed(self, kept: Kept) -> bool:
@@ -38,10 +39,10 @@ class Cost(Protocol):
 
 
 class Weights:
-    """The penalised weights themselves, each as dear as any other."""
+    """The penalised weights themselves; each counts the same."""
 
     def share(self, kept: Kept) -> float:
-        """Return the share of weights that are kept."""
+        """Return the fraction of weights that are kept."""
         return sum(count(mask) for _, mask in kept) / max(sum(mask.numel() for _, mask in kept), 1)
 
     def severed(self, kept: Kept) -> bool:
@@ -51,13 +52,13 @@ class Weights:
 
 @dataclass(frozen=True, eq=False)
 class Matrix:
-    """One layer: its weight, the work of each of its products, and the channels that it writes and reads.
+    """One layer: its weight, the cost of each of its products, and the channels that it writes and reads.
 
     Attributes:
         weight: ``(out, in, …)``.
         cost: multiply-adds of one output channel with one input channel.
         outputs: label of each output channel.
-        inputs: label of each input channel; None if they cannot be cut, and in a layer ``by_channel``.
+        inputs: label of each input channel; None if they cannot be removed, and in a layer ``by_channel``.
         by_channel: each output reads one input.
     """
 
@@ -69,10 +70,11 @@ class Matrix:
 
 
 class MACs:
-    """The multiply-adds of linear layers and convolutions, when the channels that carry nothing are cut out.
+    """Multiply-adds as the cost that a target density is a fraction of: those of linear layers and convolutions.
 
-    It is what :func:`spred.shrink` leaves, but for constants that it cannot move: a channel is there if something
-    writes it and something reads it.
+    Counts, for one sample, ``Σ_layers positions · kernel size · outputs · inputs`` over the channels that are left:
+    those that some layer writes and some layer reads. It is what :func:`spred.shrink` leaves, but for constants that it
+    cannot move. Give it to :class:`spred.SpredOptimizer` as ``cost=``, with ``target_density``.
 
     Args:
         model: the model that is trained.
@@ -82,7 +84,9 @@ class MACs:
         total: multiply-adds of the model for one sample, in the layers that can be followed.
 
     Raises:
-        InputError: ``torch.export`` cannot follow the model, or none of its channels can be cut.
+        InputError: ``torch.export`` cannot follow the model, or none of its channels can be removed.
+
+    Multiply-adds are counted as :class:`torch.utils.flop_counter.FlopCounterMode` counts them, two operations each.
 
     >>> model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2))
     >>> MACs(model, torch.ones(1, 4)).total
@@ -92,25 +96,25 @@ class MACs:
     def __init__(self, model: nn.Module, example_input: Any) -> None:
         args = tuple(example_input) if isinstance(example_input, tuple | list) else (example_input,)
         with evaluating(model):
-            reader = read(exported(model, args), model)
+            traced = trace(exported(model, args), model)
             positions = _positions(model, args)
-        self._matrices = [_matrix(layer, positions) for layer in reader.layers if isinstance(layer.module, MATRICES)]
+        self._matrices = [_matrix(layer, positions) for layer in traced.layers if isinstance(layer.module, MATRICES)]
         if not self._matrices:
-            raise InputError("no linear layer and no convolution of the model has channels that can be cut")
-        norms = [(layer.module, layer.normalises.weight) for layer in reader.layers if layer.normalises is not None]
+            raise InputError("no linear layer and no convolution of the model has channels that can be removed")
+        norms = [(layer.module, layer.normalises.weight) for layer in traced.layers if layer.normalises is not None]
         self._gained = {id(norm.weight): read for norm, read in norms}  # a gain of zero is as good as a row of zeros
         self._scaled = {id(part): read for norm, read in norms for part in norm.parameters()}
-        self._roots = reader.ties.roots()
+        self._roots = traced.ties.roots()
         self._fixed = torch.zeros(len(self._roots), dtype=torch.bool)
-        self._fixed[self._roots[reader.ties.kept()]] = True
+        self._fixed[self._roots[traced.ties.kept()]] = True
         self.total = self._left({})
         self._outputs = self._reached({}) & self._fixed
 
     def share(self, kept: Kept) -> float:
-        """Return the share of multiply-adds that is left.
+        """Return the fraction of the multiply-adds that is left.
 
         Raises:
-            InputError: a penalised value is not of a layer whose work is counted.
+            InputError: a penalised value is not of a layer whose multiply-adds are counted.
         """
         known = {id(matrix.weight) for matrix in self._matrices} | set(self._gained)
         if any(known.isdisjoint(map(id, place.tensors)) for place, _ in kept):
@@ -121,9 +125,9 @@ class MACs:
         return self._left(self._masks(kept)) / self.total
 
     def severed(self, kept: Kept) -> bool:
-        """Return whether an output has lost all ways from the input; a residual connection is such a way.
+        """Return whether an output depends on no input any more; a residual connection keeps it dependent.
 
-        Of values that are not of a layer whose work is counted it cannot tell, and takes them as kept.
+        Values that are not of a layer whose multiply-adds are counted are taken as kept.
         """
         return bool((self._outputs & ~self._reached(self._masks(kept))).any())
 
@@ -157,8 +161,8 @@ class MACs:
                 written[self._roots[_used(matrix.outputs, mask, 0)]] = True
             if matrix.inputs is not None:
                 wanted[self._roots[_used(matrix.inputs, mask, 1)]] = True
-        there = (self._fixed | (written & wanted))[self._roots]
-        return float(sum(matrix.cost * _products(matrix, there) for matrix in self._matrices))
+        left = (self._fixed | (written & wanted))[self._roots]
+        return float(sum(matrix.cost * _products(matrix, left) for matrix in self._matrices))
 
     def _reached(self, masks: dict[int, Tensor]) -> Tensor:
         """Return the labels that something of the input reaches (bool, by root); layers come in the graph's order."""
@@ -174,14 +178,18 @@ class MACs:
 MATRICES = (nn.Linear, *CONVOLUTIONS)
 """Modules whose products are counted."""
 
+ROUNDING = 1e-6
+"""Relative excess over an allowed fraction that is taken for rounding of the fraction; far below what a group costs.
+Without it a fraction that is reached exactly loses a group more (tests of macs)."""
+
 
 def largest(scores: Sequence[Tensor], share: Callable[[list[Tensor]], float], allowed: float) -> float:
-    """Return the score from which on groups can be kept, as many as are allowed; infinity if not even one.
+    """Return the score from which on groups are kept, as many as are allowed; infinity if not even one.
 
     Args:
         scores: one for each group, ≥ 0, tensor by tensor; groups of score 0 are not asked for.
-        share: gives the share that is left for masks (bool, like ``scores``) of what is kept; more never give less.
-        allowed: the largest share to have.
+        share: gives the fraction that is left for masks (bool, like ``scores``) of what is kept; more never give less.
+        allowed: the largest fraction to have.
     """
     flat = torch.cat([whole(score).flatten() for score in scores])
     ordered = flat[flat > 0].sort(descending=True).values
@@ -189,7 +197,7 @@ def largest(scores: Sequence[Tensor], share: Callable[[list[Tensor]], float], al
     while few < many:  # ``few`` fit, more than ``many`` do not
         middle = (few + many + 1) // 2
         cut = float(ordered[middle - 1])
-        if share([score >= cut for score in scores]) <= allowed * (1.0 + 1e-6):
+        if share([score >= cut for score in scores]) <= allowed * (1.0 + ROUNDING):
             few = middle
         else:
             many = middle - 1
@@ -203,14 +211,14 @@ def _matrix(layer: Layer, positions: Mapping[nn.Module, int]) -> Matrix:
     return Matrix(module.weight, cost, layer.labels, inputs, layer.by_channel)
 
 
-def _positions(model: nn.Module, args: tuple) -> dict[nn.Module, int]:
+def _positions(model: nn.Module, args: tuple[Any, ...]) -> dict[nn.Module, int]:
     """Return how many times each layer is used for one sample: pixels of a convolution's output, tokens."""
     found: dict[nn.Module, int] = {}
 
-    def look(module: Any, inputs: tuple, output: Tensor) -> None:
+    def record(module: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
         found[module] = output[0].numel() // module.weight.shape[0]
 
-    hooks = [module.register_forward_hook(look) for module in model.modules() if isinstance(module, MATRICES)]
+    hooks = [module.register_forward_hook(record) for module in model.modules() if isinstance(module, MATRICES)]
     try:
         with torch.no_grad():
             model(*args)
@@ -228,12 +236,12 @@ def _used(labels: Tensor, mask: Tensor | None, axis: int) -> Tensor:
     return labels[rows]
 
 
-def _products(matrix: Matrix, there: Tensor) -> int:
+def _products(matrix: Matrix, left: Tensor) -> int:
     """Return how many pairs of an output and an input channel are left in a layer."""
-    n_out = int(there[matrix.outputs].sum())
+    n_out = int(left[matrix.outputs].sum())
     if matrix.by_channel:
         return n_out
-    return n_out * (matrix.weight.shape[1] if matrix.inputs is None else int(there[matrix.inputs].sum()))
+    return n_out * (matrix.weight.shape[1] if matrix.inputs is None else int(left[matrix.inputs].sum()))
 
 
 def _per_weight(matrix: Matrix) -> float:

@@ -1,4 +1,4 @@
-"""After debiasing the support is that of the penalised solution, and its values are those of the plain loss."""
+"""After a refit the support is that of the penalised solution, and its values are those of the plain loss."""
 
 import numpy as np
 import pytest
@@ -24,12 +24,12 @@ def lbfgs(params):
     )
 
 
-def solved(road, omega):
+def solved(form, omega):
     """A linear model at its penalised solution."""
     torch.manual_seed(0)
     model = nn.Linear(20, 1, bias=False).double()
     opt = None
-    if road == "parametrize":
+    if form == "parametrize":
         parametrize(model, omega(model.weight))
         base = lbfgs(model.parameters())
     else:
@@ -37,7 +37,7 @@ def solved(road, omega):
 
     def closure():
         base.zero_grad()
-        loss = MSE(model(DATA[0][0]), DATA[0][1]) + (penalty(model) if road == "parametrize" else 0.0)
+        loss = MSE(model(DATA[0][0]), DATA[0][1]) + (penalty(model) if form == "parametrize" else 0.0)
         loss.backward()
         return loss
 
@@ -46,14 +46,14 @@ def solved(road, omega):
     return model, opt
 
 
-@pytest.mark.parametrize("road", ["optimizer", "parametrize"])
+@pytest.mark.parametrize("form", ["optimizer", "parametrize"])
 @pytest.mark.parametrize("kind", ["single", "groups"])
-def test_the_refit_is_least_squares_on_the_support(road, kind):
+def test_the_refit_is_least_squares_on_the_support(form, kind):
     labels = torch.arange(20)[None] // 5
     omega = (lambda w: L1(w, 0.3)) if kind == "single" else (lambda w: GroupL1(w, 0.6, groups=labels))
-    model, opt = solved(road, omega)
-    record = finalize(model, opt, DATA, MSE, debias=True, epochs=3, optimizer=lbfgs)
-    if road == "parametrize":
+    model, opt = solved(form, omega)
+    record = finalize(model, opt, DATA, MSE, refit=True, epochs=3, optimizer=lbfgs)
+    if form == "parametrize":
         remove_parametrizations(model)
     coef = model.weight.detach().numpy()[0]
     support = coef != 0
@@ -80,7 +80,7 @@ def test_the_default_recipe_lowers_the_loss_and_training_can_go_on():
             opt.step()
 
     train(300)
-    record = finalize(model, opt, data, MSE, threshold=0.05, debias=True, epochs=20)
+    record = finalize(model, opt, data, MSE, threshold=0.05, refit=True, epochs=20)
     zeros = [w == 0 for w in prunable_weights(model)]
     assert record.zeroed > 0
     assert sum(int(zero.sum()) for zero in zeros) == record.zeroed
@@ -101,28 +101,28 @@ def test_groups_that_span_tensors_are_held_together():
     with torch.no_grad():
         model[0].weight[:2].zero_()
         model[0].bias[:2].zero_()
-    finalize(model, opt, DATA, MSE, threshold=1e-6, debias=True, epochs=2)
+    finalize(model, opt, DATA, MSE, threshold=1e-6, refit=True, epochs=2)
     assert model[0].weight.any(dim=1).tolist() == (model[0].bias != 0).tolist() == [False, False, True, True]
 
 
 def test_what_is_missing_is_said_in_a_sentence():
     model, opt = solved("optimizer", lambda w: L1(w, 0.3))
-    with pytest.raises(InputError, match="debias needs data"):
-        finalize(model, opt, debias=True)
+    with pytest.raises(InputError, match="refit needs data"):
+        finalize(model, opt, refit=True)
     with pytest.raises(InputError, match="read a second time"):
-        finalize(model, opt, iter(DATA), MSE, debias=True)
+        finalize(model, opt, iter(DATA), MSE, refit=True)
     with pytest.raises(InputError, match="epochs is 0"):
-        finalize(model, opt, DATA, MSE, debias=True, epochs=0)
+        finalize(model, opt, DATA, MSE, refit=True, epochs=0)
 
 
-def test_the_plot_shows_two_heaps_on_both_sides_of_the_threshold():
+def test_the_plot_shows_two_modes_on_both_sides_of_the_threshold():
     model, opt = solved("optimizer", lambda w: L1(w, 0.3))
     record = finalize(model, opt)
     (row,) = record.rows
-    assert sum(row.closed) == row.zeroed
-    assert sum(row.open) == row.nonzeros
-    middle = len(row.open) * 6 // 10  # the threshold itself
-    assert sum(row.open[:middle]) == sum(row.closed[middle:]) == 0
+    assert sum(row.zeroed_norms) == row.zeroed
+    assert sum(row.kept_norms) == row.nonzeros
+    middle = len(row.kept_norms) * 6 // 10  # the threshold itself
+    assert sum(row.kept_norms[:middle]) == sum(row.zeroed_norms[middle:]) == 0
     axes = record.plot().axes[0]
     assert [text.get_text() for text in axes.get_legend().get_texts()] == ["set to zero", "kept"]
     assert f"{row.threshold:.2g}" in axes.texts[0].get_text()

@@ -1,4 +1,4 @@
-"""What a run leaves in its folder: the models as files, tables for programs, and one page for people."""
+"""The results folder of a run: the models as files, tables for programs, and one page for people."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ BATCHES = (1, 32)
 """Sizes of the batches that are timed; the first is the latency of the table."""
 
 RUNS, LEAST_RUNS = 200, 30
-"""Timed pairs: so many images in all, and at least so many pairs."""
+"""Timed pairs: so many images in all, and at least so many pairs. More pairs narrow the quartiles and take time."""
 
 N_COMPARED = 16
 """Images on which the outputs of files are compared."""
@@ -35,8 +35,8 @@ N_COMPARED = 16
 FILES = {
     "model.safetensors": "the compressed model with its zeros; its state_dict loads strictly into the plain model",
     "model.sparse.safetensors": "the same without the zeros, for spred.compress.load_sparse",
-    "shrunk.safetensors": "the model with dead units cut out, for spred.compress.load_shrunk",
-    "shrunk.json": "its widths",
+    "shrunk.safetensors": "the model without its channels of zeros, for spred.compress.load_shrunk",
+    "shrunk.json": "the sizes of its modules",
     "model.onnx": "the shrunk model for ONNX Runtime and other programs; any number of images in a batch",
     "frontier.csv": "every model of the run: method, density, accuracies",
     "metrics.json": "the figures of the chosen model, sizes, times, and how well the files give it back",
@@ -45,7 +45,7 @@ FILES = {
 """What each file is."""
 
 
-def deliver(
+def write_models(
     outcome: Outcome,
     dense: nn.Module,
     sparse: nn.Module,
@@ -57,7 +57,7 @@ def deliver(
 ) -> Outcome:
     """Shrink, export, check and measure the chosen model, and write everything but run.json into ``folder``.
 
-    A model that cannot be shrunk or written as ONNX is delivered without, and a note says why: training is not lost.
+    Where a model cannot be shrunk or written as ONNX, that file is left out, and a note says why: training is not lost.
 
     Args:
         outcome: what training found.
@@ -132,10 +132,10 @@ def _numbers(point: Point) -> dict[str, Any]:
 Answer = TypeVar("Answer")
 
 
-def _tried(work: Callable[[], Answer], notes: list[str]) -> Answer | None:
-    """Return what ``work`` gives; where the model does not fit, add a note and return None."""
+def _tried(make: Callable[[], Answer], notes: list[str]) -> Answer | None:
+    """Return what ``make`` gives; where the model does not fit, add a note and return None."""
     try:
-        return work()
+        return make()
     except InputError as err:
         notes.append(f"{str(err)[0].upper()}{str(err)[1:]}.")
         return None
