@@ -82,7 +82,7 @@ def kkt_by_torch(
     weights: np.ndarray,
     l1_ratio: float = 1.0,
 ) -> float:
-    """The largest KKT residual over αρ of all inputs and free parameters, from a dense network of every input."""
+    """The largest KKT residual over all inputs and all free parameters, over αρ, from a dense network."""
     everything = np.flatnonzero(problem.labels >= 0)
     whole = np.zeros((len(everything), network.first.shape[1]))
     whole[np.searchsorted(everything, inputs)] = network.first

@@ -31,6 +31,7 @@ ALL = [
 ]
 
 
+@pytest.mark.filterwarnings("ignore::spred.errors.ConvergenceWarning")  # classes that a check separates by design
 @parametrize_with_checks(ALL)
 def test_scikit_learn_contract(estimator: object, check: object) -> None:
     check(estimator)  # every check asserts inside

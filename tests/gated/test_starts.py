@@ -66,6 +66,7 @@ def test_the_null_network_is_stationary_in_its_free_part() -> None:
     eta = problem.forward(state.network, np.zeros((problem.design.n, 0))).eta
     np.testing.assert_allclose(problem.free_columns.T @ problem.theta(eta), 0.0, atol=1e-9)
     assert not state.inputs.size
+    assert not used_slopes(problem, state).any()
 
 
 def test_a_dense_start_weighs_groups_by_the_inverse_of_their_slopes() -> None:

@@ -23,7 +23,7 @@ ROUNDING = 4.0
 """Units of rounding of ``‖z‖‖θ‖`` up to which ``Zᵀθ`` is zero, so that a projection would add no more than it takes.
 
 Smaller, and solutions exact to the last digit are projected for nothing; larger, and the bound is off by that many
-units. The gaps of 1e-15 in ``tests/linear/test_path.py`` and ``scripts/bench linear`` measure it.
+units. The gaps of 1e-14 in ``tests/core/test_certificate.py`` and those of ``scripts/bench linear`` measure it.
 """
 
 FLAT = 1e6

@@ -34,7 +34,7 @@ MOST_STEPS, CONVERGED = 100, 1e-15
 """Newton steps at most for the root of a sparse group's dual norm, and the relative step at which it ends: the last
 digit.
 
-It rises to the root from below and takes under ten; ``tests/core/test_penalties.py`` compares with the sorted form.
+It rises to the root from below and takes under ten; ``tests/core/test_penalties.py`` compares with bisection.
 """
 
 

@@ -121,6 +121,8 @@ def dense_state(problem: GatedProblem, options: PathOptions, null: State) -> tup
 
 def used_slopes(problem: GatedProblem, state: State) -> np.ndarray:
     """Return the root mean square over samples of the slope of η in each group, ``(G,)``; 0 for inactive ones."""
+    if not state.inputs.size:
+        return np.zeros(len(problem.weights))
     at = problem.forward(state.network, problem.design.columns(state.inputs))
     slopes = input_slopes(state.network, sensitivities(state.network, at)[0])
     moments = np.tensordot(slopes, slopes, axes=((0, 1), (0, 1))) / len(slopes)
