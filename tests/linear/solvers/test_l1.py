@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -126,6 +127,19 @@ def test_every_layout_gives_the_same(layout: str) -> None:
     reference = solved(Newton, make_problem(X.astype(np.float64), y, loss="logistic"), limits, fractions)
     for a, b in zip(ours, reference, strict=True):
         np.testing.assert_allclose(a.model.dense(300), b.model.dense(300), atol=1e-6)
+
+
+def test_a_memory_map_is_read_where_it_lies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("spred.linear.design.COPIED", 0)  # as large matrices are treated
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((40, 100)).astype(np.float32)
+    X.tofile(tmp_path / "X")
+    given = np.memmap(tmp_path / "X", dtype=np.float32, mode="r", shape=X.shape)
+    problem = make_problem(given, X[:, 0] - X[:, 1], loss="squared")
+    assert not problem.design.X.flags.writeable
+    assert np.shares_memory(problem.design.X, given)
+    for outcome in solved(Compiled, problem, Limits(1e-9), np.geomspace(0.9, 0.05, 8)):
+        assert outcome.status is Status.CONVERGED
 
 
 def test_a_saturated_fit_with_duplicates_stays_certified() -> None:
