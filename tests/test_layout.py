@@ -20,6 +20,7 @@ ROOT = Path(__file__).parents[1]
 
 # A folder imports only folders of lower layers; the façade is above all.
 LAYERS = {
+    "_defaults": 1,
     "errors": 1,
     "_checks": 1,
     "core": 2,

@@ -53,7 +53,7 @@ def measured(name: str, make: Callable[[], Set], n_folds: int, start: str, n_alp
     """Follow the folds of one case, time their systems in both ways, print its line."""
     data = make()
     problems = [problem_of(data, train) for train, _ in KFold(n_folds, shuffle=True, random_state=0).split(data.X)]
-    options = PathOptions(start=start, n_alphas=n_alphas, tol=0.03)
+    options = PathOptions(start=start, n_alphas=n_alphas, eps=0.02, kkt_tol=0.03)
     alphas = network_path(problems[0], options).alphas
     paths = [network_path(problem, options, alphas=alphas) for problem in problems]
     steps = np.array([path.n_iter for path in paths])

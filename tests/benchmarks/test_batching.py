@@ -14,7 +14,7 @@ def metrics() -> list[Metric]:
     data, found = xor(0, 120), []
     for first in (0, 20):
         problem = batching.problem_of(data, np.arange(first, first + 100))
-        path = network_path(problem, PathOptions(hidden=(5,), n_alphas=6, eps=0.3, tol=0.03))
+        path = network_path(problem, PathOptions(hidden=(5,), n_alphas=6, eps=0.3, kkt_tol=0.03))
         found.append(batching.metric_of(problem, path, 4))
     return found
 

@@ -52,7 +52,7 @@ def test_gates_support_and_entry_agree() -> None:
         np.flatnonzero(model.entry_alphas_ == model.path_.alphas[first]), model.path_.inputs[first]
     )
     assert model.transform(X).shape == (len(X), model.get_support().sum())
-    assert model.kkt_ <= model.tol
+    assert model.kkt_ <= model.kkt_tol
 
 
 def test_random_state_reproduces_to_the_bit_and_in_parallel() -> None:
@@ -193,7 +193,7 @@ def test_a_second_fit_predicts_and_is_what_the_folds_judge() -> None:
     assert (again.curve_.folds[1:] != plain.curve_.folds[1:]).all()
     assert again.network_.network is again.path_.refits[-1]
     assert again.get_support(indices=True).tolist() == again.path_.inputs[-1].tolist()
-    assert again.path_.refit_residuals.max() <= again.tol
+    assert again.path_.refit_residuals.max() <= again.kkt_tol
     assert np.abs(again.decision_function(problem.X)).max() > np.abs(plain.decision_function(problem.X)).max()
 
 
@@ -247,7 +247,7 @@ def test_one_alpha_needs_no_folds() -> None:
         problem.X, problem.y, on_path=lambda *seen: done.append(seen)
     )
     assert done == [(1, 1)]
-    assert (model.alpha_, model.kkt_ <= model.tol) == (0.2, True)
+    assert (model.alpha_, model.kkt_ <= model.kkt_tol) == (0.2, True)
 
 
 def survival() -> tuple[np.ndarray, np.ndarray]:
@@ -261,7 +261,7 @@ def test_survival_times_are_ranked_by_the_inputs_that_matter() -> None:
     X, y = survival()
     model = spred.NetworkCox(hidden=5, n_alphas=8, cv=3, rule=2).fit(X, y)
     assert model.get_support(indices=True).tolist() == [3, 7]
-    assert model.kkt_ <= model.tol
+    assert model.kkt_ <= model.kkt_tol
     assert model.mean_slopes_[0, 3] > 0 > model.mean_slopes_[0, 7]
     assert model.score(X, y) > 0.75
     linear = spred.SparseCox(alpha=model.alpha_ / np.sqrt(2)).fit(X, y)
@@ -273,7 +273,7 @@ def test_a_fold_of_survival_is_judged_by_what_it_adds() -> None:
     train, test = np.arange(100), np.arange(100, 150)
     options = {"hidden": 3, "alphas": [0.3, 0.1]}
     model = spred.NetworkCox(cv=[(train, test)], **options).fit(X, y)
-    inner = spred.NetworkCox(cv=2, tol=1e-2, rule=lambda curve: 1, **options).fit(X[train], y[train])
+    inner = spred.NetworkCox(cv=2, kkt_tol=1e-2, rule=lambda curve: 1, **options).fit(X[train], y[train])
     risk = inner.predict(X)
 
     def total(rows: np.ndarray) -> float:

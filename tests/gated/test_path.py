@@ -104,7 +104,7 @@ def test_small_signals_make_the_network_a_lasso_or_an_elastic_net(l1_ratio: floa
     """Near alpha_max a slope s takes weights of norm |s|/√2: the L1 part is divided by √2, the ridge by 2."""
     problem = problem_of("squared-wide")
     alpha = 0.995 * alpha_max(problem, closed(problem, PathOptions())) / l1_ratio
-    path = network_path(problem, PathOptions(tol=1e-6, l1_ratio=l1_ratio), alphas=[alpha])
+    path = network_path(problem, PathOptions(kkt_tol=1e-6, l1_ratio=l1_ratio), alphas=[alpha])
     X = problem.design.columns(np.arange(120))
     l1, ridge = alpha * l1_ratio / np.sqrt(2.0), alpha * (1.0 - l1_ratio) / 2.0
     exact = spred.solve(X, problem.y, alpha=l1 + ridge, l1_ratio=l1 / (l1 + ridge))
@@ -152,7 +152,7 @@ def test_a_dense_start_finds_linear_effects_beside_squares_and_products() -> Non
     X = rng.standard_normal((400, 30))
     y = np.sin(2.0 * X[:, 0]) + X[:, 1] ** 2 + X[:, 2] * X[:, 3] + X[:, 4] + 0.3 * rng.standard_normal(400)
     problem = gated(make_problem(X, (y - y.mean()) / y.std(), loss="squared", standardize=True), "tanh")
-    path = network_path(problem, PathOptions(hidden=(20,), start="dense", n_alphas=10, tol=0.03))
+    path = network_path(problem, PathOptions(hidden=(20,), start="dense", n_alphas=10, kkt_tol=0.03))
     assert [0, 1, 2, 3, 4] in [inputs.tolist() for inputs in path.inputs]
 
 
@@ -187,7 +187,7 @@ def test_paths_repeat_to_the_bit_and_differ_between_seeds() -> None:
         ({"eps": 1.0}, "eps is 1.0"),
         ({"l1_ratio": 0.0}, "l1_ratio is 0.0"),
         ({"l1_ratio": [1.0, 0.5]}, "give one number here"),
-        ({"tol": 0.0}, "tol is 0.0"),
+        ({"kkt_tol": 0.0}, "kkt_tol is 0.0"),
     ],
 )
 def test_options_out_of_range_are_refused(options: dict, message: str) -> None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from numpy.typing import ArrayLike
 from sklearn.model_selection import BaseCrossValidator
 
+from spred._defaults import CV_TOL, EPS, MAX_ITER, MAX_SECONDS, N_ALPHAS, TOL
 from spred.estimators.base import Classification, Regression
 from spred.estimators.cross_validation import Rule, Split
-from spred.estimators.fitting import CrossValidated, OneAlpha
+from spred.estimators.linear_base import CrossValidated, OneAlpha
 
 
 class SparseRegressor(Regression, OneAlpha):
@@ -32,8 +34,8 @@ class SparseRegressor(Regression, OneAlpha):
         standardize: penalise the coefficients of columns scaled to unit variance; ``coef_`` is in original units.
         fit_intercept: add an unpenalised intercept.
         tol: duality gap to reach, relative to the null objective.
-        max_iter: Newton steps at most.
-        max_seconds: wall time at most.
+        max_iter: Newton steps at most for one alpha.
+        max_seconds: wall time at most for the whole call.
 
     Attributes:
         coef_: ``(p,)``.
@@ -65,9 +67,9 @@ class SparseRegressor(Regression, OneAlpha):
         penalty_weights: ArrayLike | None = None,
         standardize: bool = True,
         fit_intercept: bool = True,
-        tol: float = 1e-9,
-        max_iter: int = 300,
-        max_seconds: float = float("inf"),
+        tol: float = TOL,
+        max_iter: int = MAX_ITER,
+        max_seconds: float = MAX_SECONDS,
     ) -> None:
         self.alpha = alpha
         self.loss = loss
@@ -102,8 +104,8 @@ class SparseClassifier(Classification, OneAlpha):
         standardize: penalise the coefficients of columns scaled to unit variance; ``coef_`` is in original units.
         fit_intercept: add an unpenalised intercept for each class.
         tol: duality gap to reach, relative to the null objective.
-        max_iter: Newton steps at most.
-        max_seconds: wall time at most.
+        max_iter: Newton steps at most for one alpha.
+        max_seconds: wall time at most for the whole call.
 
     Attributes:
         classes_: class labels, sorted.
@@ -131,12 +133,12 @@ class SparseClassifier(Classification, OneAlpha):
         positive: ArrayLike | bool = False,
         feature_groups: ArrayLike | None = None,
         penalty_weights: ArrayLike | None = None,
-        class_weight: dict | str | None = None,
+        class_weight: dict[Any, float] | str | None = None,
         standardize: bool = True,
         fit_intercept: bool = True,
-        tol: float = 1e-9,
-        max_iter: int = 300,
-        max_seconds: float = float("inf"),
+        tol: float = TOL,
+        max_iter: int = MAX_ITER,
+        max_seconds: float = MAX_SECONDS,
     ) -> None:
         self.alpha = alpha
         self.l1_ratio = l1_ratio
@@ -171,9 +173,10 @@ class SparseRegressorCV(Regression, CrossValidated):
         cv: number of folds, a splitter, or (train, test) pairs.
         standardize: inside each fold.
         fit_intercept: add an unpenalised intercept.
-        tol: relative duality gap of the final path.
-        cv_tol: relative duality gap inside the folds.
-        max_seconds: wall time at most, for the path and for the folds.
+        tol: duality gap to reach on the path, relative to the null objective.
+        cv_tol: the same inside the folds.
+        max_iter: Newton steps at most for one alpha.
+        max_seconds: wall time at most for the whole call, path and folds.
         n_jobs: folds at a time, through joblib.
         random_state: shuffles the folds.
 
@@ -205,15 +208,16 @@ class SparseRegressorCV(Regression, CrossValidated):
         feature_groups: ArrayLike | None = None,
         penalty_weights: ArrayLike | None = None,
         alphas: ArrayLike | None = None,
-        n_alphas: int = 50,
-        eps: float = 0.05,
+        n_alphas: int = N_ALPHAS,
+        eps: float = EPS,
         rule: Rule = "1se",
         cv: int | BaseCrossValidator | Iterable[Split] = 5,
         standardize: bool = True,
         fit_intercept: bool = True,
-        tol: float = 1e-9,
-        cv_tol: float = 1e-4,
-        max_seconds: float = float("inf"),
+        tol: float = TOL,
+        cv_tol: float = CV_TOL,
+        max_iter: int = MAX_ITER,
+        max_seconds: float = MAX_SECONDS,
         n_jobs: int | None = None,
         random_state: int | None = 0,
     ) -> None:
@@ -233,6 +237,7 @@ class SparseRegressorCV(Regression, CrossValidated):
         self.fit_intercept = fit_intercept
         self.tol = tol
         self.cv_tol = cv_tol
+        self.max_iter = max_iter
         self.max_seconds = max_seconds
         self.n_jobs = n_jobs
         self.random_state = random_state
@@ -256,9 +261,10 @@ class SparseClassifierCV(Classification, CrossValidated):
         cv: number of folds (stratified, lowered to the size of the smallest class), a splitter, or pairs.
         standardize: inside each fold.
         fit_intercept: add an unpenalised intercept.
-        tol: relative duality gap of the final path.
-        cv_tol: relative duality gap inside the folds.
-        max_seconds: wall time at most, for the path and for the folds.
+        tol: duality gap to reach on the path, relative to the null objective.
+        cv_tol: the same inside the folds.
+        max_iter: Newton steps at most for one alpha.
+        max_seconds: wall time at most for the whole call, path and folds.
         n_jobs: folds at a time, through joblib.
         random_state: shuffles the folds.
 
@@ -285,17 +291,18 @@ class SparseClassifierCV(Classification, CrossValidated):
         positive: ArrayLike | bool = False,
         feature_groups: ArrayLike | None = None,
         penalty_weights: ArrayLike | None = None,
-        class_weight: dict | str | None = None,
+        class_weight: dict[Any, float] | str | None = None,
         alphas: ArrayLike | None = None,
-        n_alphas: int = 50,
-        eps: float = 0.05,
+        n_alphas: int = N_ALPHAS,
+        eps: float = EPS,
         rule: Rule = "1se",
         cv: int | BaseCrossValidator | Iterable[Split] = 5,
         standardize: bool = True,
         fit_intercept: bool = True,
-        tol: float = 1e-9,
-        cv_tol: float = 1e-4,
-        max_seconds: float = float("inf"),
+        tol: float = TOL,
+        cv_tol: float = CV_TOL,
+        max_iter: int = MAX_ITER,
+        max_seconds: float = MAX_SECONDS,
         n_jobs: int | None = None,
         random_state: int | None = 0,
     ) -> None:
@@ -314,6 +321,7 @@ class SparseClassifierCV(Classification, CrossValidated):
         self.fit_intercept = fit_intercept
         self.tol = tol
         self.cv_tol = cv_tol
+        self.max_iter = max_iter
         self.max_seconds = max_seconds
         self.n_jobs = n_jobs
         self.random_state = random_state

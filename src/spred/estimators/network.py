@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.model_selection import BaseCrossValidator
 
+from spred._defaults import CV_KKT_TOL, EPS, KKT_TOL, MAX_ITER, N_ALPHAS
 from spred.core.losses import Loss, huber
 from spred.errors import InputError
 from spred.estimators.base import Classification, Regression
@@ -45,8 +46,9 @@ class NetworkClassifier(Classification, GatedNetwork):
             the place of the penalty that chose them; these second fits are judged in the folds, and predict.
         cv: number of folds, a splitter (one split is a validation part), or (train, test) pairs.
         standardize: scale inputs to unit variance, inside each fold.
-        tol: KKT residual to reach, relative to alpha·l1_ratio.
-        max_iter: Gauss-Newton steps at most between two looks at all inputs.
+        kkt_tol: KKT residual to reach, relative to alpha·l1_ratio.
+        cv_kkt_tol: the same inside the folds.
+        max_iter: Gauss-Newton steps at most for one alpha.
         n_jobs: folds at a time, through joblib.
         random_state: of the initial weights and the folds.
 
@@ -84,17 +86,18 @@ class NetworkClassifier(Classification, GatedNetwork):
         start: str = "sparse",
         feature_groups: ArrayLike | None = None,
         penalty_weights: ArrayLike | None = None,
-        class_weight: dict | str | None = None,
+        class_weight: dict[Any, float] | str | None = None,
         l1_ratio: float | Sequence[float] = 1.0,
         alphas: ArrayLike | None = None,
-        n_alphas: int = 50,
-        eps: float = 0.02,
+        n_alphas: int = N_ALPHAS,
+        eps: float = EPS,
         rule: Rule = "1se",
         refit: bool = False,
         cv: int | BaseCrossValidator | Iterable[Split] = 5,
         standardize: bool = True,
-        tol: float = 1e-3,
-        max_iter: int = 500,
+        kkt_tol: float = KKT_TOL,
+        cv_kkt_tol: float = CV_KKT_TOL,
+        max_iter: int = MAX_ITER,
         n_jobs: int | None = None,
         random_state: int | None = 0,
     ) -> None:
@@ -113,7 +116,8 @@ class NetworkClassifier(Classification, GatedNetwork):
         self.refit = refit
         self.cv = cv
         self.standardize = standardize
-        self.tol = tol
+        self.kkt_tol = kkt_tol
+        self.cv_kkt_tol = cv_kkt_tol
         self.max_iter = max_iter
         self.n_jobs = n_jobs
         self.random_state = random_state
@@ -144,8 +148,9 @@ class NetworkRegressor(Regression, GatedNetwork):
         refit: fit the inputs of every alpha again with a ridge.
         cv: folds.
         standardize: scale inputs to unit variance.
-        tol: KKT residual to reach, relative to alpha·l1_ratio.
-        max_iter: Gauss-Newton steps at most between two looks at all inputs.
+        kkt_tol: KKT residual to reach, relative to alpha·l1_ratio.
+        cv_kkt_tol: the same inside the folds.
+        max_iter: Gauss-Newton steps at most for one alpha.
         n_jobs: folds at a time.
         random_state: of the initial weights and the folds.
 
@@ -177,14 +182,15 @@ class NetworkRegressor(Regression, GatedNetwork):
         penalty_weights: ArrayLike | None = None,
         l1_ratio: float | Sequence[float] = 1.0,
         alphas: ArrayLike | None = None,
-        n_alphas: int = 50,
-        eps: float = 0.02,
+        n_alphas: int = N_ALPHAS,
+        eps: float = EPS,
         rule: Rule = "1se",
         refit: bool = False,
         cv: int | BaseCrossValidator | Iterable[Split] = 5,
         standardize: bool = True,
-        tol: float = 1e-3,
-        max_iter: int = 500,
+        kkt_tol: float = KKT_TOL,
+        cv_kkt_tol: float = CV_KKT_TOL,
+        max_iter: int = MAX_ITER,
         n_jobs: int | None = None,
         random_state: int | None = 0,
     ) -> None:
@@ -204,7 +210,8 @@ class NetworkRegressor(Regression, GatedNetwork):
         self.refit = refit
         self.cv = cv
         self.standardize = standardize
-        self.tol = tol
+        self.kkt_tol = kkt_tol
+        self.cv_kkt_tol = cv_kkt_tol
         self.max_iter = max_iter
         self.n_jobs = n_jobs
         self.random_state = random_state
@@ -258,8 +265,9 @@ class NetworkCox(SurvivalTarget, GatedNetwork):
         refit: fit the inputs of every alpha again with a ridge.
         cv: number of folds (events are spread over them), a splitter, or (train, test) pairs.
         standardize: scale inputs to unit variance.
-        tol: KKT residual to reach, relative to alpha·l1_ratio.
-        max_iter: Gauss-Newton steps at most between two looks at all inputs.
+        kkt_tol: KKT residual to reach, relative to alpha·l1_ratio.
+        cv_kkt_tol: the same inside the folds.
+        max_iter: Gauss-Newton steps at most for one alpha.
         n_jobs: folds at a time.
         random_state: of the initial weights and the folds.
 
@@ -287,14 +295,15 @@ class NetworkCox(SurvivalTarget, GatedNetwork):
         penalty_weights: ArrayLike | None = None,
         l1_ratio: float | Sequence[float] = 1.0,
         alphas: ArrayLike | None = None,
-        n_alphas: int = 50,
-        eps: float = 0.05,
+        n_alphas: int = N_ALPHAS,
+        eps: float = EPS,
         rule: Rule = "1se",
         refit: bool = False,
         cv: int | BaseCrossValidator | Iterable[Split] = 5,
         standardize: bool = True,
-        tol: float = 1e-3,
-        max_iter: int = 500,
+        kkt_tol: float = KKT_TOL,
+        cv_kkt_tol: float = CV_KKT_TOL,
+        max_iter: int = MAX_ITER,
         n_jobs: int | None = None,
         random_state: int | None = 0,
     ) -> None:
@@ -313,7 +322,8 @@ class NetworkCox(SurvivalTarget, GatedNetwork):
         self.refit = refit
         self.cv = cv
         self.standardize = standardize
-        self.tol = tol
+        self.kkt_tol = kkt_tol
+        self.cv_kkt_tol = cv_kkt_tol
         self.max_iter = max_iter
         self.n_jobs = n_jobs
         self.random_state = random_state

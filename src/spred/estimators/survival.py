@@ -1,5 +1,8 @@
 """Cox's proportional hazards as estimators: ``y`` is a survival target, a prediction is a risk score."""
 
+# mypy: allow-subclassing-any
+# scikit-learn has no types.
+
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
@@ -11,11 +14,12 @@ from sklearn.feature_selection import SelectorMixin
 from sklearn.model_selection import BaseCrossValidator
 from sklearn.utils.validation import validate_data
 
+from spred._defaults import CV_TOL, EPS, MAX_ITER, MAX_SECONDS, N_ALPHAS, TOL
 from spred.core.losses import get_loss
 from spred.errors import InputError
-from spred.estimators.base import Samples, SparseLinear
+from spred.estimators.base import FLOATS, Samples
 from spred.estimators.cross_validation import Rule, Split
-from spred.estimators.fitting import CrossValidated, OneAlpha
+from spred.estimators.linear_base import CrossValidated, OneAlpha, SparseLinear
 from spred.estimators.metrics import concordance
 from spred.linear.results import RegularizationPath
 from spred.linear.target import final_target, read_target
@@ -35,7 +39,7 @@ class SurvivalTarget(SelectorMixin):
             self,
             X,
             accept_sparse="csc",
-            dtype=[np.float64, np.float32],
+            dtype=FLOATS,
             ensure_all_finite=False,
             ensure_min_samples=self._min_samples,
         )
@@ -59,18 +63,18 @@ class SurvivalTarget(SelectorMixin):
         """
         train, test = split
         whole, part = (self._total(target, weight, risks, rows) for rows in (np.concatenate([train, test]), train))
-        return 2.0 * (whole - part) / weight[test].sum()
+        return np.asarray(2.0 * (whole - part) / weight[test].sum())
 
     def _total(self, target: np.ndarray, weight: np.ndarray, risks: np.ndarray, rows: np.ndarray) -> np.ndarray:
         """Return the negative log partial likelihood of these samples, a sum, for each row of ``risks``."""
         loss, rows = get_loss(self._loss_name()), rows[weight[rows] > 0]
         sets, total = final_target(loss, target[rows]), weight[rows].sum()
-        share = weight[rows] / total
-        return np.array([total * float(loss.value(risk[rows], sets, share)) for risk in risks])
+        parts = weight[rows] / total
+        return np.array([total * float(loss.value(risk[rows], sets, parts)) for risk in risks])
 
     def predict(self, X: ArrayLike) -> np.ndarray:
         """Return the risk score, ``(n,)``: the logarithm of the hazard, up to a constant; ``X @ coef_`` if linear."""
-        return self._predictor(X)
+        return np.asarray(self._predictor(X))
 
     def score(self, X: ArrayLike, y: ArrayLike) -> float:
         """Return the concordance of risk and survival; see :func:`concordance`."""
@@ -110,8 +114,8 @@ class SparseCox(Survival, OneAlpha):
         penalty_weights: ω for each feature (or group, in sorted order of the labels); 0 leaves it unpenalised.
         standardize: penalise the coefficients of columns scaled to unit variance; ``coef_`` is in original units.
         tol: duality gap to reach, relative to the null objective.
-        max_iter: Newton steps at most.
-        max_seconds: wall time at most.
+        max_iter: Newton steps at most for one alpha.
+        max_seconds: wall time at most for the whole call.
 
     Attributes:
         coef_: ``(p,)``, logarithms of hazard ratios.
@@ -141,9 +145,9 @@ class SparseCox(Survival, OneAlpha):
         feature_groups: ArrayLike | None = None,
         penalty_weights: ArrayLike | None = None,
         standardize: bool = True,
-        tol: float = 1e-9,
-        max_iter: int = 300,
-        max_seconds: float = float("inf"),
+        tol: float = TOL,
+        max_iter: int = MAX_ITER,
+        max_seconds: float = MAX_SECONDS,
     ) -> None:
         self.alpha = alpha
         self.ties = ties
@@ -176,9 +180,10 @@ class SparseCoxCV(Survival, CrossValidated):
         rule: ``"1se"``, ``"min"``, or an integer: the best alpha with at most that many features.
         cv: number of folds (events are spread over them), a splitter, or (train, test) pairs.
         standardize: inside each fold.
-        tol: relative duality gap of the final path.
-        cv_tol: relative duality gap inside the folds.
-        max_seconds: wall time at most, for the path and for the folds.
+        tol: duality gap to reach on the path, relative to the null objective.
+        cv_tol: the same inside the folds.
+        max_iter: Newton steps at most for one alpha.
+        max_seconds: wall time at most for the whole call, path and folds.
         n_jobs: folds at a time, through joblib.
         random_state: shuffles the folds.
 
@@ -207,14 +212,15 @@ class SparseCoxCV(Survival, CrossValidated):
         feature_groups: ArrayLike | None = None,
         penalty_weights: ArrayLike | None = None,
         alphas: ArrayLike | None = None,
-        n_alphas: int = 50,
-        eps: float = 0.05,
+        n_alphas: int = N_ALPHAS,
+        eps: float = EPS,
         rule: Rule = "1se",
         cv: int | BaseCrossValidator | Iterable[Split] = 5,
         standardize: bool = True,
-        tol: float = 1e-9,
-        cv_tol: float = 1e-4,
-        max_seconds: float = float("inf"),
+        tol: float = TOL,
+        cv_tol: float = CV_TOL,
+        max_iter: int = MAX_ITER,
+        max_seconds: float = MAX_SECONDS,
         n_jobs: int | None = None,
         random_state: int | None = 0,
     ) -> None:
@@ -232,6 +238,7 @@ class SparseCoxCV(Survival, CrossValidated):
         self.standardize = standardize
         self.tol = tol
         self.cv_tol = cv_tol
+        self.max_iter = max_iter
         self.max_seconds = max_seconds
         self.n_jobs = n_jobs
         self.random_state = random_state

@@ -47,7 +47,7 @@ class NetworkPath:
         alpha_max: the smallest alpha at which the closed network is stationary, before any adaptive weights.
         l1_ratio: ρ.
         start: ``"sparse"`` or ``"dense"``.
-        tol: the KKT residual that was asked for.
+        kkt_tol: the KKT residual that was asked for.
         seconds: wall time.
         refits: of each alpha, the network on the same inputs with ``α/2 Σ ω_g ‖(θ, W)_g‖²``; empty without ``refit``.
         refit_residuals: ``(A,)``, the largest gradient of that objective over any group or free part, over alpha.
@@ -64,7 +64,7 @@ class NetworkPath:
     alpha_max: float
     l1_ratio: float
     start: str
-    tol: float
+    kkt_tol: float
     seconds: float
     refits: tuple[Network, ...] = ()
     refit_residuals: np.ndarray = field(default_factory=lambda: np.zeros(0))
@@ -86,8 +86,8 @@ class NetworkPath:
 
     @property
     def converged(self) -> bool:
-        """Whether every alpha reached ``tol``."""
-        return self.worst <= self.tol
+        """Whether every alpha reached ``kkt_tol``."""
+        return self.worst <= self.kkt_tol
 
 
 def network_path(
@@ -133,7 +133,7 @@ def network_path(
         alpha_max=top / ratio,
         l1_ratio=ratio,
         start=options.start,
-        tol=options.tol,
+        kkt_tol=options.kkt_tol,
         seconds=time.perf_counter() - began,
         refits=tuple(outcome.state.network for outcome in again),
         refit_residuals=np.array([outcome.residual for outcome in again]),
@@ -146,7 +146,7 @@ def refit(problem: GatedProblem, step: Step, options: PathOptions) -> Outcome:
     The norm chooses inputs and shrinks them; the ridge chooses nothing, and weighs them without adaptive weights.
     """
     ridge = replace(problem, penalty=RIDGE)
-    return minimise(ridge, step.state, step.alpha / options.l1_ratio, tol=options.tol, max_iter=options.max_iter)
+    return minimise(ridge, step.state, step.alpha / options.l1_ratio, tol=options.kkt_tol, max_iter=options.max_iter)
 
 
 @dataclass(frozen=True, eq=False)
@@ -185,7 +185,7 @@ class Route:
         return problem, steps[::-1]
 
     def _one(self, problem: GatedProblem, alpha: float, state: State, steps: list[Step], most: int) -> State:
-        steps.append(solve_at(problem, alpha, state, tol=self.options.tol, max_iter=self.options.max_iter))
+        steps.append(solve_at(problem, alpha, state, tol=self.options.kkt_tol, max_iter=self.options.max_iter))
         if self.on_alpha is not None:
             self.on_alpha(len(steps), most)
         return steps[-1].state

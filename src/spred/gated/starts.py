@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from spred._defaults import EPS, KKT_TOL, MAX_ITER, N_ALPHAS
 from spred.errors import InputError, did_you_mean
 from spred.gated.minimise import State, minimise
 from spred.gated.network import entrances, initial, sensitivities
@@ -48,8 +49,8 @@ class PathOptions:
         n_alphas: length of the automatic grid.
         eps: its last value over its first.
         l1_ratio: ρ of the group elastic net.
-        tol: KKT residual over alpha·l1_ratio to reach.
-        max_iter: Gauss-Newton steps at most, each time that inputs are opened.
+        kkt_tol: KKT residual over alpha·l1_ratio to reach.
+        max_iter: Gauss-Newton steps at most for one alpha.
         seed: of the initial weights.
         refit: fit the inputs of each alpha again with a ridge of the same alpha.
     """
@@ -57,11 +58,11 @@ class PathOptions:
     hidden: tuple[int, ...] = (50,)
     linear: bool = True
     start: str = "sparse"
-    n_alphas: int = 50
-    eps: float = 0.02
+    n_alphas: int = N_ALPHAS
+    eps: float = EPS
     l1_ratio: float = 1.0
-    tol: float = 1e-3
-    max_iter: int = 500
+    kkt_tol: float = KKT_TOL
+    max_iter: int = MAX_ITER
     seed: int | None = 0
     refit: bool = False
 
@@ -78,8 +79,8 @@ class PathOptions:
             raise InputError(f"l1_ratio is {self.l1_ratio}; give one number here, cross-validation alone chooses")
         if not 0 < self.l1_ratio <= 1:
             raise InputError(f"l1_ratio is {self.l1_ratio}; give a number above 0 and at most 1")
-        if not self.tol > 0:
-            raise InputError(f"tol is {self.tol}; give a positive number, such as 1e-3")
+        if not self.kkt_tol > 0:
+            raise InputError(f"kkt_tol is {self.kkt_tol}; give a positive number, such as 1e-3")
 
 
 def closed(problem: GatedProblem, options: PathOptions) -> State:

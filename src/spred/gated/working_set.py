@@ -38,11 +38,11 @@ def solve_at(problem: GatedProblem, alpha: float, state: State, *, tol: float, m
         norms, R = closed_gradients(problem, state)
         excess = float(((norms - bound) / alpha).max(initial=0.0))
         violators = np.flatnonzero(norms > bound + (tol * alpha if round_number else 0.0))
-        if round_number and not violators.size:
+        if round_number and (not violators.size or n_iter >= max_iter):
             break
         urgent = violators[np.argsort(-norms[violators] / bound[violators], kind="stable")]
         state = opened(problem, alpha, state, R, urgent[: max(10, len(state.inputs))])
-        outcome = minimise(problem, state, alpha, tol=tol, max_iter=max_iter)
+        outcome = minimise(problem, state, alpha, tol=tol, max_iter=max_iter - n_iter)
         state, residual = outcome.state, outcome.residual
         n_iter += outcome.n_iter
     X, groups = problem.design.columns(state.inputs), problem.labels[state.inputs]

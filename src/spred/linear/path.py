@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from threadpoolctl import ThreadpoolController
 
+from spred._defaults import EPS, MAX_ITER, MAX_SECONDS, N_ALPHAS, TOL
 from spred.core.certificate import Certificate
 from spred.core.losses import Loss
 from spred.errors import ConvergenceWarning, InputError
@@ -46,13 +47,14 @@ def solve(
     fit_intercept: bool = True,
     sample_weight: ArrayLike | None = None,
     offset: ArrayLike | None = None,
-    tol: float = 1e-9,
-    max_iter: int = 300,
-    max_seconds: float = np.inf,
+    tol: float = TOL,
+    max_iter: int = MAX_ITER,
+    max_seconds: float = MAX_SECONDS,
 ) -> Solution:
     """Minimise ``L(v, b) + α Σ_g ω_g (ρ‖v_g‖ + (1−ρ)/2 ‖v_g‖²)`` exactly, with a certificate.
 
-    ``L`` is the mean loss over samples (``1/(2n)‖y − Xv − b‖²`` for ``"squared"``).
+    ``L`` is the mean loss over samples (``1/(2n)‖y − Xv − b‖²`` for ``"squared"``). This is an objective: its columns
+    are those of ``X`` (``standardize=False``). The estimators are procedures, and scale the columns first.
 
     Args:
         X: ``(n, p)``, dense or scipy sparse.
@@ -76,8 +78,8 @@ def solve(
         sample_weight: ``(n,)``; a weight of 2 is the row twice.
         offset: ``(n,)``, a known part of the linear predictor (the logarithm of an exposure, say).
         tol: duality gap to reach, relative to the null objective.
-        max_iter: Newton steps at most.
-        max_seconds: wall time at most.
+        max_iter: Newton steps at most for one alpha.
+        max_seconds: wall time at most for the whole call.
 
     Returns:
         A :class:`Solution`; its ``status`` says whether ``tol`` was reached, and a warning if not.
@@ -120,8 +122,8 @@ def path(
     *,
     loss: str | Loss = "squared",
     alphas: ArrayLike | None = None,
-    n_alphas: int = 100,
-    eps: float = 1e-2,
+    n_alphas: int = N_ALPHAS,
+    eps: float = EPS,
     l1_ratio: float = 1.0,
     within_ratio: float = 0.0,
     positive: ArrayLike | bool = False,
@@ -132,11 +134,13 @@ def path(
     fit_intercept: bool = True,
     sample_weight: ArrayLike | None = None,
     offset: ArrayLike | None = None,
-    tol: float = 1e-9,
-    max_iter: int = 300,
-    max_seconds: float = np.inf,
+    tol: float = TOL,
+    max_iter: int = MAX_ITER,
+    max_seconds: float = MAX_SECONDS,
 ) -> RegularizationPath:
-    """Solve the problem of :func:`solve` along a falling grid of alphas, each from the last.
+    """Minimise the objective of :func:`solve` along a falling grid of alphas, each solution started from the last.
+
+    As there, the columns are those of ``X`` (``standardize=False``); the estimators scale them first.
 
     Args:
         X: see :func:`solve`, as for all arguments not named here.
@@ -159,7 +163,7 @@ def path(
         offset: see :func:`solve`.
         tol: relative duality gap at every alpha.
         max_iter: Newton steps at most for one alpha.
-        max_seconds: wall time at most for the whole path.
+        max_seconds: wall time at most for the whole call.
 
     Returns:
         A :class:`RegularizationPath`.
@@ -237,8 +241,8 @@ def path_of(
     problem: Problem,
     *,
     alphas: ArrayLike | None = None,
-    n_alphas: int = 100,
-    eps: float = 1e-2,
+    n_alphas: int = N_ALPHAS,
+    eps: float = EPS,
     limits: Limits | None = None,
 ) -> RegularizationPath:
     """Return the path of a :class:`Problem`; what :func:`path` and the estimators call."""
