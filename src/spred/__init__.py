@@ -34,6 +34,7 @@ _HOMES = {
     "Status": "spred.linear",
     "alpha_path": "spred.nn",
     "compress": "spred.compress",
+    "concordance": "spred.estimators",
     "finalize": "spred.nn",
     "genes": "spred.genes",
     "inspect": "spred.nn",

@@ -17,7 +17,7 @@ import spred
 from spred.errors import InputError
 from spred.estimators.nested import corrected_interval
 
-QUICK = {"n_alphas": 10, "cv": 3}
+QUICK = {"n_alphas": 10, "eps": 0.05, "cv": 3}
 
 
 class Witness(ClassifierMixin, BaseEstimator):

@@ -128,14 +128,14 @@ def _lowest(curve: Curve, rule: Rule) -> float:
 
 @dataclass(frozen=True)
 class Measure:
-    """What a tolerance is on, and the arguments that let a solver go on."""
+    """What a tolerance is on, and what would let the solver go on."""
 
     name: str
-    arguments: str
+    more: str
 
 
-GAP = Measure("relative duality gap", "max_iter or max_seconds")
-KKT = Measure("KKT residual over alpha·l1_ratio", "max_iter")
+GAP = Measure("relative duality gap", "more steps or seconds")
+KKT = Measure("KKT residual over alpha·l1_ratio", "more steps")
 
 
 def warn_unless_reached(reached: Reached, measure: Measure, tolerance: str, limit: float) -> None:
@@ -147,7 +147,7 @@ def warn_unless_reached(reached: Reached, measure: Measure, tolerance: str, limi
     where = f" at {len(short)} of {len(reached.statuses)} alphas" if len(reached.statuses) > 1 else ""
     warnings.warn(
         f"{reached.statuses[worst].value}{where} at a {measure.name} of {reached.values[worst]:.1e}, "
-        f"above {tolerance}={limit:g}; raise {measure.arguments}, or ask for less with {tolerance}",
+        f"above {tolerance}={limit:g}; allow {measure.more}, or a larger {tolerance}",
         ConvergenceWarning,
         stacklevel=3,
     )

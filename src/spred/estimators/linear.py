@@ -175,7 +175,6 @@ class SparseRegressorCV(Regression, CrossValidated):
         fit_intercept: add an unpenalised intercept.
         tol: duality gap to reach on the path, relative to the null objective.
         cv_tol: the same inside the folds.
-        max_iter: Newton steps at most for one alpha.
         max_seconds: wall time at most for the whole call, path and folds.
         n_jobs: folds at a time, through joblib.
         random_state: shuffles the folds.
@@ -216,7 +215,6 @@ class SparseRegressorCV(Regression, CrossValidated):
         fit_intercept: bool = True,
         tol: float = TOL,
         cv_tol: float = CV_TOL,
-        max_iter: int = MAX_ITER,
         max_seconds: float = MAX_SECONDS,
         n_jobs: int | None = None,
         random_state: int | None = 0,
@@ -237,7 +235,6 @@ class SparseRegressorCV(Regression, CrossValidated):
         self.fit_intercept = fit_intercept
         self.tol = tol
         self.cv_tol = cv_tol
-        self.max_iter = max_iter
         self.max_seconds = max_seconds
         self.n_jobs = n_jobs
         self.random_state = random_state
@@ -263,7 +260,6 @@ class SparseClassifierCV(Classification, CrossValidated):
         fit_intercept: add an unpenalised intercept.
         tol: duality gap to reach on the path, relative to the null objective.
         cv_tol: the same inside the folds.
-        max_iter: Newton steps at most for one alpha.
         max_seconds: wall time at most for the whole call, path and folds.
         n_jobs: folds at a time, through joblib.
         random_state: shuffles the folds.
@@ -301,7 +297,6 @@ class SparseClassifierCV(Classification, CrossValidated):
         fit_intercept: bool = True,
         tol: float = TOL,
         cv_tol: float = CV_TOL,
-        max_iter: int = MAX_ITER,
         max_seconds: float = MAX_SECONDS,
         n_jobs: int | None = None,
         random_state: int | None = 0,
@@ -321,7 +316,6 @@ class SparseClassifierCV(Classification, CrossValidated):
         self.fit_intercept = fit_intercept
         self.tol = tol
         self.cv_tol = cv_tol
-        self.max_iter = max_iter
         self.max_seconds = max_seconds
         self.n_jobs = n_jobs
         self.random_state = random_state

@@ -214,7 +214,7 @@ class CrossValidated(SparseLinear):
 
     def _limits(self, tol: float, end: float) -> Limits:
         """Return when a path stops at the latest, ``end`` being a time of day."""
-        return Limits(tol, self.max_iter, deadline=time.perf_counter() + end - time.time())
+        return Limits(tol, deadline=time.perf_counter() + end - time.time())
 
     def plot_path(self) -> Figure:
         """Return a Matplotlib figure of the coefficients (for classes, their norms) along the path.

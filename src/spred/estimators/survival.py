@@ -182,7 +182,6 @@ class SparseCoxCV(Survival, CrossValidated):
         standardize: inside each fold.
         tol: duality gap to reach on the path, relative to the null objective.
         cv_tol: the same inside the folds.
-        max_iter: Newton steps at most for one alpha.
         max_seconds: wall time at most for the whole call, path and folds.
         n_jobs: folds at a time, through joblib.
         random_state: shuffles the folds.
@@ -219,7 +218,6 @@ class SparseCoxCV(Survival, CrossValidated):
         standardize: bool = True,
         tol: float = TOL,
         cv_tol: float = CV_TOL,
-        max_iter: int = MAX_ITER,
         max_seconds: float = MAX_SECONDS,
         n_jobs: int | None = None,
         random_state: int | None = 0,
@@ -238,7 +236,6 @@ class SparseCoxCV(Survival, CrossValidated):
         self.standardize = standardize
         self.tol = tol
         self.cv_tol = cv_tol
-        self.max_iter = max_iter
         self.max_seconds = max_seconds
         self.n_jobs = n_jobs
         self.random_state = random_state

@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 
-from spred._defaults import CV_KKT_TOL
 from spred.errors import InputError, did_you_mean
 from spred.estimators import (
     NetworkClassifier,
@@ -159,7 +158,7 @@ def network_choosing(expression: Expression, settings: Settings) -> Any:
 
 def network_at_alpha(expression: Expression, settings: Settings, alpha: float) -> Any:
     """Make the network at one alpha, solved as far as a prediction needs."""
-    return network(expression, settings, alphas=[alpha], kkt_tol=CV_KKT_TOL)
+    return network(expression, settings, alphas=[alpha], kkt_tol=0.03)
 
 
 NETWORK = "a linear predictor and a hidden layer of 50 units behind one gate for each gene, under a group penalty"
