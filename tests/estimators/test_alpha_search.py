@@ -1,4 +1,4 @@
-"""One search for linear models and networks: curves, counts, kept folds, the best candidate, and what was not reached."""
+"""One search for linear models and networks: curves, counts, kept folds, the best candidate, warnings."""
 
 from __future__ import annotations
 

@@ -9,7 +9,6 @@ import pandas as pd
 import pytest
 from problems import PROBLEMS
 from scipy import sparse
-
 from sklearn import config_context
 from sklearn.base import BaseEstimator
 from sklearn.model_selection import GroupKFold, cross_validate

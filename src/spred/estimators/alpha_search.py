@@ -2,7 +2,7 @@
 
 A candidate is one choice of everything but alpha: a ratio of L1, a start. Each has a path of all samples, whose alphas
 are then solved in every fold; the mean held-out deviances make its curve, the rule names one alpha on it, and the
-candidate of the lowest deviance is kept. How a path is made, and how one fold is fitted and judged, the estimators say.
+candidate of the lowest deviance is kept. How a path is made and how a fold is judged is up to the estimators.
 """
 
 from __future__ import annotations

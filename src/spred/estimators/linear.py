@@ -1,4 +1,7 @@
-"""The linear estimators of numbers and classes: one alpha, or alpha chosen by cross-validation on a path."""
+"""The linear estimators of numbers and classes: one alpha, or alpha chosen by cross-validation on a path.
+
+Each is a procedure, scaling included; :func:`spred.solve` and :func:`spred.path` state the objectives alone.
+"""
 
 from __future__ import annotations
 
@@ -15,10 +18,11 @@ from spred.estimators.linear_base import CrossValidated, OneAlpha
 
 
 class SparseRegressor(Regression, OneAlpha):
-    """Linear regression with an L1, elastic-net or group penalty, solved exactly.
+    """Scales the columns, then minimises ``1/(2n)‖y − Xv − b‖² + α Σ_g ω_g (ρ‖v_g‖ + (1−ρ)/2 ‖v_g‖²)`` exactly.
 
-    Minimises ``1/(2n)‖y − Xv − b‖² + α Σ_g ω_g (ρ‖v_g‖ + (1−ρ)/2 ‖v_g‖²)``, every feature its own group by default;
-    or the same with Huber's loss, or with Poisson's and a logarithmic link, in the place of the squared one.
+    A procedure (``standardize=True``) for the objective of :func:`spred.solve`: regression with an L1, elastic-net or
+    group penalty, every feature its own group by default; with Huber's loss, or Poisson's and a logarithmic link, in
+    the place of the squared one too.
 
     Args:
         alpha: penalty strength, in the units of ``y`` where features are standardised.
@@ -26,8 +30,8 @@ class SparseRegressor(Regression, OneAlpha):
         delta: where Huber's loss turns from squared to absolute, in units of ``y``; by default 1.345 times the
             median absolute deviation of ``y``, scaled to be the standard deviation of Gaussian numbers.
         l1_ratio: ρ in (0, 1]; 1 is the Lasso, below 1 an elastic net.
-        within_ratio: κ in [0, 1], with ``feature_groups``: the share of single features in the penalty of groups (the
-            sparse-group Lasso); 0 is the group Lasso, 1 the Lasso.
+        within_ratio: κ in [0, 1], with ``feature_groups``: the fraction of single features in the penalty of groups
+            (the sparse-group Lasso); 0 is the group Lasso, 1 the Lasso.
         positive: whether coefficients must not be negative: of all penalised features, or a boolean for each feature.
         feature_groups: a label for each feature; features of one label enter and leave together.
         penalty_weights: ω for each feature (or group, in sorted order of the labels); 0 leaves it unpenalised.
@@ -87,16 +91,17 @@ class SparseRegressor(Regression, OneAlpha):
 
 
 class SparseClassifier(Classification, OneAlpha):
-    """Logistic (two classes) or multinomial regression with an L1, elastic-net or group penalty, solved exactly.
+    """Scales the columns, then minimises the mean log-loss plus ``α Σ_g ω_g (ρ‖v_g‖ + (1−ρ)/2 ‖v_g‖²)`` exactly.
 
-    Minimises the mean log-loss plus ``α Σ_g ω_g (ρ‖v_g‖ + (1−ρ)/2 ‖v_g‖²)``. With more than two classes each
-    feature's coefficients form a group over all classes, so a feature is in or out for all of them.
+    A procedure (``standardize=True``) for the objective of :func:`spred.solve`: logistic (two classes) or multinomial
+    regression with an L1, elastic-net or group penalty. With more than two classes each feature's coefficients form a
+    group over all classes, so a feature is in or out for all of them.
 
     Args:
         alpha: penalty strength.
         l1_ratio: ρ in (0, 1]; below 1 is an elastic net.
-        within_ratio: κ in [0, 1], with ``feature_groups``: the share of single features in the penalty of groups (the
-            sparse-group Lasso); 0 is the group Lasso, 1 the Lasso.
+        within_ratio: κ in [0, 1], with ``feature_groups``: the fraction of single features in the penalty of groups
+            (the sparse-group Lasso); 0 is the group Lasso, 1 the Lasso.
         positive: whether coefficients must not be negative: of all penalised features, or a boolean for each feature.
         feature_groups: a label for each feature; features of one label enter and leave together.
         penalty_weights: ω for each feature (or group, in sorted order of the labels); 0 leaves it unpenalised.
@@ -155,7 +160,9 @@ class SparseClassifier(Classification, OneAlpha):
 
 
 class SparseRegressorCV(Regression, CrossValidated):
-    """:class:`SparseRegressor` with alpha chosen by cross-validation on one warm-started path.
+    """Minimises the objective of :class:`SparseRegressor` along a path, and chooses its alpha by cross-validation.
+
+    A procedure: scaling and path are learned anew in each fold.
 
     Args:
         loss: see :class:`SparseRegressor`, as for all arguments not named here.
@@ -241,7 +248,9 @@ class SparseRegressorCV(Regression, CrossValidated):
 
 
 class SparseClassifierCV(Classification, CrossValidated):
-    """:class:`SparseClassifier` with alpha chosen by cross-validation on one warm-started path.
+    """Minimises the objective of :class:`SparseClassifier` along a path, and chooses its alpha by cross-validation.
+
+    A procedure: scaling and path are learned anew in each fold.
 
     Args:
         l1_ratio: ρ, or several to choose among, each with its own path, by held-out deviance; see

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 SCORES_TOL = 1e-3
 """Relative duality gap of the paths of :meth:`SparseLinear._selection_scores`: the order of the features needs no more
-(``scripts/bench stability`` measures the lists and the time)."""
+(``python benchmarks/stability.py`` counts what is found)."""
 
 
 class SparseLinear(SparseEstimator):

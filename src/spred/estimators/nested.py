@@ -21,7 +21,7 @@ from spred.estimators.cross_validation import Split, make_folds
 
 @dataclass(frozen=True, eq=False)
 class Fold:
-    """One outer fold: the estimator fitted on ``train`` and what it says of ``test``.
+    """One outer fold: the estimator fitted on ``train`` and its predictions of ``test``.
 
     Attributes:
         index: number of the fold, counted through all repeats.
@@ -130,7 +130,7 @@ def outer_splits(
     repeats: int,
     random_state: int | None,
 ) -> list[tuple[int, Split]]:
-    """Return (repeat, (train, test)) for every outer fold; ``strata`` are shared out evenly where there are enough."""
+    """Return (repeat, (train, test)) for every outer fold; ``strata`` are spread evenly where there are enough."""
     if repeats < 1 or (repeats > 1 and not isinstance(cv, (int, np.integer))):
         raise InputError(f"repeats is {repeats}; give 1 or more, and an integer cv where there are several")
     labels = np.arange(len(y)) if strata is None else strata
@@ -143,7 +143,7 @@ def outer_splits(
 
 
 def strata_of(y: np.ndarray, classification: bool) -> np.ndarray | None:
-    """Return what folds get their share of: classes; events of survival times, if there are enough; else None."""
+    """Return what folds are stratified by: classes; events of survival times, if there are enough; else None."""
     if not y.dtype.names:
         return y if classification else None
     event = np.asarray(y["event"]).astype(int)
@@ -188,7 +188,7 @@ def _one_fold(
 
 
 def _group_argument(estimator: Any, groups: np.ndarray) -> dict[str, np.ndarray]:
-    """Name the ``groups`` argument as the estimator's ``fit``, or a Pipeline's, wants it; none if it takes none."""
+    """Name the ``groups`` argument as the estimator's ``fit``, or a Pipeline's, takes it; none if it takes none."""
     if isinstance(estimator, Pipeline):
         name, last = estimator.steps[-1]
         return {f"{name}__groups": groups} if has_fit_parameter(last, "groups") else {}

@@ -92,7 +92,7 @@ class GatedNetwork(SparseEstimator):
         self.path_, self.curve_ = best.path, best.curve
         self.start_, self.l1_ratio_ = best.path.start, best.path.l1_ratio
         self._keep(whole, data, self.curve_.index)
-        warn_unless_reached(_reached(best.path), KKT, "kkt_tol", self.kkt_tol)
+        warn_unless_reached(together(_reached(one.path) for one in found), KKT, "kkt_tol", self.kkt_tol)
         warn_unless_reached(together(one.folds for one in found), KKT, "cv_kkt_tol", self.cv_kkt_tol)
         return self
 

@@ -35,12 +35,12 @@ from spred.runtime.tasks import Arrays, Store, run_tasks, tracking
 
 LOWEST = {"r-concave": 0.5, "worst-case": 0.55}
 """Smallest threshold of each bound: no feature that most halves leave out is called stable. Markov's bound is
-infinite at one half; the higher threshold lets a half select more features (``scripts/bench stability``)."""
+infinite at one half; the higher threshold lets a half select more features (``python benchmarks/stability.py``)."""
 
 HALF_N_ALPHAS, HALF_EPS = 15, 0.1
-"""The path of a half: so many steps to the moderate alpha, a tenth of the smallest one without any feature. At a smaller
-alpha noise enters, at a larger one gradients alone rank the features (``scripts/bench stability`` counts what is
-found)."""
+"""The path of a half: so many steps to the moderate alpha, a tenth of the smallest one without any feature. At a
+smaller alpha noise enters, at a larger one gradients alone rank the features (``python benchmarks/stability.py`` counts
+what is found)."""
 
 ROUNDING = 1e-9
 """Frequencies and thresholds are fractions k/2B; they count as equal within this."""

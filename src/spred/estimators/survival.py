@@ -50,7 +50,7 @@ class SurvivalTarget(SelectorMixin):
         return "cox-efron" if self.ties == "efron" else "cox"
 
     def _fold_labels(self, target: np.ndarray) -> tuple[np.ndarray, bool]:
-        """Every fold gets its share of the events, unless there are too few of them, or of censored samples."""
+        """Stratify by event, unless there are too few events, or censored samples, for every fold."""
         event = target["event"].astype(int)
         fewest = min(event.sum(), len(event) - event.sum())
         return event, isinstance(self.cv, (int, np.integer)) and fewest >= self.cv
@@ -98,17 +98,18 @@ class Survival(SurvivalTarget, SparseLinear):
 
 
 class SparseCox(Survival, OneAlpha):
-    """Cox's proportional hazards with an L1, elastic-net or group penalty, solved exactly.
+    """Scales the columns, then minimises ``−log partial likelihood / n + α Σ_g ω_g (ρ‖v_g‖ + (1−ρ)/2 ‖v_g‖²)`` exactly.
 
-    Minimises the negative log partial likelihood over n plus ``α Σ_g ω_g (ρ‖v_g‖ + (1−ρ)/2 ‖v_g‖²)``. ``y`` is what
-    :func:`spred.survival_target` makes, or scikit-survival's arrays; a third field holds strata.
+    A procedure (``standardize=True``) for the objective of :func:`spred.solve`: Cox's proportional hazards with an L1,
+    elastic-net or group penalty. ``y`` is what :func:`spred.survival_target` makes, or scikit-survival's arrays; a
+    third field holds strata.
 
     Args:
         alpha: penalty strength.
         ties: ``"breslow"`` or ``"efron"``.
         l1_ratio: ρ in (0, 1]; below 1 is an elastic net.
-        within_ratio: κ in [0, 1], with ``feature_groups``: the share of single features in the penalty of groups (the
-            sparse-group Lasso); 0 is the group Lasso, 1 the Lasso.
+        within_ratio: κ in [0, 1], with ``feature_groups``: the fraction of single features in the penalty of groups
+            (the sparse-group Lasso); 0 is the group Lasso, 1 the Lasso.
         positive: whether coefficients must not be negative: of all penalised features, or a boolean for each feature.
         feature_groups: a label for each feature; features of one label enter and leave together.
         penalty_weights: ω for each feature (or group, in sorted order of the labels); 0 leaves it unpenalised.
@@ -163,9 +164,10 @@ class SparseCox(Survival, OneAlpha):
 
 
 class SparseCoxCV(Survival, CrossValidated):
-    """:class:`SparseCox` with alpha chosen by cross-validation on one warm-started path.
+    """Minimises the objective of :class:`SparseCox` along a path, and chooses its alpha by cross-validation.
 
-    A fold is judged by the deviance that its samples add to that of the others (Verweij and van Houwelingen, 1993).
+    A procedure: scaling and path are learned anew in each fold. A fold is judged by the deviance that its samples add
+    to that of the others (Verweij and van Houwelingen, 1993).
 
     Args:
         ties: see :class:`SparseCox`, as for all arguments not named here.

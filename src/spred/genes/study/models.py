@@ -31,7 +31,6 @@ from spred.genes.data.expression import Expression
 from spred.genes.study.refit import NO_L1, Refitted, short_index
 from spred.genes.study.settings import Settings
 
-
 LINEAR_EPS = 0.05
 NETWORK_EPS = {"classification": 0.02, "regression": 0.02, "survival": 0.05}
 """The last alpha of a study over its first: smaller ones reach denser models, which cost most of the time
