@@ -17,6 +17,7 @@ from sklearn.utils.validation import has_fit_parameter
 
 from spred.errors import InputError
 from spred.estimators.cross_validation import Split, make_folds
+from spred.runtime.tasks import tracking
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +70,6 @@ def nested_cv(
     repeats: int = 1,
     random_state: int | None = 0,
     n_jobs: int | None = None,
-    on_fold: Callable[[int, int], None] | None = None,
 ) -> NestedCV:
     """Score ``estimator`` by cross-validation around everything that it does, its own cross-validation included.
 
@@ -83,7 +83,9 @@ def nested_cv(
         repeats: how often the folds are made anew, with ``random_state`` + 0, 1, …; needs an integer ``cv``.
         random_state: shuffles them.
         n_jobs: folds at a time, through joblib.
-        on_fold: called with (done, total) after each fold.
+
+    Inside :func:`~spred.runtime.tasks.tracked` each outer fold counts as a piece of the work; fitted estimators are not
+    kept in a store.
 
     Returns:
         A :class:`NestedCV` with the fitted estimators and the held-out predictions.
@@ -114,10 +116,11 @@ def nested_cv(
         for index, (repeat, split) in enumerate(splits)
     )
     folds = []
-    for fold in Parallel(n_jobs=n_jobs, return_as="generator")(tasks):
-        folds.append(fold)
-        if on_fold is not None:
-            on_fold(len(folds), len(splits))
+    with tracking() as outer:
+        for fold in Parallel(n_jobs=n_jobs, return_as="generator")(tasks):
+            folds.append(fold)
+            if outer.on_done is not None:
+                outer.on_done(len(folds), len(splits))
     return NestedCV(tuple(folds), target)
 
 
