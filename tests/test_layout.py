@@ -22,6 +22,7 @@ ROOT = Path(__file__).parents[1]
 LAYERS = {
     "errors": 0,
     "_checks": 1,
+    "_defaults": 1,
     "core": 2,
     "report": 2,
     "runtime": 2,

@@ -36,7 +36,7 @@ def network(start: str, n_alphas: int, *choices: str, **options: Any) -> Method:
 
     def fit(data: Set, train: np.ndarray, test: np.ndarray, seed: int) -> dict[str, Fitted]:
         kind = spred.NetworkClassifier if data.classes else spred.NetworkRegressor
-        model = kind(hidden=HIDDEN, start=start, n_alphas=n_alphas, random_state=seed, **options)
+        model = kind(hidden=HIDDEN, start=start, n_alphas=n_alphas, random_state=seed, **{"eps": 0.02, **options})
         return judged(model, choices, data, train, test)
 
     return fit
@@ -47,7 +47,8 @@ def linear(*choices: str, **options: Any) -> Method:
 
     def fit(data: Set, train: np.ndarray, test: np.ndarray, seed: int) -> dict[str, Fitted]:
         kind = spred.SparseClassifierCV if data.classes else spred.SparseRegressorCV
-        return judged(kind(random_state=seed, **options), choices, data, train, test)
+        model = kind(n_alphas=50, eps=0.05, random_state=seed, **options)
+        return judged(model, choices, data, train, test)
 
     return fit
 

@@ -21,6 +21,7 @@ from record import machine, write
 import spred
 from selection.sets import Set, expression, linear
 from spred.estimators.cross_validation import Split
+from spred.runtime.tasks import tracked
 
 
 def wide() -> Set:
@@ -60,7 +61,8 @@ def run(name: str, make: Callable[[], Set], n_alphas: int, n_folds: int, eps: fl
     marks = [time.process_time()]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the residuals are printed
-        model.fit(data.X, data.y, on_path=lambda done, total: marks.append(time.process_time()))
+        with tracked(on_done=lambda done, total: marks.append(time.process_time())):
+            model.fit(data.X, data.y)
     path = model.path_
     row = {
         "case": name,

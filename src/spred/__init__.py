@@ -40,6 +40,7 @@ _HOMES = {
     "alpha_max": "spred.linear",
     "alpha_path": "spred.nn",
     "compress": "spred.compress",
+    "concordance": "spred.estimators",
     "finalize": "spred.nn",
     "genes": "spred.genes",
     "inspect": "spred.nn",

@@ -16,8 +16,9 @@ from sklearn.preprocessing import FunctionTransformer
 import spred
 from spred.errors import InputError
 from spred.estimators.nested import corrected_interval
+from spred.runtime.tasks import tracked
 
-QUICK = {"n_alphas": 10, "cv": 3}
+QUICK = {"n_alphas": 10, "eps": 0.05, "cv": 3}
 
 
 class Witness(ClassifierMixin, BaseEstimator):
@@ -57,16 +58,10 @@ def test_a_signal_is_found_through_a_pipeline_with_groups() -> None:
     problem = PROBLEMS["squared-tall"]
     table = pd.DataFrame(problem.X)
     pipeline = make_pipeline(FunctionTransformer(), spred.SparseRegressorCV(**QUICK))
-    seen = []
-    outcome = spred.nested_cv(
-        pipeline,
-        table,
-        problem.y,
-        groups=np.arange(len(problem.y)) // 2,
-        cv=3,
-        on_fold=lambda done, total: seen.append((done, total)),
-    )
-    assert seen == [(1, 3), (2, 3), (3, 3)]
+    done = []
+    with tracked(on_done=lambda *step: done.append(step)):
+        outcome = spred.nested_cv(pipeline, table, problem.y, groups=np.arange(len(problem.y)) // 2, cv=3)
+    assert done == [(1, 3), (2, 3), (3, 3)]  # of outer folds; the searches inside are not counted
     assert outcome.score(r2_score).mean() > 0.5
     assert outcome.folds[0].probabilities is None
 

@@ -14,7 +14,7 @@ from scipy import sparse
 
 from spred.errors import InputError
 from spred.runtime import tasks
-from spred.runtime.tasks import Arrays, Store, digest, run_tasks, unfinished_work, workers
+from spred.runtime.tasks import Arrays, Store, digest, run_tasks, tracked, tracking, unfinished_work, workers
 
 
 def square(x: int) -> Arrays:
@@ -130,3 +130,29 @@ def test_two_dask_workers_give_the_same(monkeypatch: pytest.MonkeyPatch) -> None
         monkeypatch.setattr("distributed.Client", lambda: distributed.client.Client(cluster))
         with workers("dask"):
             assert values(run_tasks(portable(), [(i,) for i in range(6)], n_jobs=-1)) == [0, 1, 4, 9, 16, 25]
+
+
+# --- tracked work ------------------------------------------------------------------------------------------
+
+
+def test_the_outermost_work_is_tracked_and_not_what_runs_inside_it(tmp_path: Path) -> None:
+    done: list[tuple[int, int]] = []
+
+    def inner() -> None:
+        with tracking() as outer:
+            assert (outer.on_done, outer.store) == (None, None)
+
+    with tracked(on_done=lambda *step: done.append(step), store=Store(tmp_path)), tracking() as outer:
+        inner()
+        run_tasks(square, [(1,), (2,)], store=outer.store, on_done=outer.on_done)
+    assert done == [(1, 2), (2, 2)]
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["0.npz", "1.npz"]
+    with tracking() as outside:
+        assert (outside.on_done, outside.store) == (None, None)
+
+
+def test_tracking_ends_where_a_fit_fails() -> None:
+    with pytest.raises(ZeroDivisionError), tracked(on_done=print):
+        broken(1)
+    with tracking() as outside:
+        assert outside.on_done is None

@@ -1,13 +1,19 @@
-"""scikit-learn estimators on the exact engine; none of them imports torch.
+"""scikit-learn estimators on the exact engines; none of them imports torch.
 
-base       what they share: checked input, target, loss, attributes
-fitting    one alpha, or alpha chosen by cross-validation on a path
-linear     numbers and classes
-survival   times, some of them censored
-selection  folds, the cross-validation curve, the rules
-network    networks that select their inputs; gating holds what they share
-nested     an honest score around all of it
-stability  features that are selected again and again on halves; tails holds its bounds
+An estimator is a procedure, scaling included (``standardize=True``); an engine minimises an objective.
+
+base              checked input, folds and samples of a fit; targets that are numbers or classes
+cross_validation  folds, the curve of held-out deviances, the rules
+alpha_search      the choice of alpha by cross-validation, for linear models and networks alike
+linear_base       what the linear estimators share: one alpha, or alpha chosen on a path
+linear            the linear estimators of numbers and classes
+survival          targets that are survival times, and the linear estimators of them
+network_base      what the network estimators share
+network           networks that select their inputs: for classes, numbers and survival times
+nested            an honest score around everything that an estimator chooses
+stability         features that are selected again and again on halves of the samples
+stability_bounds  how many features that are rarely selected may pass a threshold
+metrics           scores that scikit-learn does not have
 """
 
 from spred.estimators.cross_validation import Curve

@@ -1,4 +1,4 @@
-"""Choosing on a path: folds that respect classes and groups, the cross-validation curve, the rules.
+"""The parts of a cross-validation: folds that respect classes and groups, the curve along a path, the rules.
 
 A rule turns a curve into one alpha: ``"min"`` takes the lowest held-out deviance, ``"1se"`` the largest alpha within
 one standard error of it, an integer k the lowest among alphas with at most k features.

@@ -1,22 +1,28 @@
-"""The linear estimators of numbers and classes: one alpha, or alpha chosen by cross-validation on a path."""
+"""The linear estimators of numbers and classes: one alpha, or alpha chosen by cross-validation on a path.
+
+Each is a procedure, scaling included; :func:`spred.solve` and :func:`spred.path` state the objectives alone.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from numpy.typing import ArrayLike
 from sklearn.model_selection import BaseCrossValidator
 
+from spred._defaults import CV_TOL, EPS, MAX_ITER, MAX_SECONDS, N_ALPHAS, TOL
 from spred.estimators.base import Classification, Regression
 from spred.estimators.cross_validation import Rule, Split
-from spred.estimators.fitting import CrossValidated, OneAlpha
+from spred.estimators.linear_base import CrossValidated, OneAlpha
 
 
 class SparseRegressor(Regression, OneAlpha):
-    """Linear regression with an L1, elastic-net or group penalty, solved exactly.
+    """Scales the columns, then minimises ``1/(2n)‖y − Xv − b‖² + α Σ_g ω_g (ρ‖v_g‖ + (1−ρ)/2 ‖v_g‖²)`` exactly.
 
-    Minimises ``1/(2n)‖y − Xv − b‖² + α Σ_g ω_g (ρ‖v_g‖ + (1−ρ)/2 ‖v_g‖²)``, every feature its own group by default;
-    or the same with Huber's loss, or with Poisson's and a logarithmic link, in the place of the squared one.
+    A procedure (``standardize=True``) for the objective of :func:`spred.solve`: regression with an L1, elastic-net or
+    group penalty, every feature its own group by default; with Huber's loss, or Poisson's and a logarithmic link, in
+    the place of the squared one too.
 
     Args:
         alpha: penalty strength, in the units of ``y`` where features are standardised.
@@ -24,16 +30,16 @@ class SparseRegressor(Regression, OneAlpha):
         delta: where Huber's loss turns from squared to absolute, in units of ``y``; by default 1.345 times the
             median absolute deviation of ``y``, scaled to be the standard deviation of Gaussian numbers.
         l1_ratio: ρ in (0, 1]; 1 is the Lasso, below 1 an elastic net.
-        within_ratio: κ in [0, 1], with ``feature_groups``: the share of single features in the penalty of groups (the
-            sparse-group Lasso); 0 is the group Lasso, 1 the Lasso.
+        within_ratio: κ in [0, 1], with ``feature_groups``: the fraction of single features in the penalty of groups
+            (the sparse-group Lasso); 0 is the group Lasso, 1 the Lasso.
         positive: whether coefficients must not be negative: of all penalised features, or a boolean for each feature.
         feature_groups: a label for each feature; features of one label enter and leave together.
         penalty_weights: ω for each feature (or group, in sorted order of the labels); 0 leaves it unpenalised.
         standardize: penalise the coefficients of columns scaled to unit variance; ``coef_`` is in original units.
         fit_intercept: add an unpenalised intercept.
         tol: duality gap to reach, relative to the null objective.
-        max_iter: Newton steps at most.
-        max_seconds: wall time at most.
+        max_iter: Newton steps at most for one alpha.
+        max_seconds: wall time at most for the whole call.
 
     Attributes:
         coef_: ``(p,)``.
@@ -65,9 +71,9 @@ class SparseRegressor(Regression, OneAlpha):
         penalty_weights: ArrayLike | None = None,
         standardize: bool = True,
         fit_intercept: bool = True,
-        tol: float = 1e-9,
-        max_iter: int = 300,
-        max_seconds: float = float("inf"),
+        tol: float = TOL,
+        max_iter: int = MAX_ITER,
+        max_seconds: float = MAX_SECONDS,
     ) -> None:
         self.alpha = alpha
         self.loss = loss
@@ -85,16 +91,17 @@ class SparseRegressor(Regression, OneAlpha):
 
 
 class SparseClassifier(Classification, OneAlpha):
-    """Logistic (two classes) or multinomial regression with an L1, elastic-net or group penalty, solved exactly.
+    """Scales the columns, then minimises the mean log-loss plus ``α Σ_g ω_g (ρ‖v_g‖ + (1−ρ)/2 ‖v_g‖²)`` exactly.
 
-    Minimises the mean log-loss plus ``α Σ_g ω_g (ρ‖v_g‖ + (1−ρ)/2 ‖v_g‖²)``. With more than two classes each
-    feature's coefficients form a group over all classes, so a feature is in or out for all of them.
+    A procedure (``standardize=True``) for the objective of :func:`spred.solve`: logistic (two classes) or multinomial
+    regression with an L1, elastic-net or group penalty. With more than two classes each feature's coefficients form a
+    group over all classes, so a feature is in or out for all of them.
 
     Args:
         alpha: penalty strength.
         l1_ratio: ρ in (0, 1]; below 1 is an elastic net.
-        within_ratio: κ in [0, 1], with ``feature_groups``: the share of single features in the penalty of groups (the
-            sparse-group Lasso); 0 is the group Lasso, 1 the Lasso.
+        within_ratio: κ in [0, 1], with ``feature_groups``: the fraction of single features in the penalty of groups
+            (the sparse-group Lasso); 0 is the group Lasso, 1 the Lasso.
         positive: whether coefficients must not be negative: of all penalised features, or a boolean for each feature.
         feature_groups: a label for each feature; features of one label enter and leave together.
         penalty_weights: ω for each feature (or group, in sorted order of the labels); 0 leaves it unpenalised.
@@ -102,8 +109,8 @@ class SparseClassifier(Classification, OneAlpha):
         standardize: penalise the coefficients of columns scaled to unit variance; ``coef_`` is in original units.
         fit_intercept: add an unpenalised intercept for each class.
         tol: duality gap to reach, relative to the null objective.
-        max_iter: Newton steps at most.
-        max_seconds: wall time at most.
+        max_iter: Newton steps at most for one alpha.
+        max_seconds: wall time at most for the whole call.
 
     Attributes:
         classes_: class labels, sorted.
@@ -131,12 +138,12 @@ class SparseClassifier(Classification, OneAlpha):
         positive: ArrayLike | bool = False,
         feature_groups: ArrayLike | None = None,
         penalty_weights: ArrayLike | None = None,
-        class_weight: dict | str | None = None,
+        class_weight: dict[Any, float] | str | None = None,
         standardize: bool = True,
         fit_intercept: bool = True,
-        tol: float = 1e-9,
-        max_iter: int = 300,
-        max_seconds: float = float("inf"),
+        tol: float = TOL,
+        max_iter: int = MAX_ITER,
+        max_seconds: float = MAX_SECONDS,
     ) -> None:
         self.alpha = alpha
         self.l1_ratio = l1_ratio
@@ -153,7 +160,9 @@ class SparseClassifier(Classification, OneAlpha):
 
 
 class SparseRegressorCV(Regression, CrossValidated):
-    """:class:`SparseRegressor` with alpha chosen by cross-validation on one warm-started path.
+    """Minimises the objective of :class:`SparseRegressor` along a path, and chooses its alpha by cross-validation.
+
+    A procedure: scaling and path are learned anew in each fold.
 
     Args:
         loss: see :class:`SparseRegressor`, as for all arguments not named here.
@@ -171,9 +180,9 @@ class SparseRegressorCV(Regression, CrossValidated):
         cv: number of folds, a splitter, or (train, test) pairs.
         standardize: inside each fold.
         fit_intercept: add an unpenalised intercept.
-        tol: relative duality gap of the final path.
-        cv_tol: relative duality gap inside the folds.
-        max_seconds: wall time at most, for the path and for the folds.
+        tol: duality gap to reach on the path, relative to the null objective.
+        cv_tol: the same inside the folds.
+        max_seconds: wall time at most for the whole call, path and folds.
         n_jobs: folds at a time, through joblib.
         random_state: shuffles the folds.
 
@@ -205,15 +214,15 @@ class SparseRegressorCV(Regression, CrossValidated):
         feature_groups: ArrayLike | None = None,
         penalty_weights: ArrayLike | None = None,
         alphas: ArrayLike | None = None,
-        n_alphas: int = 50,
-        eps: float = 0.05,
+        n_alphas: int = N_ALPHAS,
+        eps: float = EPS,
         rule: Rule = "1se",
         cv: int | BaseCrossValidator | Iterable[Split] = 5,
         standardize: bool = True,
         fit_intercept: bool = True,
-        tol: float = 1e-9,
-        cv_tol: float = 1e-4,
-        max_seconds: float = float("inf"),
+        tol: float = TOL,
+        cv_tol: float = CV_TOL,
+        max_seconds: float = MAX_SECONDS,
         n_jobs: int | None = None,
         random_state: int | None = 0,
     ) -> None:
@@ -239,7 +248,9 @@ class SparseRegressorCV(Regression, CrossValidated):
 
 
 class SparseClassifierCV(Classification, CrossValidated):
-    """:class:`SparseClassifier` with alpha chosen by cross-validation on one warm-started path.
+    """Minimises the objective of :class:`SparseClassifier` along a path, and chooses its alpha by cross-validation.
+
+    A procedure: scaling and path are learned anew in each fold.
 
     Args:
         l1_ratio: ρ, or several to choose among, each with its own path, by held-out deviance; see
@@ -256,9 +267,9 @@ class SparseClassifierCV(Classification, CrossValidated):
         cv: number of folds (stratified, lowered to the size of the smallest class), a splitter, or pairs.
         standardize: inside each fold.
         fit_intercept: add an unpenalised intercept.
-        tol: relative duality gap of the final path.
-        cv_tol: relative duality gap inside the folds.
-        max_seconds: wall time at most, for the path and for the folds.
+        tol: duality gap to reach on the path, relative to the null objective.
+        cv_tol: the same inside the folds.
+        max_seconds: wall time at most for the whole call, path and folds.
         n_jobs: folds at a time, through joblib.
         random_state: shuffles the folds.
 
@@ -285,17 +296,17 @@ class SparseClassifierCV(Classification, CrossValidated):
         positive: ArrayLike | bool = False,
         feature_groups: ArrayLike | None = None,
         penalty_weights: ArrayLike | None = None,
-        class_weight: dict | str | None = None,
+        class_weight: dict[Any, float] | str | None = None,
         alphas: ArrayLike | None = None,
-        n_alphas: int = 50,
-        eps: float = 0.05,
+        n_alphas: int = N_ALPHAS,
+        eps: float = EPS,
         rule: Rule = "1se",
         cv: int | BaseCrossValidator | Iterable[Split] = 5,
         standardize: bool = True,
         fit_intercept: bool = True,
-        tol: float = 1e-9,
-        cv_tol: float = 1e-4,
-        max_seconds: float = float("inf"),
+        tol: float = TOL,
+        cv_tol: float = CV_TOL,
+        max_seconds: float = MAX_SECONDS,
         n_jobs: int | None = None,
         random_state: int | None = 0,
     ) -> None:

@@ -9,7 +9,7 @@ from spred.errors import InputError
 
 
 def concordance(event: ArrayLike, time: ArrayLike, risk: ArrayLike, stratum: ArrayLike | None = None) -> float:
-    """Return the share of comparable pairs in which who has the event first has the higher risk; equal risks count ½.
+    """Return the fraction of comparable pairs in which the earlier event has the higher risk; equal risks count ½.
 
     A pair is comparable if the shorter time ended with an event (at equal times: if one event and one censored), and
     both are of one stratum. 0.5 is chance. Source: F. E. Harrell et al., JAMA 247, 1982.

@@ -17,11 +17,12 @@ from sklearn.utils.validation import has_fit_parameter
 
 from spred.errors import InputError
 from spred.estimators.cross_validation import Split, make_folds
+from spred.runtime.tasks import tracking
 
 
 @dataclass(frozen=True, eq=False)
 class Fold:
-    """One outer fold: the estimator fitted on ``train`` and what it says of ``test``.
+    """One outer fold: the estimator fitted on ``train`` and its predictions of ``test``.
 
     Attributes:
         index: number of the fold, counted through all repeats.
@@ -69,7 +70,6 @@ def nested_cv(
     repeats: int = 1,
     random_state: int | None = 0,
     n_jobs: int | None = None,
-    on_fold: Callable[[int, int], None] | None = None,
 ) -> NestedCV:
     """Score ``estimator`` by cross-validation around everything that it does, its own cross-validation included.
 
@@ -83,7 +83,9 @@ def nested_cv(
         repeats: how often the folds are made anew, with ``random_state`` + 0, 1, …; needs an integer ``cv``.
         random_state: shuffles them.
         n_jobs: folds at a time, through joblib.
-        on_fold: called with (done, total) after each fold.
+
+    Inside :func:`~spred.runtime.tasks.tracked` each outer fold counts as a piece of the work; fitted estimators are not
+    kept in a store.
 
     Returns:
         A :class:`NestedCV` with the fitted estimators and the held-out predictions.
@@ -114,10 +116,11 @@ def nested_cv(
         for index, (repeat, split) in enumerate(splits)
     )
     folds = []
-    for fold in Parallel(n_jobs=n_jobs, return_as="generator")(tasks):
-        folds.append(fold)
-        if on_fold is not None:
-            on_fold(len(folds), len(splits))
+    with tracking() as outer:
+        for fold in Parallel(n_jobs=n_jobs, return_as="generator")(tasks):
+            folds.append(fold)
+            if outer.on_done is not None:
+                outer.on_done(len(folds), len(splits))
     return NestedCV(tuple(folds), target)
 
 
@@ -130,7 +133,7 @@ def outer_splits(
     repeats: int,
     random_state: int | None,
 ) -> list[tuple[int, Split]]:
-    """Return (repeat, (train, test)) for every outer fold; ``strata`` are shared out evenly where there are enough."""
+    """Return (repeat, (train, test)) for every outer fold; ``strata`` are spread evenly where there are enough."""
     if repeats < 1 or (repeats > 1 and not isinstance(cv, (int, np.integer))):
         raise InputError(f"repeats is {repeats}; give 1 or more, and an integer cv where there are several")
     labels = np.arange(len(y)) if strata is None else strata
@@ -143,7 +146,7 @@ def outer_splits(
 
 
 def strata_of(y: np.ndarray, classification: bool) -> np.ndarray | None:
-    """Return what folds get their share of: classes; events of survival times, if there are enough; else None."""
+    """Return what folds are stratified by: classes; events of survival times, if there are enough; else None."""
     if not y.dtype.names:
         return y if classification else None
     event = np.asarray(y["event"]).astype(int)
@@ -188,7 +191,7 @@ def _one_fold(
 
 
 def _group_argument(estimator: Any, groups: np.ndarray) -> dict[str, np.ndarray]:
-    """Name the ``groups`` argument as the estimator's ``fit``, or a Pipeline's, wants it; none if it takes none."""
+    """Name the ``groups`` argument as the estimator's ``fit``, or a Pipeline's, takes it; none if it takes none."""
     if isinstance(estimator, Pipeline):
         name, last = estimator.steps[-1]
         return {f"{name}__groups": groups} if has_fit_parameter(last, "groups") else {}

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.model_selection import BaseCrossValidator
 
+from spred._defaults import CV_KKT_TOL, EPS, KKT_TOL, MAX_ITER, N_ALPHAS
 from spred.core.losses import Loss, get_loss
 from spred.errors import InputError
 from spred.estimators.base import Classification, Regression
@@ -18,35 +19,38 @@ from spred.estimators.survival import SurvivalTarget
 
 
 class NetworkClassifier(Classification, GatedNetwork):
-    """A linear branch and an MLP on gated inputs, for classes; alpha and the gates are chosen by cross-validation.
+    """Minimises the mean log-loss of ``η = b + Xθ + A tanh(… tanh(XW + c))`` plus ``α Σ_j ω_j ‖(θ_j, W_j)‖``.
 
-    Minimises the mean log-loss of ``η = b + Xθ + A tanh(… tanh(XW + c))`` plus ``α Σ_j ω_j ‖(θ_j, W_j)‖``: what leaves
-    an input is one group, so an input is in, or exactly out, of both branches. Rows of the upper layers have norm 1.
-    Every alpha of the path ends at a stationary point, with its KKT residual over all inputs.
+    A procedure: inputs are scaled (``standardize=True``), the objective is minimised along a path, alpha is chosen by
+    cross-validation. A linear branch and an MLP share one gate for each input: its weights are one group, so an input
+    is in, or exactly out, of both branches. Rows of the upper layers have norm 1. Every alpha of the path ends at a
+    stationary point, with its KKT residual over all inputs.
 
     Args:
         hidden: width of each hidden layer; a number for one layer.
         activation: ``"tanh"``, ``"softplus"`` or ``"silu"``.
         linear: whether the linear branch is there.
-        start: ``"sparse"``, from all gates closed down; ``"dense"``, from a trained network of all inputs up, which
-            finds products and squares too; ``"auto"`` fits both and keeps the one of lower held-out deviance.
+        start: ``"sparse"``, from all gates at zero to smaller alphas; ``"dense"``, from a trained network of all inputs
+            to larger ones, which finds products and squares too; ``"auto"`` fits both and keeps the one of lower
+            held-out deviance.
         feature_groups: a label for each input; inputs of one label enter and leave together.
         penalty_weights: ω for each input (or group, in sorted order of the labels); inputs of weight 0 stay in the
             linear branch, unpenalised, and out of the MLP.
         class_weight: None, ``"balanced"`` or a dict; it weighs the fit and the held-out deviance.
         l1_ratio: ρ in (0, 1], or several to choose among, each with its own path, by held-out deviance; below 1 the
-            penalty is ``α Σ_j ω_j (ρ‖(θ_j, W_j)‖ + (1 − ρ)/2·‖(θ_j, W_j)‖²)``, which keeps inputs that say the same.
+            penalty is ``α Σ_j ω_j (ρ‖(θ_j, W_j)‖ + (1 − ρ)/2·‖(θ_j, W_j)‖²)``, which keeps correlated inputs.
         alphas: the grid; by default ``n_alphas`` values down to ``eps`` times the first. One alpha needs no folds.
         n_alphas: length of the automatic grid.
         eps: its last value over its first.
         rule: ``"1se"``, ``"min"``, an integer: the best alpha with at most that many inputs, or a function of the curve
             that returns the index of an alpha.
-        refit: fit the inputs of every alpha again, with a ridge of the same strength, ``α/2 Σ_j ω_j ‖(θ_j, W_j)‖²``, in
-            the place of the penalty that chose them; these second fits are judged in the folds, and predict.
+        refit: refit the inputs of every alpha with a ridge of the same strength, ``α/2 Σ_j ω_j ‖(θ_j, W_j)‖²``, in the
+            place of the penalty that chose them; the refits are judged in the folds, and predict.
         cv: number of folds, a splitter (one split is a validation part), or (train, test) pairs.
         standardize: scale inputs to unit variance, inside each fold.
-        tol: KKT residual to reach, relative to alpha·l1_ratio.
-        max_iter: Gauss-Newton steps at most between two looks at all inputs.
+        kkt_tol: KKT residual to reach, relative to alpha·l1_ratio.
+        cv_kkt_tol: the same inside the folds.
+        max_iter: Gauss-Newton steps at most for one alpha.
         n_jobs: folds at a time, through joblib.
         random_state: of the initial weights and the folds.
 
@@ -56,9 +60,9 @@ class NetworkClassifier(Classification, GatedNetwork):
         path_: the path on all samples, a :class:`spred.gated.NetworkPath`.
         curve_, curves_: held-out deviance along the path, and for each start that was tried, at its best ratio.
         start_, l1_ratio_: the start and the ratio that were kept.
-        network_: the network chosen, or its second fit, a :class:`spred.gated.problem.Fitted`.
-        feature_importances_: ``(p,)``, ``‖(θ_j, W_j)‖``, the size of each gate; 0 where it is closed.
-        entry_alphas_: ``(p,)``, the largest alpha of the path at which each input is open; 0 where it never is.
+        network_: the network chosen, or its refit, a :class:`spred.gated.problem.Fitted`.
+        feature_importances_: ``(p,)``, ``‖(θ_j, W_j)‖``, the size of each gate; 0 for inputs out of use.
+        entry_alphas_: ``(p,)``, the largest alpha of the path at which each input is in use; 0 where it never is.
         mean_slopes_: ``(1, p)``, or ``(K, p)`` for more than two classes: the average over the training samples of the
             predictor's slope in each input, in its own units; of a network that is linear, the coefficients.
         n_iter_: Gauss-Newton steps of the whole path.
@@ -84,17 +88,18 @@ class NetworkClassifier(Classification, GatedNetwork):
         start: str = "sparse",
         feature_groups: ArrayLike | None = None,
         penalty_weights: ArrayLike | None = None,
-        class_weight: dict | str | None = None,
+        class_weight: dict[Any, float] | str | None = None,
         l1_ratio: float | Sequence[float] = 1.0,
         alphas: ArrayLike | None = None,
-        n_alphas: int = 50,
-        eps: float = 0.02,
+        n_alphas: int = N_ALPHAS,
+        eps: float = EPS,
         rule: Rule = "1se",
         refit: bool = False,
         cv: int | BaseCrossValidator | Iterable[Split] = 5,
         standardize: bool = True,
-        tol: float = 1e-3,
-        max_iter: int = 500,
+        kkt_tol: float = KKT_TOL,
+        cv_kkt_tol: float = CV_KKT_TOL,
+        max_iter: int = MAX_ITER,
         n_jobs: int | None = None,
         random_state: int | None = 0,
     ) -> None:
@@ -113,17 +118,18 @@ class NetworkClassifier(Classification, GatedNetwork):
         self.refit = refit
         self.cv = cv
         self.standardize = standardize
-        self.tol = tol
+        self.kkt_tol = kkt_tol
+        self.cv_kkt_tol = cv_kkt_tol
         self.max_iter = max_iter
         self.n_jobs = n_jobs
         self.random_state = random_state
 
 
 class NetworkRegressor(Regression, GatedNetwork):
-    """A linear branch and an MLP on gated inputs, for one number or several; alpha and gates by cross-validation.
+    """Minimises ``1/(2n)‖y − η‖²`` of ``η = b + Xθ + A tanh(… tanh(XW + c))`` plus ``α Σ_j ω_j ‖(θ_j, W_j)‖``.
 
-    Minimises ``1/(2n)‖y − η‖²``, Huber's or Poisson's loss, of ``η = b + Xθ + A tanh(… tanh(XW + c))`` plus
-    ``α Σ_j ω_j ‖(θ_j, W_j)‖``. Except for Poisson's loss, ``y`` is centred and scaled to unit variance first: alpha is
+    The same procedure as :class:`NetworkClassifier`, for one number or several; with Huber's or Poisson's loss too.
+    Except for Poisson's loss, ``y`` is centred and scaled to unit variance first: alpha is
     in units of its standard deviation, and predictions are in those of ``y``.
 
     Args:
@@ -141,11 +147,12 @@ class NetworkRegressor(Regression, GatedNetwork):
         n_alphas: length of the automatic grid.
         eps: its last value over its first.
         rule: ``"1se"``, ``"min"`` or an integer.
-        refit: fit the inputs of every alpha again with a ridge.
+        refit: refit the inputs of every alpha with a ridge.
         cv: folds.
         standardize: scale inputs to unit variance.
-        tol: KKT residual to reach, relative to alpha·l1_ratio.
-        max_iter: Gauss-Newton steps at most between two looks at all inputs.
+        kkt_tol: KKT residual to reach, relative to alpha·l1_ratio.
+        cv_kkt_tol: the same inside the folds.
+        max_iter: Gauss-Newton steps at most for one alpha.
         n_jobs: folds at a time.
         random_state: of the initial weights and the folds.
 
@@ -177,14 +184,15 @@ class NetworkRegressor(Regression, GatedNetwork):
         penalty_weights: ArrayLike | None = None,
         l1_ratio: float | Sequence[float] = 1.0,
         alphas: ArrayLike | None = None,
-        n_alphas: int = 50,
-        eps: float = 0.02,
+        n_alphas: int = N_ALPHAS,
+        eps: float = EPS,
         rule: Rule = "1se",
         refit: bool = False,
         cv: int | BaseCrossValidator | Iterable[Split] = 5,
         standardize: bool = True,
-        tol: float = 1e-3,
-        max_iter: int = 500,
+        kkt_tol: float = KKT_TOL,
+        cv_kkt_tol: float = CV_KKT_TOL,
+        max_iter: int = MAX_ITER,
         n_jobs: int | None = None,
         random_state: int | None = 0,
     ) -> None:
@@ -204,7 +212,8 @@ class NetworkRegressor(Regression, GatedNetwork):
         self.refit = refit
         self.cv = cv
         self.standardize = standardize
-        self.tol = tol
+        self.kkt_tol = kkt_tol
+        self.cv_kkt_tol = cv_kkt_tol
         self.max_iter = max_iter
         self.n_jobs = n_jobs
         self.random_state = random_state
@@ -213,9 +222,9 @@ class NetworkRegressor(Regression, GatedNetwork):
         if not get_loss(self.loss).of_residual:
             return super()._scaled(target, weight)
         table = target.reshape(len(target), -1)
-        share = weight / weight.sum()
-        shift = share @ table
-        unit = np.sqrt(share @ (table - shift) ** 2)
+        parts = weight / weight.sum()
+        shift = parts @ table
+        unit = np.sqrt(parts @ (table - shift) ** 2)
         unit = np.where(unit > 0, unit, 1.0)
         return (table - shift) / unit, shift, unit
 
@@ -237,11 +246,11 @@ class NetworkRegressor(Regression, GatedNetwork):
 
 
 class NetworkCox(SurvivalTarget, GatedNetwork):
-    """A linear branch and an MLP on gated inputs, for survival times; alpha and gates by cross-validation.
+    """Minimises ``−log partial likelihood / n`` of ``η = Xθ + A tanh(… tanh(XW + c))`` plus ``α Σ_j ω_j ‖(θ_j, W_j)‖``.
 
-    Minimises the negative log partial likelihood over n of the risk ``η = Xθ + A tanh(… tanh(XW + c))`` plus
-    ``α Σ_j ω_j ‖(θ_j, W_j)‖``. ``y`` is what :func:`spred.survival_target` makes; a third field holds strata. A fold is
-    judged by the deviance that its samples add to that of the others, as in :class:`SparseCoxCV`.
+    The same procedure as :class:`NetworkClassifier`, for survival times; η is the risk. ``y`` is what
+    :func:`spred.survival_target` makes; a third field holds strata. A fold is judged by the deviance that its
+    samples add to that of the others, as in :class:`SparseCoxCV`.
 
     Args:
         ties: ``"breslow"`` or ``"efron"``.
@@ -256,11 +265,12 @@ class NetworkCox(SurvivalTarget, GatedNetwork):
         n_alphas: length of the automatic grid.
         eps: its last value over its first.
         rule: ``"1se"``, ``"min"``, an integer or a function of the curve.
-        refit: fit the inputs of every alpha again with a ridge.
+        refit: refit the inputs of every alpha with a ridge.
         cv: number of folds (events are spread over them), a splitter, or (train, test) pairs.
         standardize: scale inputs to unit variance.
-        tol: KKT residual to reach, relative to alpha·l1_ratio.
-        max_iter: Gauss-Newton steps at most between two looks at all inputs.
+        kkt_tol: KKT residual to reach, relative to alpha·l1_ratio.
+        cv_kkt_tol: the same inside the folds.
+        max_iter: Gauss-Newton steps at most for one alpha.
         n_jobs: folds at a time.
         random_state: of the initial weights and the folds.
 
@@ -288,14 +298,15 @@ class NetworkCox(SurvivalTarget, GatedNetwork):
         penalty_weights: ArrayLike | None = None,
         l1_ratio: float | Sequence[float] = 1.0,
         alphas: ArrayLike | None = None,
-        n_alphas: int = 50,
-        eps: float = 0.05,
+        n_alphas: int = N_ALPHAS,
+        eps: float = EPS,
         rule: Rule = "1se",
         refit: bool = False,
         cv: int | BaseCrossValidator | Iterable[Split] = 5,
         standardize: bool = True,
-        tol: float = 1e-3,
-        max_iter: int = 500,
+        kkt_tol: float = KKT_TOL,
+        cv_kkt_tol: float = CV_KKT_TOL,
+        max_iter: int = MAX_ITER,
         n_jobs: int | None = None,
         random_state: int | None = 0,
     ) -> None:
@@ -314,7 +325,8 @@ class NetworkCox(SurvivalTarget, GatedNetwork):
         self.refit = refit
         self.cv = cv
         self.standardize = standardize
-        self.tol = tol
+        self.kkt_tol = kkt_tol
+        self.cv_kkt_tol = cv_kkt_tol
         self.max_iter = max_iter
         self.n_jobs = n_jobs
         self.random_state = random_state

@@ -1,19 +1,22 @@
 """Stability selection: keep the features that a sparse model selects again and again on halves of the samples.
 
-Complementary pairs: the samples are cut into two halves, B times over, and each half selects the q features that its
-model wants most. A feature stays if the share of the 2B halves that select it reaches a threshold; the threshold is the
+Complementary pairs: the samples are cut into two halves, B times over, and each half selects the q features of the
+highest score. A feature stays if the fraction of the 2B halves that select it reaches a threshold; the threshold is the
 smallest at which the expected number of features of low selection probability that get in (PFER) is bounded. The bound
-holds whatever a half selects by. Here that is the size of a coefficient at a moderate alpha, and behind the features of
-that model how near each other one is to entering it.
+holds for every score. Here it is the size of a coefficient at a moderate alpha, and behind the features of that model
+the size of the gradient: how near each other one is to entering the support.
 
 Source: Shah and Samworth, Journal of the Royal Statistical Society B 75 (2013), 55–80; after Meinshausen and Bühlmann,
 the same journal 72 (2010), 417–473.
 """
 
+# mypy: allow-subclassing-any
+# scikit-learn has no types.
+
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from copy import copy
 from typing import Any, Self
 
@@ -26,13 +29,21 @@ from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted
 
 from spred.errors import InputError, did_you_mean
-from spred.estimators.base import SparseLinear
-from spred.estimators.network_base import GatedNetwork
+from spred.estimators.base import SparseEstimator
 from spred.estimators.stability_bounds import BOUNDS
-from spred.runtime.tasks import Arrays, Store, run_tasks
+from spred.runtime.tasks import Arrays, Store, run_tasks, tracking
 
-LOWEST = {"r-concave": 0.5, "worst-case": 0.55}  # no feature that most halves leave out is called stable
-N_ALPHAS, EPS = 15, 0.1  # the moderate alpha, as a share of the smallest without any feature, and the steps to it
+LOWEST = {"r-concave": 0.5, "worst-case": 0.55}
+"""Smallest threshold of each bound: no feature that most halves leave out is called stable. Markov's bound is
+infinite at one half; the higher threshold lets a half select more features (``python benchmarks/stability.py``)."""
+
+HALF_N_ALPHAS, HALF_EPS = 15, 0.1
+"""The path of a half: so many steps to the moderate alpha, a tenth of the smallest one without any feature. At a
+smaller alpha noise enters, at a larger one gradients alone rank the features (``python benchmarks/stability.py`` counts
+what is found)."""
+
+ROUNDING = 1e-9
+"""Frequencies and thresholds are fractions k/2B; they count as equal within this."""
 
 
 class StabilitySelection(MetaEstimatorMixin, SelectorMixin, BaseEstimator):
@@ -44,26 +55,26 @@ class StabilitySelection(MetaEstimatorMixin, SelectorMixin, BaseEstimator):
 
     Args:
         estimator: a linear or network estimator of spred; its penalty, scaling and class weights are used, its alpha is
-            not. Networks go along a path that gates enter; ``start="auto"`` takes the sparse one.
+            not. Networks are solved along a path that gates enter; ``start="auto"`` takes the sparse one.
         pfer: expected number of low-probability features to let in, at most.
         n_selected: q, features that each half selects. By default the most for which a threshold of one half keeps the
             bound.
         n_pairs: B, the number of complementary pairs.
         bound: ``"r-concave"`` or ``"worst-case"``.
-        decoys: let a decoy of each feature take part, its column in another order of the samples, to estimate the false
-            share. Decoys compete for the q places and count among the features of the bound.
+        decoys: let a decoy of each feature take part, its column in another order of the samples, to estimate the
+            fraction of false features. Decoys compete for the q places and count among the features of the bound.
         n_jobs: halves at a time, through joblib.
         random_state: seed of the halves.
 
     Attributes:
-        selection_frequency_: ``(p,)``, share of the halves that select each feature.
+        selection_frequency_: ``(p,)``, fraction of the halves that select each feature.
         threshold_: the smallest frequency that is kept, at least 0.5.
         pfer_: the bound at that threshold.
         n_selected_: q.
-        fdp_: estimated share of false features at the threshold, decoys / features up to 1; None without decoys.
+        fdp_: estimated fraction of false features at the threshold, decoys / features up to 1; None without decoys.
         fdp_safe_: the same on the safe side, (decoys + 1) / features up to 1; None without decoys.
         n_decoys_: decoys that reach the threshold.
-        decoy_frequency_: ``(p,)``, share of the halves that select each decoy; None without decoys.
+        decoy_frequency_: ``(p,)``, fraction of the halves that select each decoy; None without decoys.
         n_features_in_, feature_names_in_: as everywhere in scikit-learn.
 
     Source: Shah and Samworth (2013), bounds (5) and (8); decoys counted as by R. F. Barber and E. Candès, Annals of
@@ -102,18 +113,11 @@ class StabilitySelection(MetaEstimatorMixin, SelectorMixin, BaseEstimator):
         self.n_jobs = n_jobs
         self.random_state = random_state
 
-    def fit(
-        self,
-        X: ArrayLike,
-        y: ArrayLike,
-        groups: ArrayLike | None = None,
-        on_half: Callable[[int, int], None] | None = None,
-        store: Store | None = None,
-    ) -> Self:
+    def fit(self, X: ArrayLike, y: ArrayLike, groups: ArrayLike | None = None) -> Self:
         """Count selections over the halves of ``X`` (n, p) and ``y`` (n,).
 
-        Samples with one label in ``groups`` go to the same half; classes are shared out evenly. ``on_half`` is called
-        with (done, total). Finished halves are kept in ``store``, and taken from there.
+        Samples with one label in ``groups`` go to the same half; classes are split evenly. Inside
+        :func:`~spred.runtime.tasks.tracked` each half counts as a piece of the work, and is kept in its store.
 
         Raises:
             InputError: another kind of estimator, an option out of range, or too few samples for two halves.
@@ -126,18 +130,19 @@ class StabilitySelection(MetaEstimatorMixin, SelectorMixin, BaseEstimator):
                 setattr(self, name, getattr(base, name))
         if len(target) < 4:
             raise InputError(f"n_samples = {len(target)}; two halves of two samples need at least 4")
-        labels = shared_out(target, base._classification)
+        labels = half_strata(target, base._classification)
         halves = list(complementary_halves(labels, len(target), self.n_pairs, groups, self.random_state))
         free, p = self._free(data.shape[1]), data.shape[1]
         if self.decoys:
             base, data, free = with_decoys(base, data, free, self.random_state)
-        n_open = int((~free).sum())
-        self.n_selected_ = self._choose_q(n_open)
-        self.threshold_, self.pfer_ = self._choose_threshold(n_open)
+        n_penalised = int((~free).sum())
+        self.n_selected_ = self._choose_q(n_penalised)
+        self.threshold_, self.pfer_ = self._choose_threshold(n_penalised)
         tasks = [(base, data, target, weight, half, free, self.n_selected_) for half in halves]
-        kept = None if store is None else self._stage(store, data, target, weight, halves[0])
-        pieces = run_tasks(entering, tasks, n_jobs=self.n_jobs, store=kept, on_done=on_half)
-        chosen = np.concatenate([piece["entered"] for piece in pieces])
+        with tracking() as outer:
+            kept = None if outer.store is None else self._stage(outer.store, data, target, weight, halves[0])
+            pieces = run_tasks(select_in_half, tasks, n_jobs=self.n_jobs, store=kept, on_done=outer.on_done)
+        chosen = np.concatenate([piece["selected"] for piece in pieces])
         frequency = np.bincount(chosen, minlength=data.shape[1]) / len(halves)
         self._keep(frequency[:p], frequency[p:] if self.decoys else None)
         return self
@@ -147,11 +152,11 @@ class StabilitySelection(MetaEstimatorMixin, SelectorMixin, BaseEstimator):
         self.selection_frequency_, self.decoy_frequency_ = frequency, decoys
         self.n_decoys_ = 0 if decoys is None else int(self._passes(decoys).sum())
         n_features = int(self._passes(frequency).sum())
-        self.fdp_ = None if decoys is None else false_share(self.n_decoys_, n_features)
-        self.fdp_safe_ = None if decoys is None else false_share(self.n_decoys_ + 1, n_features)
+        self.fdp_ = None if decoys is None else false_fraction(self.n_decoys_, n_features)
+        self.fdp_safe_ = None if decoys is None else false_fraction(self.n_decoys_ + 1, n_features)
 
     def _passes(self, frequency: np.ndarray) -> np.ndarray:
-        return frequency >= self.threshold_ - 1e-9
+        return np.asarray(frequency >= self.threshold_ - ROUNDING)
 
     def _stage(self, store: Store, data: Any, target: np.ndarray, weight: np.ndarray | None, half: np.ndarray) -> Store:
         """Return the store for halves of this kind; ``half``, the first, stands for groups and seed."""
@@ -159,7 +164,7 @@ class StabilitySelection(MetaEstimatorMixin, SelectorMixin, BaseEstimator):
         return store.stage("halves", data, target, weight, half, self.n_selected_, self.decoys, options)
 
     def _check_options(self) -> None:
-        if not isinstance(self.estimator, (SparseLinear, GatedNetwork)):
+        if not isinstance(self.estimator, SparseEstimator):
             name = type(self.estimator).__name__
             raise InputError(f"{name} has no path of alphas; give an estimator of spred, such as SparseClassifier()")
         if not self.pfer > 0:
@@ -174,7 +179,7 @@ class StabilitySelection(MetaEstimatorMixin, SelectorMixin, BaseEstimator):
         weights = self.estimator.penalty_weights
         if weights is None or self.estimator.feature_groups is not None:
             return np.zeros(p, dtype=bool)
-        return np.asarray(weights, dtype=np.float64) == 0
+        return np.asarray(np.asarray(weights, dtype=np.float64) == 0)
 
     def _choose_q(self, p: int) -> int:
         if self.n_selected is not None:
@@ -187,9 +192,9 @@ class StabilitySelection(MetaEstimatorMixin, SelectorMixin, BaseEstimator):
         return max(too_many, 1)
 
     def _choose_threshold(self, p: int) -> tuple[float, float]:
-        """Return the smallest share of 2B halves, a half or above, that keeps the bound, and the bound there."""
+        """Return the smallest fraction of 2B halves, a half or above, that keeps the bound, and the bound there."""
         halves = 2 * self.n_pairs
-        for k in range(int(np.ceil(LOWEST[self.bound] * halves - 1e-9)), halves + 1):
+        for k in range(int(np.ceil(LOWEST[self.bound] * halves - ROUNDING)), halves + 1):
             expected = p * BOUNDS[self.bound](self.n_selected_ / p, k / halves, self.n_pairs)
             if expected <= self.pfer:
                 return k / halves, float(expected)
@@ -200,7 +205,7 @@ class StabilitySelection(MetaEstimatorMixin, SelectorMixin, BaseEstimator):
 
     def _get_support_mask(self) -> np.ndarray:
         check_is_fitted(self)
-        return self._passes(self.selection_frequency_)
+        return np.asarray(self._passes(self.selection_frequency_))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -210,8 +215,8 @@ class StabilitySelection(MetaEstimatorMixin, SelectorMixin, BaseEstimator):
         return tags
 
 
-def shared_out(target: np.ndarray, classification: bool) -> np.ndarray | None:
-    """Return what both halves get their share of: classes, or events of survival times; None for numbers."""
+def half_strata(target: np.ndarray, classification: bool) -> np.ndarray | None:
+    """Return what the halves are stratified by: classes, or events of survival times; None for numbers."""
     if target.dtype.names:
         return np.asarray(target["event"])
     return target if classification else None
@@ -220,7 +225,7 @@ def shared_out(target: np.ndarray, classification: bool) -> np.ndarray | None:
 def complementary_halves(
     classes: np.ndarray | None, n: int, n_pairs: int, groups: ArrayLike | None, random_state: int | None
 ) -> Iterator[np.ndarray]:
-    """Give the samples of each half, two halves a pair: disjoint, of equal size but for groups, classes shared evenly.
+    """Give the samples of each half, two halves a pair: disjoint, of equal size but for groups, classes split evenly.
 
     Units (groups, or samples) are shuffled within their class and dealt out in turn; an odd one is left out.
     """
@@ -257,7 +262,7 @@ def check_half(half: np.ndarray, classes: np.ndarray | None) -> None:
         )
 
 
-def entering(
+def select_in_half(
     estimator: Any,
     X: Any,
     target: np.ndarray,
@@ -266,19 +271,19 @@ def entering(
     free: np.ndarray,
     q: int,
 ) -> Arrays:
-    """Return as ``entered`` the q features that the model of a half wants most."""
+    """Return as ``selected`` the q features of the highest score in the model of a half."""
     inside = None if weight is None else weight[half]
-    wanted = estimator._wanted(X[half], target[half], inside, N_ALPHAS, EPS)
-    wanted[free] = 0.0
-    some = np.flatnonzero(wanted)
-    return {"entered": some[np.argsort(-wanted[some], kind="stable")[:q]]}
+    scores = estimator._selection_scores(X[half], target[half], inside, HALF_N_ALPHAS, HALF_EPS)
+    scores[free] = 0.0
+    some = np.flatnonzero(scores)
+    return {"selected": some[np.argsort(-scores[some], kind="stable")[:q]]}
 
 
 def with_decoys(estimator: Any, X: Any, free: np.ndarray, random_state: int | None) -> tuple[Any, Any, np.ndarray]:
     """Return the estimator, the design and the free features with a decoy behind each feature that is not free.
 
     The decoys are the same columns with the samples in one other order: they are correlated with one another as the
-    features are, and know nothing of the target.
+    features are, and are independent of the target.
     """
     if estimator.feature_groups is not None:
         raise InputError("decoys of feature groups are not made; leave out feature_groups or decoys")
@@ -297,10 +302,10 @@ def flattened(X: Any, which: np.ndarray) -> Any:
     return X @ sparse.diags_array((~which).astype(np.float64)) if sparse.issparse(X) else np.where(which, 0.0, X)
 
 
-def false_share(n_false: int, n_features: int) -> float:
-    """Estimate the share of false ones among features above a threshold, by as many decoys above it.
+def false_fraction(n_false: int, n_features: int) -> float:
+    """Estimate the fraction of false ones among features above a threshold, by as many decoys above it.
 
-    >>> false_share(1, 4), false_share(3, 2), false_share(1, 0)
+    >>> false_fraction(1, 4), false_fraction(3, 2), false_fraction(1, 0)
     (0.25, 1.0, 0.0)
     """
     return min(1.0, n_false / n_features) if n_features else 0.0

@@ -1,7 +1,7 @@
 """How many features that are rarely selected may pass a threshold: the bounds behind stability selection.
 
-Complementary pairs stability selection looks at the share Π of half-samples that select a feature, and at the share
-Π̃ of pairs of which both halves do. If a feature is selected with probability at most θ, the mean of Π is at most θ and
+Complementary pairs stability selection uses the fraction Π of half-samples that select a feature, and the fraction Π̃
+of pairs of which both halves do. If a feature is selected with probability at most θ, the mean of Π is at most θ and
 that of Π̃ at most θ². How often Π can then reach a threshold depends on what is assumed of its distribution: nothing
 (Markov's inequality), or r-concavity, a shape that the authors find in practice.
 
@@ -17,23 +17,33 @@ from functools import cache
 import numpy as np
 from scipy.optimize import brentq, minimize_scalar
 
-NEVER = 1e-12  # a mean that small leaves no room above it
-STEEPEST, FLATTEST = 1e-9, 1e7  # range of a in (a + i)^(1/r): all mass at zero … uniform
+NEVER = 1e-12
+"""A mean below which a tail is 0: the root of the slope would be lost in rounding."""
+
+STEEPEST, FLATTEST = 1e-9, 1e7
+"""Range of a in (a + i)^(1/r), from all mass at zero to uniform: wider costs evaluations, narrower loses means near 0
+or 1/2. ``tests/estimators/test_stability_bounds.py`` holds random and extreme distributions against the bound."""
+
+SLOPE_TOL, PEAK_TOL = 1e-10, 1e-6
+"""Accuracy of log a at a given mean, and at the largest tail, which is flat there; the same tests need no more."""
+
+ROUNDING = 1e-9
+"""Within this a level times its steps counts as a whole number, and a range of log a as one point."""
 
 
-def worst_case(share: float, threshold: float, n_pairs: int) -> float:
+def worst_case(theta: float, threshold: float, n_pairs: int) -> float:
     """Return the bound on P(Π ≥ τ) without any assumption: Markov's inequality for Π̃, which is at least 2Π − 1.
 
     >>> round(worst_case(0.01, 0.75, 50), 6)
     0.0002
     """
-    return min(1.0, share**2 / (2 * threshold - 1)) if threshold > 0.5 else 1.0
+    return min(1.0, theta**2 / (2 * threshold - 1)) if threshold > 0.5 else 1.0
 
 
-def r_concave(share: float, threshold: float, n_pairs: int) -> float:
+def r_concave(theta: float, threshold: float, n_pairs: int) -> float:
     """Return the bound on P(Π ≥ τ) if Π̃ is −1/2-concave and Π is −1/4-concave, as the authors recommend."""
-    both = tail(share**2, 2 * threshold - 1, n_pairs, -0.5)
-    return min(both, tail(share, threshold, 2 * n_pairs, -0.25))
+    both = tail(theta**2, 2 * threshold - 1, n_pairs, -0.5)
+    return min(both, tail(theta, threshold, 2 * n_pairs, -0.25))
 
 
 BOUNDS: dict[str, Callable[[float, float, int], float]] = {"r-concave": r_concave, "worst-case": worst_case}
@@ -46,7 +56,7 @@ def tail(mean: float, level: float, steps: int, r: float) -> float:
     f is r-concave if f^r is convex. The extreme ones have f^r linear up to some k, less mass than that at k + 1, and
     none beyond; so the maximum is over k and over the slope, and the mass at k + 1 follows from the mean.
     """
-    first = int(np.ceil(level * steps - 1e-9))
+    first = int(np.ceil(level * steps - ROUNDING))
     if first <= 2 * mean * steps or first <= 0:
         return 1.0  # the mean is too near for a concave tail to matter
     if mean < NEVER:
@@ -70,7 +80,7 @@ def slope_for_mean(k: int, target: float, r: float) -> float:
     low, high = np.log(STEEPEST), np.log(FLATTEST)
     if excess(high) <= 0:
         return FLATTEST
-    return float(np.exp(brentq(excess, low, high, xtol=1e-10)))
+    return float(np.exp(brentq(excess, low, high, xtol=SLOPE_TOL)))
 
 
 def best_between(k: int, low: float, high: float, first: int, target: float, r: float) -> float:
@@ -82,9 +92,9 @@ def best_between(k: int, low: float, high: float, first: int, target: float, r: 
         last = max((target * f.sum() - i @ f) / (k + 1 - target), 0.0)
         return -float((f[first:].sum() + last) / (f.sum() + last))
 
-    if high - low < 1e-9:
+    if high - low < ROUNDING:
         return -loss(low)
-    found = minimize_scalar(loss, bounds=(low, high), method="bounded", options={"xatol": 1e-6})
+    found = minimize_scalar(loss, bounds=(low, high), method="bounded", options={"xatol": PEAK_TOL})
     return -min(float(found.fun), loss(low), loss(high))
 
 

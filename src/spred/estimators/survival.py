@@ -1,5 +1,8 @@
 """Cox's proportional hazards as estimators: ``y`` is a survival target, a prediction is a risk score."""
 
+# mypy: allow-subclassing-any
+# scikit-learn has no types.
+
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
@@ -11,11 +14,12 @@ from sklearn.feature_selection import SelectorMixin
 from sklearn.model_selection import BaseCrossValidator
 from sklearn.utils.validation import validate_data
 
+from spred._defaults import CV_TOL, EPS, MAX_ITER, MAX_SECONDS, N_ALPHAS, TOL
 from spred.core.losses import get_loss
 from spred.errors import InputError
-from spred.estimators.base import Samples, SparseLinear
+from spred.estimators.base import FLOATS, Samples
 from spred.estimators.cross_validation import Rule, Split
-from spred.estimators.fitting import CrossValidated, OneAlpha
+from spred.estimators.linear_base import CrossValidated, OneAlpha, SparseLinear
 from spred.estimators.metrics import concordance
 from spred.linear.results import RegularizationPath
 
@@ -34,7 +38,7 @@ class SurvivalTarget(SelectorMixin):
             self,
             X,
             accept_sparse="csc",
-            dtype=[np.float64, np.float32],
+            dtype=FLOATS,
             ensure_all_finite=False,
             ensure_min_samples=self._min_samples,
         )
@@ -45,7 +49,7 @@ class SurvivalTarget(SelectorMixin):
         return "cox-efron" if self.ties == "efron" else "cox"
 
     def _fold_labels(self, target: np.ndarray) -> tuple[np.ndarray, bool]:
-        """Every fold gets its share of the events, unless there are too few of them, or of censored samples."""
+        """Stratify by event, unless there are too few events, or censored samples, for every fold."""
         event = target["event"].astype(int)
         fewest = min(event.sum(), len(event) - event.sum())
         return event, isinstance(self.cv, (int, np.integer)) and fewest >= self.cv
@@ -58,18 +62,18 @@ class SurvivalTarget(SelectorMixin):
         """
         train, test = split
         whole, part = (self._total(target, weight, risks, rows) for rows in (np.concatenate([train, test]), train))
-        return 2.0 * (whole - part) / weight[test].sum()
+        return np.asarray(2.0 * (whole - part) / weight[test].sum())
 
     def _total(self, target: np.ndarray, weight: np.ndarray, risks: np.ndarray, rows: np.ndarray) -> np.ndarray:
         """Return the negative log partial likelihood of these samples, a sum, for each row of ``risks``."""
         loss, rows = get_loss(self._loss_name()), rows[weight[rows] > 0]
         sets, total = loss.target.encode(target[rows]), weight[rows].sum()
-        share = weight[rows] / total
-        return np.array([total * float(loss.value(risk[rows], sets, share)) for risk in risks])
+        parts = weight[rows] / total
+        return np.array([total * float(loss.value(risk[rows], sets, parts)) for risk in risks])
 
     def predict(self, X: ArrayLike) -> np.ndarray:
         """Return the risk score, ``(n,)``: the logarithm of the hazard, up to a constant; ``X @ coef_`` if linear."""
-        return self._predictor(X)
+        return np.asarray(self._predictor(X))
 
     def score(self, X: ArrayLike, y: ArrayLike) -> float:
         """Return the concordance of risk and survival; see :func:`concordance`."""
@@ -93,24 +97,25 @@ class Survival(SurvivalTarget, SparseLinear):
 
 
 class SparseCox(Survival, OneAlpha):
-    """Cox's proportional hazards with an L1, elastic-net or group penalty, solved exactly.
+    """Scales the columns, then minimises ``−log partial likelihood / n + α Σ_g ω_g (ρ‖v_g‖ + (1−ρ)/2 ‖v_g‖²)`` exactly.
 
-    Minimises the negative log partial likelihood over n plus ``α Σ_g ω_g (ρ‖v_g‖ + (1−ρ)/2 ‖v_g‖²)``. ``y`` is what
-    :func:`spred.survival_target` makes, or scikit-survival's arrays; a third field holds strata.
+    A procedure (``standardize=True``) for the objective of :func:`spred.solve`: Cox's proportional hazards with an L1,
+    elastic-net or group penalty. ``y`` is what :func:`spred.survival_target` makes, or scikit-survival's arrays; a
+    third field holds strata.
 
     Args:
         alpha: penalty strength.
         ties: ``"breslow"`` or ``"efron"``.
         l1_ratio: ρ in (0, 1]; below 1 is an elastic net.
-        within_ratio: κ in [0, 1], with ``feature_groups``: the share of single features in the penalty of groups (the
-            sparse-group Lasso); 0 is the group Lasso, 1 the Lasso.
+        within_ratio: κ in [0, 1], with ``feature_groups``: the fraction of single features in the penalty of groups
+            (the sparse-group Lasso); 0 is the group Lasso, 1 the Lasso.
         positive: whether coefficients must not be negative: of all penalised features, or a boolean for each feature.
         feature_groups: a label for each feature; features of one label enter and leave together.
         penalty_weights: ω for each feature (or group, in sorted order of the labels); 0 leaves it unpenalised.
         standardize: penalise the coefficients of columns scaled to unit variance; ``coef_`` is in original units.
         tol: duality gap to reach, relative to the null objective.
-        max_iter: Newton steps at most.
-        max_seconds: wall time at most.
+        max_iter: Newton steps at most for one alpha.
+        max_seconds: wall time at most for the whole call.
 
     Attributes:
         coef_: ``(p,)``, logarithms of hazard ratios.
@@ -140,9 +145,9 @@ class SparseCox(Survival, OneAlpha):
         feature_groups: ArrayLike | None = None,
         penalty_weights: ArrayLike | None = None,
         standardize: bool = True,
-        tol: float = 1e-9,
-        max_iter: int = 300,
-        max_seconds: float = float("inf"),
+        tol: float = TOL,
+        max_iter: int = MAX_ITER,
+        max_seconds: float = MAX_SECONDS,
     ) -> None:
         self.alpha = alpha
         self.ties = ties
@@ -158,9 +163,10 @@ class SparseCox(Survival, OneAlpha):
 
 
 class SparseCoxCV(Survival, CrossValidated):
-    """:class:`SparseCox` with alpha chosen by cross-validation on one warm-started path.
+    """Minimises the objective of :class:`SparseCox` along a path, and chooses its alpha by cross-validation.
 
-    A fold is judged by the deviance that its samples add to that of the others (Verweij and van Houwelingen, 1993).
+    A procedure: scaling and path are learned anew in each fold. A fold is judged by the deviance that its samples add
+    to that of the others (Verweij and van Houwelingen, 1993).
 
     Args:
         ties: see :class:`SparseCox`, as for all arguments not named here.
@@ -175,9 +181,9 @@ class SparseCoxCV(Survival, CrossValidated):
         rule: ``"1se"``, ``"min"``, or an integer: the best alpha with at most that many features.
         cv: number of folds (events are spread over them), a splitter, or (train, test) pairs.
         standardize: inside each fold.
-        tol: relative duality gap of the final path.
-        cv_tol: relative duality gap inside the folds.
-        max_seconds: wall time at most, for the path and for the folds.
+        tol: duality gap to reach on the path, relative to the null objective.
+        cv_tol: the same inside the folds.
+        max_seconds: wall time at most for the whole call, path and folds.
         n_jobs: folds at a time, through joblib.
         random_state: shuffles the folds.
 
@@ -206,14 +212,14 @@ class SparseCoxCV(Survival, CrossValidated):
         feature_groups: ArrayLike | None = None,
         penalty_weights: ArrayLike | None = None,
         alphas: ArrayLike | None = None,
-        n_alphas: int = 50,
-        eps: float = 0.05,
+        n_alphas: int = N_ALPHAS,
+        eps: float = EPS,
         rule: Rule = "1se",
         cv: int | BaseCrossValidator | Iterable[Split] = 5,
         standardize: bool = True,
-        tol: float = 1e-9,
-        cv_tol: float = 1e-4,
-        max_seconds: float = float("inf"),
+        tol: float = TOL,
+        cv_tol: float = CV_TOL,
+        max_seconds: float = MAX_SECONDS,
         n_jobs: int | None = None,
         random_state: int | None = 0,
     ) -> None:

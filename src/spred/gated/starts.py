@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from spred import _checks
+from spred._defaults import EPS, KKT_TOL, MAX_ITER, N_ALPHAS
 from spred.errors import InputError, did_you_mean
 from spred.gated.minimise import State, minimise
 from spred.gated.network import initial, input_slopes, sensitivities
@@ -55,7 +56,7 @@ class PathOptions:
         eps: its last value over its first.
         l1_ratio: ρ of the group elastic net.
         kkt_tol: KKT residual over alpha·l1_ratio to reach.
-        max_iter: Gauss-Newton steps at most, each time that inputs are activated.
+        max_iter: Gauss-Newton steps at most for one alpha.
         seed: of the initial weights.
         refit: refit the inputs of each alpha with a ridge of the same alpha.
     """
@@ -63,11 +64,11 @@ class PathOptions:
     hidden: tuple[int, ...] = (50,)
     linear: bool = True
     start: str = "sparse"
-    n_alphas: int = 100
-    eps: float = 0.01
+    n_alphas: int = N_ALPHAS
+    eps: float = EPS
     l1_ratio: float = 1.0
-    kkt_tol: float = 1e-3
-    max_iter: int = 500
+    kkt_tol: float = KKT_TOL
+    max_iter: int = MAX_ITER
     seed: int | None = 0
     refit: bool = False
 

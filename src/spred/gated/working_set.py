@@ -49,11 +49,11 @@ def solve_at(problem: GatedProblem, alpha: float, state: State, *, kkt_tol: floa
         sizes, R = inactive_gradients(problem, state)
         excess = float(((sizes - threshold) / alpha).max(initial=0.0))
         violators = np.flatnonzero(sizes > threshold + (kkt_tol * alpha if round_number else 0.0))
-        if round_number and not violators.size:
+        if round_number and (not violators.size or n_iter >= max_iter):
             break
         strongest = violators[np.argsort(-sizes[violators] / threshold[violators], kind="stable")]
         state = activated(problem, alpha, state, R, strongest[: max(FEW, len(state.inputs))])
-        outcome = minimise(problem, state, alpha, kkt_tol=kkt_tol, max_iter=max_iter)
+        outcome = minimise(problem, state, alpha, kkt_tol=kkt_tol, max_iter=max_iter - n_iter)
         state, residual = outcome.state, outcome.residual
         n_iter += outcome.n_iter
     X, groups = problem.design.columns(state.inputs), problem.labels[state.inputs]

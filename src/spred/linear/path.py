@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from spred import _checks, errors
+from spred._defaults import EPS, MAX_ITER, MAX_SECONDS, N_ALPHAS, TOL
 from spred.core.certificate import Certificate
 from spred.core.losses import Loss
 from spred.errors import InputError
@@ -49,9 +50,9 @@ def solve(
     fit_intercept: bool = True,
     sample_weight: ArrayLike | None = None,
     offset: ArrayLike | None = None,
-    tol: float = 1e-9,
-    max_iter: int = 300,
-    max_seconds: float = np.inf,
+    tol: float = TOL,
+    max_iter: int = MAX_ITER,
+    max_seconds: float = MAX_SECONDS,
 ) -> Solution:
     """Minimise ``L(v, b) + α Σ_g ω_g (ρ‖v_g‖ + (1−ρ)/2 ‖v_g‖²)`` exactly, with a certificate.
 
@@ -80,8 +81,8 @@ def solve(
         sample_weight: ``(n,)``; a weight of 2 is the row twice.
         offset: ``(n,)``, a known part of the linear predictor (the logarithm of an exposure, say).
         tol: duality gap to reach, relative to the null objective.
-        max_iter: Newton steps at most.
-        max_seconds: wall time at most.
+        max_iter: Newton steps at most for one alpha.
+        max_seconds: wall time at most for the whole call.
 
     Returns:
         A :class:`Solution`; its ``status`` says whether ``tol`` was reached, and a warning if not.
@@ -124,8 +125,8 @@ def path(
     *,
     loss: str | Loss = "squared",
     alphas: ArrayLike | None = None,
-    n_alphas: int = 100,
-    eps: float = 1e-2,
+    n_alphas: int = N_ALPHAS,
+    eps: float = EPS,
     l1_ratio: float = 1.0,
     within_ratio: float = 0.0,
     positive: ArrayLike | bool = False,
@@ -136,9 +137,9 @@ def path(
     fit_intercept: bool = True,
     sample_weight: ArrayLike | None = None,
     offset: ArrayLike | None = None,
-    tol: float = 1e-9,
-    max_iter: int = 300,
-    max_seconds: float = np.inf,
+    tol: float = TOL,
+    max_iter: int = MAX_ITER,
+    max_seconds: float = MAX_SECONDS,
 ) -> RegularizationPath:
     """Minimise the objective of :func:`solve` along a falling grid of alphas, each from the last.
 
@@ -165,7 +166,7 @@ def path(
         offset: see :func:`solve`.
         tol: relative duality gap at every alpha.
         max_iter: Newton steps at most for one alpha.
-        max_seconds: wall time at most for the whole path.
+        max_seconds: wall time at most for the whole call.
 
     Returns:
         A :class:`RegularizationPath`.
@@ -308,8 +309,8 @@ def path_of(
     problem: Problem,
     *,
     alphas: ArrayLike | None = None,
-    n_alphas: int = 100,
-    eps: float = 1e-2,
+    n_alphas: int = N_ALPHAS,
+    eps: float = EPS,
     limits: Limits | None = None,
 ) -> RegularizationPath:
     """Return the path of a :class:`Problem`; what :func:`path` and the estimators call."""

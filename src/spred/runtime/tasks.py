@@ -12,6 +12,7 @@ import warnings
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -66,13 +67,61 @@ class Store:
         return self.folder / f"{index}.npz"
 
 
+OnDone = Callable[[int, int], None]
+"""Called with (pieces done, pieces in all)."""
+
+
+@dataclass(frozen=True)
+class Tracking:
+    """Who hears how far a fit is, and where its finished pieces are kept."""
+
+    on_done: OnDone | None = None
+    store: Store | None = None
+
+
+_NOT = Tracking()
+_TRACKING: ContextVar[Tracking] = ContextVar("spred_tracking", default=_NOT)
+
+
+@contextmanager
+def tracked(*, on_done: OnDone | None = None, store: Store | None = None) -> Iterator[None]:
+    """Track the fit inside the block: an estimator's ``fit`` takes data alone.
+
+    ``on_done`` is called with (pieces done, pieces in all): paths of a cross-validation, halves of a stability
+    selection. ``store`` keeps finished pieces, and gives them back to the same fit.
+
+    >>> import spred
+    >>> X, done = np.random.default_rng(0).normal(size=(30, 3)), []
+    >>> with tracked(on_done=lambda k, total: done.append((k, total))):
+    ...     model = spred.SparseRegressorCV(n_alphas=5, cv=2).fit(X, X[:, 0])
+    >>> done
+    [(1, 3), (2, 3), (3, 3)]
+    """
+    token = _TRACKING.set(Tracking(on_done, store))
+    try:
+        yield
+    finally:
+        _TRACKING.reset(token)
+
+
+@contextmanager
+def tracking() -> Iterator[Tracking]:
+    """Give what :func:`tracked` was given to the outermost fit; the fits inside that one are not tracked."""
+    found = _TRACKING.get()
+    token = _TRACKING.set(_NOT)
+    try:
+        yield found
+    finally:
+        _TRACKING.reset(token)
+
+
 def run_tasks(
     function: Callable[..., Arrays],
     tasks: Sequence[tuple[Any, ...]],
     *,
     n_jobs: int | None = None,
     store: Store | None = None,
-    on_done: Callable[[int, int], None] | None = None,
+    on_done: OnDone | None = None,
 ) -> list[Arrays]:
     """Return ``function(*task)`` for each task, in order; pieces that ``store`` has are not computed again.
 

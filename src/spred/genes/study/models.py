@@ -31,6 +31,11 @@ from spred.genes.data.expression import Expression
 from spred.genes.study.refit import Refitted, short_index
 from spred.genes.study.settings import Settings
 
+LINEAR_EPS = 0.05
+NETWORK_EPS = {"classification": 0.02, "regression": 0.02, "survival": 0.05}
+"""The last alpha of a study over its first: smaller ones reach denser models, which cost most of the time
+(``scripts/bench genes``)."""
+
 
 @dataclass(frozen=True)
 class Model:
@@ -79,6 +84,7 @@ def linear_path(expression: Expression, settings: Settings) -> Any:
     return ON_A_PATH[expression.task](
         rule=rule,
         n_alphas=settings.n_alphas,
+        eps=LINEAR_EPS,
         l1_ratio=settings.l1_ratio,
         cv=settings.folds,
         random_state=settings.seed,
@@ -133,6 +139,7 @@ def network(expression: Expression, settings: Settings, **given: Any) -> Any:
     """Make the network of the task, with a path from closed gates."""
     return NETWORKS[expression.task](
         n_alphas=settings.n_alphas,
+        eps=NETWORK_EPS[expression.task],
         l1_ratio=settings.l1_ratio,
         refit=settings.refit,
         cv=settings.folds,
@@ -150,7 +157,7 @@ def network_choosing(expression: Expression, settings: Settings) -> Any:
 
 def network_at_alpha(expression: Expression, settings: Settings, alpha: float) -> Any:
     """Make the network at one alpha, solved as far as a prediction needs."""
-    return network(expression, settings, alphas=[alpha], tol=0.03)
+    return network(expression, settings, alphas=[alpha], kkt_tol=0.03)
 
 
 NETWORK = "a linear predictor and a hidden layer of 50 units behind one gate for each gene, under a group penalty"

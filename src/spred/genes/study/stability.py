@@ -18,7 +18,7 @@ from spred.genes.study.models import find_model
 from spred.genes.study.results import Stability
 from spred.genes.study.study import Study
 from spred.genes.study.univariate import neighbours
-from spred.runtime.tasks import Store
+from spred.runtime.tasks import Store, tracked
 
 
 def add_stability(
@@ -58,7 +58,9 @@ def add_stability(
         decoys=decoys,
         n_jobs=n_jobs,
         random_state=study.settings.seed,
-    ).fit(values, expression.target, groups=expression.group, on_half=on_half, store=store)
+    )
+    with tracked(on_done=on_half, store=store):
+        selection.fit(values, expression.target, groups=expression.group)
     found = Stability(
         genes=stable_table(study, selection.selection_frequency_, selection.get_support(indices=True)),
         frequency=selection.selection_frequency_[: len(expression.genes)],

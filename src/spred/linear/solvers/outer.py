@@ -16,6 +16,7 @@ from typing import Protocol
 
 import numpy as np
 
+from spred._defaults import MAX_ITER, TOL
 from spred.core.certificate import Certificate, certify
 from spred.errors import InputError
 from spred.linear.problem import Problem
@@ -55,8 +56,8 @@ class State:
 class Limits:
     """When to stop: relative duality gap, Newton steps for one alpha, a clock reading (``time.perf_counter``)."""
 
-    tol: float = 1e-9
-    max_iter: int = 300
+    tol: float = TOL
+    max_iter: int = MAX_ITER
     deadline: float = np.inf
 
     def __post_init__(self) -> None:
