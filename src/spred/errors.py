@@ -28,6 +28,10 @@ class StateError(SpredError, RuntimeError):
     """A call came at the wrong time: a fold without factors, a load into another model."""
 
 
+class MissingPackageError(SpredError, ImportError):
+    """A package that only some work needs is not installed; the sentence says how to install it."""
+
+
 class SpredWarning(UserWarning):
     """Root of spred's own warnings: the work goes on, but the user should know."""
 

@@ -15,7 +15,7 @@ def tensorboard(folder: str | Path) -> Iterator[Listener]:
     """Give a listener that writes TensorBoard logs into ``folder``: loss and validation accuracy of each stage.
 
     Raises:
-        StateError: TensorBoard is not installed.
+        MissingPackageError: TensorBoard is not installed.
     """
     writer = extra("torch.utils.tensorboard").SummaryWriter(str(folder))
 

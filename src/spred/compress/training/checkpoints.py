@@ -15,10 +15,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import torch
 
+from spred.runtime.atomic import whole_file
 from spred.runtime.tasks import digest
 
 State = dict[str, Any]
@@ -50,16 +50,15 @@ class Keep:
         """Return the last state of a stage; None if there is none, or if its file was cut short."""
         path = self.path(stage)
         try:
-            return torch.load(path, map_location="cpu", weights_only=True)
+            state: State = torch.load(path, map_location="cpu", weights_only=True)
         except (FileNotFoundError, EOFError, RuntimeError, zipfile.BadZipFile, pickle.UnpicklingError):
             return None
+        return state
 
     def save(self, stage: str, state: State) -> None:
         """Keep the state of a stage; its file appears whole or not at all."""
-        path = self.path(stage)
-        work = path.with_name(f"{uuid4().hex[:8]}.part")
-        torch.save(state, work)
-        work.replace(path)
+        with whole_file(self.path(stage)) as work:
+            torch.save(state, work)
 
 
 @contextmanager
