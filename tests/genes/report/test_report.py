@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from spred.genes import Settings, Study, write_study
-from spred.genes.report.report import gene_rows, link, metrics, predictions, tint
+from spred.genes.report.report import gene_table, link, metrics, predictions, tint
 
 VOID = {"meta", "input", "br", "link", "img", "hr", "use", "path", "rect", "line", "image"}
 
@@ -186,12 +186,13 @@ def test_symbols_stand_beside_probes(study: Study, tmp_path: Path) -> None:
 
 
 def test_rows_sort_by_value_and_show_rounded_text(study: Study) -> None:
-    headings, rows = gene_rows(study.genes, n_folds=4)
-    assert [h.title for h in headings][:3] == ["gene", "in folds", "coefficient"]
-    assert all(len(row) == len(headings) for row in rows)
-    frequency = rows[0][1]
+    table = gene_table(study.genes, n_folds=4)
+    assert table.sortable
+    assert [head.title for head in table.heads][:3] == ["gene", "in folds", "coefficient"]
+    assert all(len(row) == len(table.heads) for row in table.rows)
+    frequency = table.rows[0][1]
     assert frequency.text == f"{round(4 * float(frequency.value))} of 4"
-    assert float(rows[0][2].value) == pytest.approx(study.genes["std_coef_tumour"][0], rel=1e-4)
+    assert float(table.rows[0][2].value) == pytest.approx(study.genes["std_coef_tumour"][0], rel=1e-4)
 
 
 def test_tints_follow_sign_and_size() -> None:
@@ -206,6 +207,6 @@ def test_predictions_carry_the_fold_in_order(study: Study) -> None:
 
 def test_numbered_columns_lead_nowhere(study: Study) -> None:
     table = study.genes.assign(gene=[f"V{j}" for j in range(len(study.genes))])
-    assert {row[0].link for row in gene_rows(table, n_folds=4)[1]} == {""}
+    assert {row[0].link for row in gene_table(table, n_folds=4).rows} == {""}
     known = table.assign(symbol=["F8", *("TP53" for _ in range(len(table) - 1))])
-    assert "F8" in gene_rows(known, n_folds=4)[1][0][1].link
+    assert "F8" in gene_table(known, n_folds=4).rows[0][1].link
