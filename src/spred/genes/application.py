@@ -122,8 +122,8 @@ def scaled(model: GeneModel, table: Table, values: np.ndarray, log2: bool) -> np
 
 def refuse_seen(model: GeneModel, samples: list[str], values: np.ndarray) -> None:
     """Raise an error if a sample to be scored is one that the genes were selected on."""
-    seen = set(model.seen)
-    known = [s for s, print_ in zip(samples, fingerprints(samples, values), strict=True) if print_ in seen]
+    training = set(model.seen)
+    known = [s for s, digest in zip(samples, fingerprints(samples, values), strict=True) if digest in training]
     if known:
         raise InputError(
             f"the genes were selected on {count(len(known), 'sample')} of these ({some(known, 3)}), so a score "

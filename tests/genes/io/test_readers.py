@@ -285,8 +285,8 @@ def test_text_in_other_encodings(encoding: str, tmp_path: Path, frame: pd.DataFr
         (tmp_path / name).write_bytes(content)
         found = read(tmp_path / name, target="class")
         assert found.classes == ["Tumör", "normal"]
-        told = [note for note in found.notes if "read as Windows-1252" in note]
-        assert told == ([f"{name} is not UTF-8; " + told[0].split("; ")[1]] if encoding == "latin-1" else [])
+        reported = [note for note in found.notes if "read as Windows-1252" in note]
+        assert reported == ([f"{name} is not UTF-8; " + reported[0].split("; ")[1]] if encoding == "latin-1" else [])
 
 
 def test_decimal_commas_windows_1252_and_blank_rows(

@@ -24,10 +24,10 @@ class Balanced(HTMLParser):
     def __init__(self) -> None:
         super().__init__()
         self.open: list[str] = []
-        self.seen: list[str] = []
+        self.tags: list[str] = []
 
     def handle_starttag(self, tag: str, attrs: object) -> None:
-        self.seen.append(tag)
+        self.tags.append(tag)
         if tag not in VOID:
             self.open.append(tag)
 
@@ -37,7 +37,7 @@ class Balanced(HTMLParser):
             assert self.open.pop() == tag
 
     def handle_startendtag(self, tag: str, attrs: object) -> None:
-        self.seen.append(tag)
+        self.tags.append(tag)
 
 
 def written(study: Study, folder: Path) -> tuple[Path, str]:
@@ -110,8 +110,8 @@ def test_the_page_is_well_formed(html: str) -> None:
     parser = Balanced()
     parser.feed(html)
     assert parser.open == []
-    assert parser.seen.count("svg") == 5
-    assert {"table", "button", "figure"} <= set(parser.seen)
+    assert parser.tags.count("svg") == 5
+    assert {"table", "button", "figure"} <= set(parser.tags)
 
 
 def test_the_page_loads_nothing(html: str) -> None:
@@ -145,8 +145,8 @@ def test_names_are_escaped_everywhere(name: str, study: Study, tmp_path: Path) -
     parser = Balanced()
     parser.feed(html)
     assert parser.open == []
-    assert parser.seen.count("script") == 1
-    assert "img" not in parser.seen
+    assert parser.tags.count("script") == 1
+    assert "img" not in parser.tags
     assert "49" not in re.findall(r"a\$b\$ &amp; (\S+)", html)
 
 

@@ -1,7 +1,7 @@
 """Age, sex, batch: columns of the sample table that the model adjusts for, without selecting or penalising them.
 
 A covariate of more than five distinct numbers is one column of the model, any other one column a level but the first;
-``age:number`` and ``batch:levels`` say which it is. Gaps stay NaN here: the pipeline fills them with the median of the
+``age:number`` and ``batch:levels`` decide it. Gaps stay NaN here: the pipeline fills them with the median of the
 training samples, as it does for genes.
 """
 
@@ -34,14 +34,14 @@ def choose_covariates(table: pd.DataFrame, asked: Sequence[str]) -> tuple[Covari
     """Decide how each column is written in numbers; ``"age:number"`` and ``"batch:levels"`` say it.
 
     Raises:
-        InputError: no such column, one that is not what it is said to be, or that holds a single value.
+        InputError: no such column, one that is not of the kind asked for, or that holds a single value.
     """
     named = [named_kind(text) for text in asked]
     return tuple(choose_covariate(table[find(table, name)], kind) for name, kind in named)
 
 
 def named_kind(text: str) -> tuple[str, Kind | None]:
-    """Return the column and what it is said to be, if anything.
+    """Return the column and the kind asked for, if any.
 
     >>> named_kind("age:number"), named_kind("tissue: left")
     (('age', 'number'), ('tissue: left', None))

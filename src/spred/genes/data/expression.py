@@ -134,7 +134,7 @@ class Expression:
 
     @property
     def strata(self) -> np.ndarray | None:
-        """What folds and halves get their share of: classes, or events of survival times; None for numbers."""
+        """What folds and halves are stratified by: classes, or events of survival times; None for numbers."""
         if self.task == "survival":
             return self.target["event"].astype(int)
         return self.target if self.task == "classification" else None

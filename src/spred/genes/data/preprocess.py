@@ -20,9 +20,9 @@ MOST_CELLS = 1_000_000
 
 
 def needs_log2(values: np.ndarray) -> bool:
-    """Tell raw intensities from logarithms by their quantiles, with the rule that GEO2R's scripts use.
+    """Return whether the values are raw intensities and not logarithms, with the rule that GEO2R's scripts use.
 
-    Raw if the 99 % quantile is above 100, or if the range exceeds 50 with a positive lower quartile.
+    They are raw if the 99 % quantile is above 100, or if the range exceeds 50 with a positive lower quartile.
     A sample of at most a million cells, evenly spaced, stands for a large table.
 
     >>> needs_log2(np.array([[120.0, 14000.0], [80.0, 9500.0]]))

@@ -54,15 +54,15 @@ def make_survival(time: pd.Series, event: pd.Series) -> np.ndarray:
     if bad.any():
         sample = bad.idxmax()
         raise InputError(f"sample {sample!r}: {time.name!r} is {str(time[sample])!r}; give a time, 0 or more")
-    seen = event.map(lambda cell: EVENTS.get(str(cell).strip().lower()))
-    if seen.isna().any():
-        sample = seen.isna().idxmax()
+    happened = event.map(lambda cell: EVENTS.get(str(cell).strip().lower()))
+    if happened.isna().any():
+        sample = happened.isna().idxmax()
         raise InputError(
             f"sample {sample!r}: {event.name!r} is {str(event[sample])!r}; write 1 where the event happened, else 0"
         )
-    if not seen.any():
+    if not happened.any():
         raise InputError(f"column {event.name!r} holds no event, so there is no survival to predict")
-    return survival_target(seen.to_numpy(dtype=bool), numbers.to_numpy(dtype=np.float64))
+    return survival_target(happened.to_numpy(dtype=bool), numbers.to_numpy(dtype=np.float64))
 
 
 def kaplan_meier(target: np.ndarray, name: str) -> RiskGroup:

@@ -26,11 +26,24 @@ SAMPLE_HEADERS = {
     "geo_accession",
 }
 UNNAMED = "Unnamed: "  # what pandas calls a column without a heading
-MOST_LEADING = 30  # columns of whole numbers before the genes that can be annotations
-EXCEPTION = 0.1  # share of columns of whole numbers up to which they are no genes
-CHECKED_GENES = 50  # that decide whether whole numbers are an exception
-AT_A_TIME = 2_000_000  # cells
-LONG = 3  # a table without any label has genes in rows if it is so many times longer than wide
+MOST_LEADING = 30
+"""Columns of whole numbers before the genes that can be annotations; more are genes that happen to be whole."""
+
+EXCEPTION = 0.1
+"""Fraction of columns of whole numbers up to which they are no genes; where more are whole, the genes are counts."""
+
+CHECKED_GENES = 50
+"""Genes that decide whether whole numbers are an exception: enough for a tenth to show, few enough to cost nothing."""
+
+AT_A_TIME = 2_000_000
+"""Cells converted at a time: more take more memory, fewer more time. ``python benchmarks/reading.py`` measures both."""
+
+LONG = 3
+"""A table without any label has genes in rows if it is so many times longer than wide."""
+
+TEXT_BELOW = 0.5
+"""Fraction of numbers among the filled cells below which a column is text; a gene with many bad cells is an error."""
+
 SYMBOL_HEADERS = {
     "symbol",
     "gene_symbol",
@@ -204,13 +217,13 @@ def is_number(kind: object) -> bool:
 
 
 def is_text(column: pd.Series) -> bool:
-    """Tell an annotation from a gene: fewer than half of the cells that are filled are numbers."""
+    """Return whether a column is an annotation and no gene: fewer than half of its filled cells are numbers."""
     if pd.api.types.is_bool_dtype(column):
         return True
     if pd.api.types.is_numeric_dtype(column):
         return False
     filled = column.dropna()
-    return len(filled) > 0 and bool(pd.to_numeric(filled, errors="coerce").notna().mean() < 0.5)
+    return len(filled) > 0 and bool(pd.to_numeric(filled, errors="coerce").notna().mean() < TEXT_BELOW)
 
 
 def numbers(frame: pd.DataFrame, which: Sequence[int], rows: Sequence[str], columns: Sequence[str]) -> np.ndarray:

@@ -25,7 +25,9 @@ from spred.genes.io.tables import sample_names
 
 T = TypeVar("T")
 
-CHECKED_ROWS = 20  # that decide the decimal sign
+CHECKED_ROWS = 20
+"""Rows that decide the decimal sign."""
+
 SHORT = 1000
 """Columns up to which pandas reads in pieces, with a third less memory; with longer rows it would be far slower.
 ``python benchmarks/reading.py`` measures both."""

@@ -120,7 +120,7 @@ def fit(expression: Expression, settings: Settings, rows: np.ndarray) -> Pipelin
 
 
 def prepared(expression: Expression, settings: Settings, fold: OuterFold) -> tuple[np.ndarray, np.ndarray]:
-    """Return the training and held-out parts of a fold as its model saw them, covariates behind the genes."""
+    """Return the training and held-out parts of a fold as its model had them, covariates behind the genes."""
     steps = preprocessing(expression, settings).fit(expression.design[fold.train])
     return steps.transform(expression.design[fold.train]), steps.transform(expression.design[fold.test])
 

@@ -61,7 +61,7 @@ class Study:
 
     @property
     def scaled(self) -> np.ndarray:
-        """The values as the final model sees them, ``(n_samples, n_genes)``: on its scale, gaps filled."""
+        """The values as the final model has them, ``(n_samples, n_genes)``: on its scale, gaps filled."""
         return genes_only(self.expression, self.model[:-1].transform(self.expression.design))
 
     @property
@@ -146,7 +146,7 @@ def linear_baseline(expression: Expression, settings: Settings, *, n_jobs: int |
 def gene_table(expression: Expression, settings: Settings, model: Pipeline, folds: Sequence[OuterFold]) -> pd.DataFrame:
     """Describe the selected genes, strongest first.
 
-    Coefficients are given per unit of the values that the model sees (log2 where applied), and per standard
+    Coefficients are given per unit of the values that the model has (log2 where applied), and per standard
     deviation of the gene, which makes genes comparable.
     """
     chosen = np.flatnonzero(support(expression, model))
