@@ -148,9 +148,7 @@ def stochastic_gates(data: Set, train: np.ndarray, test: np.ndarray, seed: int) 
         shaped = held.y if data.classes else held.y[:, None]
         model.fit(held.X, shaped, nr_epochs=STG_EPOCHS, verbose=False, print_interval=STG_EPOCHS)
         found = np.asarray(model.predict(held.X_val, verbose=False)).ravel()
-        quality = (
-            float(np.mean(predicted == held.y_val)) if data.classes else -float(np.mean((predicted - held.y_val) ** 2))
-        )
+        quality = float(np.mean(found == held.y_val)) if data.classes else -float(np.mean((found - held.y_val) ** 2))
         if best is None or quality >= best[0]:  # a tie goes to the larger penalty
             inputs = np.flatnonzero(np.asarray(model.get_gates("prob")) > 0)
             best = quality, (held.back(model.predict(held.X_test, verbose=False)), inputs)

@@ -73,7 +73,7 @@ def apply_model(
     >>> from spred.genes.saved_model import model_of
     >>> model = model_of(run_study(read("demo:tissue"), Settings(rule="1se", n_alphas=5, folds=2)))
     >>> apply_model(model, "demo:tissue").table["predicted"].value_counts().idxmax()
-    'cerebellum'
+    'kidney'
     """
     model = model if isinstance(model, GeneModel) else load_model(model)
     sheet = read_sheet(labels)

@@ -54,6 +54,11 @@ def add_baselines(study: Study, *, n_jobs: int | None = None, store: Store | Non
         study: from :func:`run_study`.
         n_jobs: outer folds at a time, as joblib counts them.
         store: where finished folds are kept, for a run that may be stopped.
+
+    >>> from spred.genes import Settings, read, run_study
+    >>> study = run_study(read("demo:tissue"), Settings(rule="1se", n_alphas=5, folds=2))
+    >>> [found.name for found in add_baselines(study).baselines][-1]
+    'univariate filter + linear SVM'
     """
     expression, settings = study.expression, study.settings
     methods, y = METHODS[expression.kind], expression.target

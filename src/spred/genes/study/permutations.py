@@ -50,6 +50,11 @@ def add_permutations(
 
     Raises:
         InputError: n is below 1, or no permutation leaves every class in every training part.
+
+    >>> from spred.genes import Settings, read, run_study
+    >>> study = run_study(read("demo:tissue"), Settings(rule="1se", n_alphas=5, folds=2))
+    >>> add_permutations(study, 1).permutations.p
+    0.5
     """
     if n < 1:
         raise InputError(f"{n} permutations were asked for; at least 1 is needed, and 100 give a p-value down to 0.01")

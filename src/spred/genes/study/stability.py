@@ -50,6 +50,11 @@ def add_stability(
 
     Source: R. Shah and R. Samworth, "Variable selection with error control: another look at stability selection",
     Journal of the Royal Statistical Society B 75, 2013.
+
+    >>> from spred.genes import Settings, read, run_study
+    >>> study = run_study(read("demo:tissue"), Settings(rule="1se", n_alphas=5, folds=2))
+    >>> add_stability(study, n_pairs=2, decoys=False).stability.pfer <= 1.0
+    True
     """
     from spred.estimators import StabilitySelection
 
