@@ -8,7 +8,7 @@ has the rest, and keeps sets that are not run again. L1 stands twice where there
 form with the better score of each set. The goal: spred's mean accuracy within 0.01 of the best baseline, with at most
 half the genes of L1 at its best.
 
-The default rule was settled on those seven. ``--fresh`` runs the sets of ``fresh.py``, which no rule was chosen on, and
+The default rule was chosen on those seven. ``--fresh`` runs the sets of ``fresh.py``, which no rule was chosen on, and
 writes ``results/genes-fresh.json``.
 """
 

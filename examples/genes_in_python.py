@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from spred.genes import Settings, add_permutations, add_stability, apply_model, read, run_study, write_study
-from spred.genes.report import evidence
+from spred.genes.report import robustness
 
 # 30 patients gave a tumour and a normal sample each; of 200 genes, three differ between the two.
 rng = np.random.default_rng(0)
@@ -41,10 +41,10 @@ print(f"balanced accuracy {score.mean:.2f} ({low:.2f} to {high:.2f}), by guessin
 print("probability of tumour, first sample:", study.model.predict_proba(expression.values[:1])[0, 1].round(3))
 print("certificate:", study.model[-1].certificate_)
 
-# 3. Evidence: is the score better than that of meaningless labels, and does the list come back on other halves?
+# 3. Robustness: is the score better than that of meaningless labels, and does the list come back on other halves?
 study = add_permutations(study, 19)
 study = add_stability(study, n_pairs=20)
-print("\n".join(evidence.lines(study)))
+print("\n".join(robustness.lines(study)))
 
 # 4. Write: genes.csv, metrics.json, model.json, predictions.csv, report.html, run.json.
 results = write_study(study, folder / "results")

@@ -1,4 +1,4 @@
-"""Reports in a real browser: a page is opened at some width, and says of itself what its script has measured."""
+"""Reports in a real browser: a page is opened at some width, and reports what a script in it has measured."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ each column of numbers falling."""
 
 
 class Measured(HTMLParser):
-    """Takes out what the page says of itself."""
+    """Takes out what the page reports."""
 
     text = ""
     inside = False
@@ -65,7 +65,7 @@ def measured(path: Path) -> Path:
     return path
 
 
-def look(page: Path, width: int) -> dict:
+def inspect_page(page: Path, width: int) -> dict:
     """Open the page at this width and return its measurements; a frame makes widths below the browser's least."""
     frame = page.with_name(f"frame{width}.html")
     frame.write_text(

@@ -12,7 +12,7 @@ import spred
 from spred import _defaults
 from spred.gated import PathOptions
 from spred.linear.path import path_of
-from spred.linear.solvers.newton import Limits
+from spred.linear.solvers.outer import Limits
 
 NAMES = ("n_alphas", "eps", "tol", "cv_tol", "kkt_tol", "cv_kkt_tol", "max_iter", "max_seconds")
 CONSTANTS = {name: getattr(_defaults, name.upper()) for name in NAMES}

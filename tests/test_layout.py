@@ -107,8 +107,11 @@ def reached(name: str) -> set[str]:
     return found
 
 
-@pytest.mark.parametrize("name", [name for name in MODULES if name.startswith("genes.study.")])
-def test_a_study_knows_no_file_format(name: str) -> None:
+COMPUTING = ("genes.study", "genes.data", "genes.saved_model", "genes.application")
+
+
+@pytest.mark.parametrize("name", [name for name in MODULES if name.startswith(COMPUTING)])
+def test_computing_knows_no_file_format(name: str) -> None:
     assert not {other for other in reached(name) if other.startswith("genes.io")}
 
 
@@ -177,6 +180,9 @@ TESTED_ELSEWHERE: dict[str, str] = {
     "core.losses.logistic": "a row of the table, in core/losses/test_table.py",
     "core.losses.multinomial": "a row of the table, in core/losses/test_table.py",
     "compress.results": "records without code; tests/compress/test_study.py fills them, report/ draws them",
+    "cli.compress": "tests/compress/test_command.py, beside the data and recipes that it needs",
+    "cli.options": "declarations only; the tests of the commands call them",
+    "genes.study.results": "records only; the tests of stability, baselines and permutations fill them",
 }
 """Modules without a test file of their own, and where they are tested."""
 
@@ -193,6 +199,10 @@ ACROSS: dict[str, str] = {
     "nn/test_training_loops.py": "loops that people write: Muon, autocast, loss scaling, compiled models, averages",
     "compress/test_command.py": "the command spred compress",
     "nn/test_refit.py": "the refit of spred.finalize, against least squares on the support",
+    "compress/report/test_page.py": "the page of a compression run in a real browser",
+    "genes/test_browser.py": "the page of a study in a real browser",
+    "genes/test_example.py": "the example in Python",
+    "genes/test_networks.py": "a network in a study, from folds to files and new samples",
 }
 """Test files of no single module, and what they are about."""
 

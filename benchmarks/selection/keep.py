@@ -38,7 +38,7 @@ class Kept:
             beside.replace(self.path)
 
     def _known(self) -> dict:
-        """Return the machine, with the versions of peers that an earlier process saw too."""
+        """Return the machine, with the versions of peers that an earlier process had too."""
         if not self.path.exists():
             return self.machine
         before = json.loads(self.path.read_text(encoding="utf-8"))["machine"]

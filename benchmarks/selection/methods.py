@@ -100,7 +100,7 @@ def lassonet(data: Set, train: np.ndarray, test: np.ndarray, seed: int) -> dict[
     model = kind(hidden_dims=(HIDDEN,), verbose=0, random_state=seed, torch_seed=seed, device="cpu")
     best: dict[str, tuple[tuple[float, int], Fitted]] = {}
 
-    def look(model: Any, history: list) -> None:
+    def record(model: Any, history: list) -> None:
         chosen = history[-1].selected.numpy().nonzero()[0]
         qualities = {"lowest loss": -history[-1].val_loss, "fewest inputs": float(model.score(held.X_val, held.y_val))}
         for name, quality in qualities.items():
@@ -108,7 +108,7 @@ def lassonet(data: Set, train: np.ndarray, test: np.ndarray, seed: int) -> dict[
             if len(chosen) and (name not in best or rank > best[name][0]):
                 best[name] = rank, (held.back(model.predict(held.X_test)), chosen)
 
-    model.path(held.X, held.y, X_val=held.X_val, y_val=held.y_val, callback=look)
+    model.path(held.X, held.y, X_val=held.X_val, y_val=held.y_val, callback=record)
     return {name: fitted for name, (_, fitted) in best.items()}
 
 
@@ -125,7 +125,7 @@ def stochastic_gates(data: Set, train: np.ndarray, test: np.ndarray, seed: int) 
 
     import torch
 
-    for name in ("Mapping", "Sequence", "Set"):  # stg 0.1.2 looks for them where Python had them before 3.10
+    for name in ("Mapping", "Sequence", "Set"):  # stg 0.1.2 expects them where Python had them before 3.10
         setattr(collections, name, getattr(collections.abc, name))
     from stg import STG
 
@@ -148,8 +148,8 @@ def stochastic_gates(data: Set, train: np.ndarray, test: np.ndarray, seed: int) 
         )
         shaped = held.y if data.classes else held.y[:, None]
         model.fit(held.X, shaped, nr_epochs=STG_EPOCHS, verbose=False, print_interval=STG_EPOCHS)
-        said = np.asarray(model.predict(held.X_val, verbose=False)).ravel()
-        quality = float(np.mean(said == held.y_val)) if data.classes else -float(np.mean((said - held.y_val) ** 2))
+        found = np.asarray(model.predict(held.X_val, verbose=False)).ravel()
+        quality = float(np.mean(found == held.y_val)) if data.classes else -float(np.mean((found - held.y_val) ** 2))
         if best is None or quality >= best[0]:  # a tie goes to the larger penalty
             inputs = np.flatnonzero(np.asarray(model.get_gates("prob")) > 0)
             best = quality, (held.back(model.predict(held.X_test, verbose=False)), inputs)

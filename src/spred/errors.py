@@ -31,6 +31,10 @@ class StateError(SpredError, RuntimeError):
     """A call came at the wrong time: parametrizations that are not there, a load into another model."""
 
 
+class MissingPackageError(SpredError, ImportError):
+    """A package that only some work needs is not installed; the sentence says how to install it."""
+
+
 class SpredWarning(UserWarning):
     """Root of spred's own warnings: the work goes on, but the user should know."""
 

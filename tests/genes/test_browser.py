@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from browser import BROWSER, look, measured
+from browser import BROWSER, inspect_page, measured
 
 from spred.genes import Study, add_baselines, add_stability, write_study
 
@@ -21,7 +21,7 @@ def page(study: Study, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("width", [1200, 400])
 def test_the_page_fits_and_its_tables_sort(width: int, page: Path, study: Study) -> None:
-    found = look(page, width)
+    found = inspect_page(page, width)
     assert found["width"] == width
     assert found["scroll"] <= width
     assert len(found["sizes"]) == 6

@@ -24,8 +24,7 @@ from spred.genes import (
 )
 from spred.genes.data.expression import Expression
 from spred.genes.data.survival import make_survival
-from spred.genes.report import methods
-from spred.genes.report import text as words
+from spred.genes.report import methods, text
 from spred.genes.saved_model import model_of
 from spred.genes.study.scores import spread
 
@@ -65,20 +64,20 @@ def test_the_linear_model_is_scored_in_the_same_folds(gated: Study, expression: 
     linear = run_study(expression, replace(QUICK, model="linear"))
     assert gated.baselines[0].score == linear.score.main
     assert gated.baselines[0].n_genes == linear.n_selected_folds
-    assert "linear model" in words.summary(gated)
-    assert "linear model" not in words.summary(linear)
+    assert "linear model" in text.summary(gated)
+    assert "linear model" not in text.summary(linear)
 
 
 @pytest.mark.parametrize(
-    ("rise", "said"),
+    ("rise", "sentence"),
     [(-0.1, "the network does no better"), (0.02, "within what the folds differ by chance"), (0.2, "better by 0.20.")],
 )
-def test_the_summary_says_whether_the_network_pays(rise: float, said: str, gated: Study) -> None:
+def test_the_summary_says_whether_the_network_pays(rise: float, sentence: str, gated: Study) -> None:
     values = np.array([0.7, 0.71, 0.69])
     own = spread(list(values + rise + 0.3 * (rise == 0.02) * np.array([-1, 0, 1])), gated.folds, (-np.inf, np.inf))
     linear = replace(gated.baselines[0], score=spread(list(values), gated.folds, (-np.inf, np.inf)))
     study = replace(gated, score=replace(gated.score, balanced_accuracy=own), baselines=(linear,))
-    assert said in words.beside_linear(study)
+    assert sentence in text.against_linear(study)
 
 
 def test_new_samples_are_predicted_as_the_pipeline_does(
@@ -137,13 +136,11 @@ def test_stability_and_permutations_follow_the_network(gated: Study) -> None:
     assert max(permuted.permutations.scores) < permuted.permutations.observed
 
 
-def test_an_elastic_net_of_gates_keeps_more_genes_and_a_second_fit_is_named(
-    gated: Study, expression: Expression
-) -> None:
-    again = "fitted again with a ridge"
-    assert again in methods.paragraph(gated, {"versions": {}})
+def test_an_elastic_net_of_gates_keeps_more_genes_and_a_refit_is_named(gated: Study, expression: Expression) -> None:
+    refitted = "refitted with a ridge"
+    assert refitted in methods.paragraph(gated, {"versions": {}})
     mixed = run_study(expression, replace(QUICK, l1_ratio=0.2, refit=False))
     assert [gated.model[-1].refit, mixed.model[-1].refit] == [True, False]
     assert len(mixed.genes) > len(gated.genes)
     assert "(elastic net, 20% of it L1)" in methods.paragraph(mixed, {"versions": {}})
-    assert again not in methods.paragraph(mixed, {"versions": {}})
+    assert refitted not in methods.paragraph(mixed, {"versions": {}})

@@ -1,141 +1,40 @@
-"""A saved model predicts what the fitted pipeline predicts, by gene name, and refuses what does not fit."""
+"""A model survives being written as JSON, and a damaged one is refused."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 
-from spred.errors import FileError, InputError
-from spred.genes import Settings, Study, apply_model, load_model, run_study, write_study
-from spred.genes.data.expression import Expression
-from spred.genes.saved_model import as_json, model_of
+from spred.errors import FileError
+from spred.genes import Study
+from spred.genes.saved_model import as_json, final_risk, fingerprints, model_of, parse, predictor
 
 
-@pytest.fixture(scope="module")
-def folder(study: Study, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_study(study, tmp_path_factory.mktemp("model") / "out")
+def test_a_model_survives_json(study: Study) -> None:
+    content = json.loads(json.dumps(as_json(model_of(study))))
+    assert content["made_by"] == "spred"
+    assert parse(content) == model_of(study)
 
 
-@pytest.fixture
-def new(frame: pd.DataFrame) -> pd.DataFrame:
-    """Forty new samples of the same kind."""
-    values = frame.iloc[:, 3:] + 0.1 * np.random.default_rng(5).normal(size=(40, 30))
-    return pd.concat([frame[["class"]], values], axis=1).set_axis([f"n{i}" for i in range(40)], axis=0)
+def test_a_model_has_the_selected_genes_and_predicts_as_the_pipeline(numbers_study: Study) -> None:
+    model, expression = model_of(numbers_study), numbers_study.expression
+    assert set(model.genes) == set(numbers_study.genes["gene"])
+    values = expression.values[:, [list(expression.genes).index(gene) for gene in model.genes]]
+    eta = predictor(model, values, np.zeros((len(values), 0)))
+    np.testing.assert_allclose(eta[:, 0], final_risk(numbers_study), atol=1e-9)
 
 
-def saved(new: pd.DataFrame, folder: Path, name: str = "new.csv") -> Path:
-    new.to_csv(folder / name, index_label="sample")
-    return folder / name
+def test_a_sample_is_known_again_by_name_and_values() -> None:
+    values = np.array([[1.0, 2.0], [1.0, 2.0], [1.0, 2.1]])
+    first, renamed, changed = fingerprints(["a", "b", "a"], values)
+    assert len({first, renamed, changed}) == 3
+    assert fingerprints(["a"], values[:1] + 1e-6) == [first]
 
 
-def test_the_file_predicts_as_the_pipeline_does(folder: Path, study: Study, new: pd.DataFrame, tmp_path: Path) -> None:
-    found = apply_model(folder, saved(new, tmp_path), target="class")
-    expected = study.model.predict_proba(new.drop(columns="class").to_numpy())
-    np.testing.assert_allclose(found.table[["prob_normal", "prob_tumour"]], expected, atol=1e-12)
-    assert list(found.table["true"]) == list(new["class"])
-    assert found.score is not None
-    assert found.score > 0.85
-    assert found.n_scored == 40
-
-
-def test_a_model_survives_the_file(folder: Path, study: Study) -> None:
-    assert load_model(folder / "model.json") == model_of(study)
-    assert json.loads((folder / "model.json").read_text())["made_by"] == "spred"
-
-
-def test_genes_are_matched_by_name_whichever_way_round(folder: Path, new: pd.DataFrame, tmp_path: Path) -> None:
-    plain = apply_model(folder, saved(new, tmp_path)).table
-    mixed = new.drop(columns="class").iloc[:, ::-1].assign(extra=1.0)
-    turned = mixed.T.assign(symbol="x")
-    turned.to_csv(tmp_path / "turned.csv", index_label="gene")
-    for path in (saved(mixed, tmp_path, "mixed.csv"), tmp_path / "turned.csv"):
-        pd.testing.assert_frame_equal(apply_model(folder, path).table, plain)
-
-
-def test_gaps_take_the_training_median(folder: Path, study: Study, new: pd.DataFrame, tmp_path: Path) -> None:
-    values = new.drop(columns="class").mask(np.random.default_rng(0).random((40, 30)) < 0.1)
-    found = apply_model(folder, saved(values, tmp_path)).table
-    expected = study.model.predict_proba(values.to_numpy())
-    np.testing.assert_allclose(found[["prob_normal", "prob_tumour"]], expected, atol=1e-12)
-
-
-def test_missing_genes_are_named(folder: Path, new: pd.DataFrame, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"new\.csv: 1 gene of the \d+ of the model not found: 'G0'") as raised:
-        apply_model(folder, saved(new.drop(columns="G0"), tmp_path))
-    assert "(the file has 'G1', 'G2', 'G3' and 26 more)" in str(raised.value)
-    assert "run spred genes again on the genes that both files have" in str(raised.value)
-
-
-def test_another_scale_is_refused_unless_it_is_said(folder: Path, new: pd.DataFrame, tmp_path: Path) -> None:
-    values = new.drop(columns="class")
-    raw = saved(2**values - 1, tmp_path, "raw.csv")
-    with pytest.raises(
-        InputError, match="look like raw intensities, and the model was made from logarithms; say --log2"
-    ):
-        apply_model(folder, raw)
-    plain = apply_model(folder, saved(values, tmp_path)).table
-    pd.testing.assert_frame_equal(apply_model(folder, raw, log2=True).table, plain, atol=1e-6)
-
-
-def test_training_samples_are_not_scored(folder: Path, csv_file: Path) -> None:
-    with pytest.raises(InputError, match="selected on 40 samples of these"):
-        apply_model(folder, csv_file, target="class")
-    assert len(apply_model(folder, csv_file).table) == 40
-
-
-def test_the_truth_must_fit(folder: Path, new: pd.DataFrame, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="'tissue' not found"):
-        apply_model(folder, saved(new, tmp_path), target="tissue")
-    strange = new.replace({"class": {"tumour": "cyst"}})
-    with pytest.raises(InputError, match="the data hold 'cyst' too"):
-        apply_model(folder, saved(strange, tmp_path), target="class")
-    some = new.assign(**{"class": new["class"].where(np.arange(40) < 30)})
-    assert apply_model(folder, saved(some, tmp_path), target="class").n_scored == 30
-
-
-def test_a_number_is_predicted_and_scored(numbers_study: Study, new: pd.DataFrame, tmp_path: Path) -> None:
-    dose = 3 * new["G0"] - 20
-    found = apply_model(model_of(numbers_study), saved(new.assign(dose=dose), tmp_path), target="dose")
-    assert list(found.table.columns) == ["sample", "true", "predicted"]
-    assert found.score is not None
-    assert found.score > 0.8
-
-
-def test_three_classes_and_no_gene(expression: Expression, new: pd.DataFrame, tmp_path: Path) -> None:
-    target = expression.target.copy()
-    target[(expression.values[:, 5] > 8.5) & (target == "normal")] = "other"
-    three = run_study(replace(expression, target=target, group=None), Settings(n_alphas=8, folds=3))
-    values = new.drop(columns="class")
-    found = apply_model(model_of(three), saved(values, tmp_path)).table
-    np.testing.assert_allclose(found.filter(like="prob_"), three.model.predict_proba(values.to_numpy()), atol=1e-12)
-    model = model_of(three)
-    empty = replace(model, genes=[], medians=[], coef=[[], [], []])
-    assert apply_model(empty, tmp_path / "new.csv").table["predicted"].nunique() == 1
-
-
-@pytest.mark.parametrize(
-    ("content", "sentence"),
-    [
-        ("{", "line 1 is not JSON"),
-        ("[]", "no model of spred"),
-        ('{"made_by": "spred", "command": "genes"}', "no model of spred"),
-        ('{"made_by": "spred", "version": "9", "format": 9, "coef": []}', "format 9 is not known here; use spred 9"),
-        ('{"made_by": "spred", "format": 1, "coef": []}', "the model is damaged"),
-    ],
-)
-def test_other_files_are_refused(content: str, sentence: str, tmp_path: Path) -> None:
-    (tmp_path / "model.json").write_text(content)
-    with pytest.raises(FileError, match=sentence):
-        load_model(tmp_path / "model.json")
-
-
-def test_a_damaged_model_is_refused(study: Study, tmp_path: Path) -> None:
-    content = as_json(model_of(study)) | {"genes": ["G0"]}
-    (tmp_path / "model.json").write_text(json.dumps(content))
+def test_a_damaged_model_is_refused(study: Study) -> None:
     with pytest.raises(FileError, match="coefficients do not fit its genes"):
-        load_model(tmp_path / "model.json")
+        parse(as_json(model_of(study)) | {"genes": ["G0"]})
+    with pytest.raises(FileError, match="the model is damaged"):
+        parse(as_json(model_of(study)) | {"medians": None})

@@ -14,7 +14,7 @@ from spred.core.partition import norms
 from spred.errors import InputError
 from spred.linear.path import solve_of
 from spred.linear.problem import Problem, ProblemOptions, check_finite, make_problem
-from spred.linear.solvers.newton import Limits, full_gradient
+from spred.linear.solvers.outer import Limits, full_gradient
 
 OF_EACH_LOSS = [next(name for name in PROBLEMS if PROBLEMS[name].loss == loss) for loss in LOSSES]
 

@@ -70,26 +70,6 @@ def test_a_rerun_replaces_the_earlier_result_whole(tmp_path: Path) -> None:
     assert names(tmp_path) == {"out"}
 
 
-@pytest.mark.parametrize("error", [OSError, KeyboardInterrupt])
-def test_the_earlier_result_comes_back_if_the_rename_fails(
-    error: type[BaseException], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    out = tmp_path / "out"
-    leave(out, genes="first")
-    rename = Path.rename
-
-    def fail_for_new(self: Path, target: Path) -> Path:
-        if self.suffix == ".part":
-            raise error("the disk went away")
-        return rename(self, target)
-
-    monkeypatch.setattr(Path, "rename", fail_for_new)
-    with pytest.raises(error, match="disk"):
-        leave(out, genes="second")
-    assert (out / "genes.txt").read_text() == "first"
-    assert names(tmp_path) == {"out"}
-
-
 @pytest.mark.parametrize(
     ("file", "content"),
     [

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from spred.errors import InputError
+from spred.errors import MissingPackageError
 from spred.runtime import tasks
 from spred.runtime.tasks import Arrays, Store, digest, run_tasks, tracked, tracking, unfinished_work, workers
 
@@ -119,7 +119,7 @@ def test_without_resume_the_work_begins_anew(tmp_path: Path) -> None:
 
 def test_dask_that_is_not_there_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "distributed", None)
-    with pytest.raises(InputError, match=r"torch-spred\[cluster\]"), workers("dask"):
+    with pytest.raises(MissingPackageError, match=r"torch-spred\[cluster\]"), workers("dask"):
         pass
 
 

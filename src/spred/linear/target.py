@@ -11,10 +11,7 @@ from typing import Any
 import numpy as np
 
 from spred.core.losses import Loss, with_offset
-from spred.core.targets import survival_target
 from spred.errors import InputError
-
-__all__ = ["read_offset", "survival_target", "take_in_offset"]
 
 
 def read_offset(offset: object, n: int) -> np.ndarray:

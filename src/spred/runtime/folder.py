@@ -1,8 +1,7 @@
-"""Results appear whole or not at all.
+"""Results folders: they appear whole or not at all, and never in the place of anything that a person has made.
 
-Files are written into a hidden folder beside the one asked for; when all are there, a rename shows them at
-once. Every results folder carries a ``run.json`` that says what made it and which files belong to it, so a
-later run can replace an earlier one and never touches anything that a person has put there.
+Every results folder has a ``run.json`` that says what made it and which files belong to it. A later run replaces an
+earlier result, and nothing else.
 """
 
 from __future__ import annotations
@@ -10,15 +9,14 @@ from __future__ import annotations
 import json
 import os
 import platform
-import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from uuid import uuid4
 
 from spred import __version__
 from spred.errors import FileError
+from spred.runtime.atomic import whole_folder
 
 RECORD = "run.json"
 PACKAGES = ("numpy", "scipy", "scikit-learn", "pandas", "torch", "numba")
@@ -52,8 +50,11 @@ def check_folder(path: str | Path) -> Path:
 def results_folder(path: str | Path, run: Mapping[str, object]) -> Iterator[Path]:
     """Give an empty folder to write into; when the block ends it becomes ``path``, ``run`` its run.json.
 
-    If the block raises, nothing is left and an earlier result stays as it was. An earlier result is renamed
-    aside, replaced and then deleted: at every moment one whole result exists on the disk.
+    If the block raises, nothing is left and an earlier result stays as it was; see
+    :func:`~spred.runtime.atomic.whole_folder`.
+
+    Raises:
+        FileError: the folder holds something of another origin, or cannot be written.
 
     >>> import tempfile
     >>> place = Path(tempfile.mkdtemp()) / "out"
@@ -62,32 +63,11 @@ def results_folder(path: str | Path, run: Mapping[str, object]) -> Iterator[Path
     >>> sorted(path.name for path in place.iterdir())
     ['genes.csv', 'run.json']
     """
-    target = check_folder(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    work = target.parent / f".{target.name}.{uuid4().hex[:8]}.part"
-    work.mkdir()
-    try:
+    with whole_folder(check_folder(path)) as work:
         yield work
         files = sorted([*(p.name for p in work.iterdir()), RECORD])
         write_json(work / RECORD, {"made_by": "spred", **run, "files": files})
-        replace_folder(work, check_folder(path))  # somebody may have put a file there meanwhile
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
-
-
-def replace_folder(new: Path, target: Path) -> None:
-    """Rename ``new`` to ``target``; what was there is put aside first, and put back if the rename fails."""
-    if not target.exists():
-        new.rename(target)
-        return
-    aside = new.with_suffix(".old")
-    target.rename(aside)
-    try:
-        new.rename(target)
-    except BaseException:  # Ctrl-C too
-        aside.rename(target)
-        raise
-    shutil.rmtree(aside)
+        check_folder(path)  # somebody may have put a file there meanwhile
 
 
 def files_of_result(folder: Path) -> set[str]:
@@ -123,17 +103,6 @@ def installed(packages: tuple[str, ...]) -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return versions
-
-
-def write_text(path: str | Path, text: str) -> None:
-    """Write a file whole or not at all: under another name first, then renamed."""
-    target = Path(path)
-    work = target.with_name(f".{target.name}.{uuid4().hex[:8]}.part")
-    try:
-        work.write_text(text, encoding="utf-8")
-        work.replace(target)
-    finally:
-        work.unlink(missing_ok=True)
 
 
 def write_json(path: Path, content: object) -> None:

@@ -1,4 +1,4 @@
-"""Progress of long work: a bar with the time left when a person looks on, plain lines when not."""
+"""Progress of long work: a bar with the time left in a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from time import perf_counter
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-MOST_LINES = 10  # about so many, where there are more steps
+MOST_LINES = 10
+"""Plain lines, about, where there are more steps."""
 
 Advance = Callable[[int, int], None]
 

@@ -18,16 +18,19 @@ from hashlib import blake2b
 from pathlib import Path
 from time import process_time
 from typing import Any
-from uuid import uuid4
 
 import numpy as np
 
 from spred import __version__
-from spred.errors import InputError
+from spred.runtime.atomic import whole_file
+from spred.runtime.extras import extra
 
 Arrays = dict[str, np.ndarray]
 
-START_UP = 4.0  # seconds of a processor: about what two worker processes take until they have imported everything
+START_UP = 4.0
+"""Seconds of a processor that two worker processes take until they have imported everything, about: work that takes
+less is done in this process. Too small, and short studies wait for processes; too large, and long ones run on one core.
+``python benchmarks/study.py`` measures it."""
 
 
 @dataclass(frozen=True)
@@ -58,10 +61,8 @@ class Store:
     def keep(self, index: int, arrays: Mapping[str, np.ndarray]) -> None:
         """Keep a finished piece; its file appears whole or not at all."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        work = self.folder / f"{uuid4().hex[:8]}.part"
-        with work.open("wb") as file:
+        with whole_file(self._path(index)) as work, work.open("wb") as file:
             np.savez(file, **arrays)  # type: ignore[arg-type]  # its stub takes the names for options
-        work.replace(self._path(index))
 
     def _path(self, index: int) -> Path:
         return self.folder / f"{index}.npz"
@@ -166,7 +167,7 @@ def workers(backend: str) -> Iterator[None]:
     The cluster is the one that Dask's own configuration names (``DASK_SCHEDULER_ADDRESS``), or a local one.
 
     Raises:
-        InputError: Dask is not installed.
+        MissingPackageError: Dask is not installed.
     """
     from joblib import parallel_config
 
@@ -174,11 +175,7 @@ def workers(backend: str) -> Iterator[None]:
         with parallel_config(backend="loky", initializer=leave_stopping_to_the_parent):
             yield
         return
-    try:
-        from distributed import Client
-    except ImportError as err:
-        raise InputError("the backend dask comes with the extra: pip install 'torch-spred[cluster]'") from err
-    with Client(), parallel_config(backend="dask"):
+    with extra("distributed").Client(), parallel_config(backend="dask"):
         yield
 
 

@@ -5,9 +5,7 @@ import torch
 from torch import nn
 
 from spred.compress.export import measure
-from spred.errors import StateError
 from spred.nn.pruning.heads import Attention, shrink_heads
-from spred.runtime.extras import EXTRAS, extra
 
 
 class Functional(nn.Module):
@@ -77,14 +75,3 @@ def test_parameters_are_counted_once_and_exact_zeros_apart():
     with torch.no_grad():
         model[0].weight.fill_(1.0)[0].zero_()
     assert measure.parameters(model) == (16, 12)
-
-
-def test_what_is_not_installed_is_said_with_its_remedy(monkeypatch):
-    monkeypatch.setattr("spred.runtime.extras.import_module", missing)
-    for module, name in EXTRAS.items():
-        with pytest.raises(StateError, match=rf"{module} is not installed.*torch-spred\[{name}\]"):
-            extra(module)
-
-
-def missing(module):
-    raise ImportError(module)

@@ -1,7 +1,7 @@
 """The report in a real browser: nothing runs over the edge, the pictures have a size, and the frontier sorts."""
 
 import pytest
-from browser import BROWSER, look, measured
+from browser import BROWSER, inspect_page, measured
 from compress_outcome import NASTY
 
 from spred.compress.export.folder import write_models
@@ -20,7 +20,7 @@ def page(outcome, dense, sparse, tmp_path_factory):
 
 @pytest.mark.parametrize("width", [1200, 400])
 def test_the_page_fits_and_its_table_sorts(width, page, outcome):
-    found = look(page, width)
+    found = inspect_page(page, width)
     assert found["width"] == width
     assert found["scroll"] <= width
     assert len(found["sizes"]) == 5

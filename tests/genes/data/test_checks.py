@@ -1,4 +1,4 @@
-"""What makes a score too good is told: twins across folds, batches that go along with the target."""
+"""What makes a score too good is reported: duplicates across folds, batches that go along with the target."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from spred.genes import Expression, Settings, run_study
-from spred.genes.data.checks import association, warnings_about
+from spred.genes.data.checks import association, find_problems
 
 
 def with_column(expression: Expression, name: str, values: object) -> Expression:
@@ -16,27 +16,27 @@ def with_column(expression: Expression, name: str, values: object) -> Expression
 
 
 def test_clean_data_say_nothing(expression: Expression) -> None:
-    assert list(warnings_about(expression)) == []
+    assert list(find_problems(expression)) == []
 
 
-def test_twins_are_told_unless_one_group_holds_them(expression: Expression) -> None:
+def test_duplicates_are_reported_unless_one_group_holds_them(expression: Expression) -> None:
     values = expression.values.copy()
     values[3] = values[2]
-    twins = dataclasses.replace(expression, values=values)
-    assert list(warnings_about(twins)) == []  # s2 and s3 are of one patient
+    copied = dataclasses.replace(expression, values=values)
+    assert list(find_problems(copied)) == []  # s2 and s3 are of one patient
     values[9] = values[2]
-    (told,) = warnings_about(twins)
-    assert told.startswith("1 sample has the measurements of another one ('s2 = s9')")
+    (reported,) = find_problems(copied)
+    assert reported.startswith("1 sample has the measurements of another one ('s2 = s9')")
 
 
-def test_a_confounded_batch_is_told_and_a_fair_one_is_not(expression: Expression) -> None:
+def test_a_confounded_batch_is_reported_and_a_fair_one_is_not(expression: Expression) -> None:
     batch = np.where(expression.target == "tumour", "B1", "B2").astype(object)
     batch[:4] = "B1"
-    (told,) = warnings_about(with_column(expression, "Scan batch", batch))
-    assert "Column 'Scan batch' goes along with 'class' (Cramér's V 0.9" in told
-    assert list(warnings_about(with_column(expression, "batch", np.arange(40) // 2 % 2))) == []
-    assert list(warnings_about(with_column(expression, "stage", batch))) == []
-    assert told in run_study(with_column(expression, "Scan batch", batch), Settings(n_alphas=3, folds=2)).notes
+    (reported,) = find_problems(with_column(expression, "Scan batch", batch))
+    assert "Column 'Scan batch' goes along with 'class' (Cramér's V 0.9" in reported
+    assert list(find_problems(with_column(expression, "batch", np.arange(40) // 2 % 2))) == []
+    assert list(find_problems(with_column(expression, "stage", batch))) == []
+    assert reported in run_study(with_column(expression, "Scan batch", batch), Settings(n_alphas=3, folds=2)).notes
 
 
 def test_association_of_columns(expression: Expression) -> None:
@@ -49,10 +49,10 @@ def test_association_of_columns(expression: Expression) -> None:
 
 def test_people_with_several_samples_need_a_group(expression: Expression) -> None:
     people = dataclasses.replace(expression, group=None, group_name=None)
-    (found,) = warnings_about(people)
+    (found,) = find_problems(people)
     assert "'patient' has 20 values that several samples share" in found
-    assert list(warnings_about(expression)) == []
+    assert list(find_problems(expression)) == []
     kinds = people.table.assign(patient=["mouse", "rat"] * 20)
-    assert list(warnings_about(dataclasses.replace(people, table=kinds))) == []
+    assert list(find_problems(dataclasses.replace(people, table=kinds))) == []
     alone = people.table.assign(patient=range(40))
-    assert list(warnings_about(dataclasses.replace(people, table=alone))) == []
+    assert list(find_problems(dataclasses.replace(people, table=alone))) == []

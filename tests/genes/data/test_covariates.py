@@ -87,15 +87,15 @@ def test_a_file_is_read_with_covariates_said_to_be_of_a_kind(batched: Path) -> N
     assert "Adjusted for, without a penalty: batch as a number, age as a number." in expression.notes
 
 
-def test_a_level_that_only_one_class_has_is_told(batched: Path, tmp_path: Path) -> None:
+def test_a_level_that_only_one_class_has_is_reported(batched: Path, tmp_path: Path) -> None:
     assert not any(
         "all samples of a level" in note for note in read(batched, target="class", covariates=["batch"]).notes
     )
     frame = pd.read_csv(batched)
     frame.loc[frame.index[frame["class"] == "tumour"][:3], "batch"] = 3
     frame.to_csv(tmp_path / "third.csv", index=False)
-    (*_, told) = read(tmp_path / "third.csv", target="class", covariates=["batch", "age"]).notes
-    assert told.startswith("Covariate 'batch': all samples of a level ('3') are of one class")
+    (*_, reported) = read(tmp_path / "third.csv", target="class", covariates=["batch", "age"]).notes
+    assert reported.startswith("Covariate 'batch': all samples of a level ('3') are of one class")
 
 
 def test_a_gene_that_follows_the_batch_is_left_out(adjusted: Study) -> None:

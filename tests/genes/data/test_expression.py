@@ -1,4 +1,4 @@
-"""From a table to one question: targets, groups, gaps, repeated names, and what is told of them."""
+"""From a table to one question: targets, groups, gaps, repeated names, and what is reported of them."""
 
 from __future__ import annotations
 

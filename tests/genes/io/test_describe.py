@@ -10,7 +10,7 @@ import pytest
 
 from spred.errors import FileError
 from spred.genes import describe
-from spred.genes.data.checks import find_twins
+from spred.genes.data.checks import find_duplicates
 from spred.genes.io.describe import sentences
 
 
@@ -21,7 +21,7 @@ def test_samples_genes_and_levels(csv_file: Path) -> None:
     assert found.values is not None
     assert not found.values.raw
     assert found.values.n_cells == 1200
-    assert found.twins == ()
+    assert found.duplicates == ()
 
 
 def test_gaps_and_negative_values_are_counted(tmp_path: Path, frame: pd.DataFrame) -> None:
@@ -63,18 +63,18 @@ def test_long_columns_are_cut(tmp_path: Path, frame: pd.DataFrame) -> None:
     assert "and 12 more" in text
 
 
-def test_samples_measured_twice_are_told(tmp_path: Path, frame: pd.DataFrame) -> None:
+def test_samples_measured_twice_are_reported(tmp_path: Path, frame: pd.DataFrame) -> None:
     copied = frame.copy()
     copied.loc[7, copied.columns[2:]] = copied.loc[2, copied.columns[2:]]
     copied.to_csv(tmp_path / "a.csv", index=False)
     found = describe(tmp_path / "a.csv")
-    assert found.twins == (("s2", "s7"),)
+    assert found.duplicates == (("s2", "s7"),)
     assert any("s2 = s7" in line for line in sentences(found))
 
 
-def test_twins_of_rows() -> None:
+def test_duplicates_of_rows() -> None:
     rows = np.array([[1.0, 2.0], [1.0, 2.0], [3.0, 4.0], [1.0, 2.0]])
-    assert find_twins(rows) == [(0, 1), (0, 3)]
+    assert find_duplicates(rows) == [(0, 1), (0, 3)]
 
 
 def test_a_missing_file_is_a_sentence(tmp_path: Path) -> None:

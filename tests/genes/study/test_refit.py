@@ -1,4 +1,4 @@
-"""The short list: what the rule takes from a curve, and what the second fit does to the coefficients."""
+"""The short list: what the rule takes from a curve, and what the refit does to the coefficients."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_the_list_has_at_most_half_the_features_of_the_best() -> None:
     assert short.curve_.index == np.flatnonzero(short.path_.alphas == short.alpha_)[0]
 
 
-def test_the_second_fit_is_the_ridge_of_scikit_learn_on_the_chosen_columns() -> None:
+def test_the_refit_is_the_ridge_of_scikit_learn_on_the_chosen_columns() -> None:
     found = Refitted(spred.SparseClassifierCV(), spred.SparseClassifier(l1_ratio=0.0)).fit(X, LABEL)
     kept = np.flatnonzero(found.get_support())
     Z = (X[:, kept] - X[:, kept].mean(axis=0)) / X[:, kept].std(axis=0)
@@ -56,7 +56,7 @@ def test_the_second_fit_is_the_ridge_of_scikit_learn_on_the_chosen_columns() -> 
     assert found.certificate_.gap < 1e-7
 
 
-def test_numbers_and_survival_are_fitted_again_too() -> None:
+def test_numbers_and_survival_are_refitted_too() -> None:
     found = Refitted(spred.SparseRegressorCV(), spred.SparseRegressor(l1_ratio=0.0)).fit(X, NUMBER)
     kept = np.flatnonzero(found.get_support())
     Z = (X[:, kept] - X[:, kept].mean(axis=0)) / X[:, kept].std(axis=0)
@@ -67,7 +67,7 @@ def test_numbers_and_survival_are_fitted_again_too() -> None:
     assert spred.estimators.concordance(y["event"], y["time"], risk.predict(X)) > 0.7
 
 
-def test_without_the_second_fit_the_coefficients_are_those_of_the_path() -> None:
+def test_without_the_refit_the_coefficients_are_those_of_the_path() -> None:
     plain = spred.SparseRegressorCV().fit(X, NUMBER)
     found = Refitted(spred.SparseRegressorCV(), spred.SparseRegressor(l1_ratio=0.0), refit=False).fit(X, NUMBER)
     np.testing.assert_array_equal(found.coef_[0], plain.coef_)

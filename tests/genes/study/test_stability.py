@@ -10,9 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from spred.genes import Settings, Study, add_baselines, add_stability, run_study, write_study
-from spred.genes.report import evidence
-from spred.genes.report import text as words
+from spred.genes import Settings, Study, add_stability, run_study, write_study
 from spred.genes.study.stability import agreement, nogueira
 
 
@@ -60,27 +58,14 @@ def test_it_is_in_every_file(stable: Study, tmp_path: Path) -> None:
     assert "Stable genes" in html
     assert "Stability selection used 15 complementary pairs" in html
     assert "share of halves that select it" in html
-    assert any("stable: selected in at least" in line for line in evidence.lines(stable))
 
 
-def test_progress_is_told_and_the_study_is_left_alone(study: Study) -> None:
+def test_progress_is_reported_and_the_study_is_left_alone(study: Study) -> None:
     calls: list[tuple[int, int]] = []
     found = add_stability(study, n_pairs=2, on_half=lambda done, total: calls.append((done, total)))
     assert calls[-1] == (4, 4)
     assert study.stability is None
     assert found.genes is study.genes
-
-
-def test_numbers_of_genes_in_words() -> None:
-    said = [words.overlap(n, both) for n, both in ((1, 1), (1, 0), (3, 0), (3, 1), (3, 2), (3, 3))]
-    assert said == [
-        "It is",
-        "It is not",
-        "None of them is",
-        "One of them is",
-        "2 of them are",
-        "All of them are",
-    ]
 
 
 def test_nogueiras_index() -> None:
@@ -91,11 +76,3 @@ def test_nogueiras_index() -> None:
     assert nogueira([a & b, a & b]) is None
     rng = np.random.default_rng(0)
     assert abs(nogueira([rng.random(5000) < 0.1 for _ in range(10)])) < 0.01
-
-
-def test_the_assurance_says_what_was_asked_for(study: Study) -> None:
-    assert evidence.assurance(study) == ""
-    found = evidence.assurance(add_baselines(add_stability(study, n_pairs=10)))
-    assert "stable over halves" in found
-    assert "The best of the other methods in the same folds" in found
-    assert "p =" not in found

@@ -68,8 +68,8 @@ def test_correlations_of_constant_columns_are_nought() -> None:
 
 
 def test_neighbours_are_named_with_their_correlation() -> None:
-    twin, mirror = VALUES[:, 0] + 0.1 * RNG.normal(size=30), -VALUES[:, 0] + 0.2 * RNG.normal(size=30)
-    values = np.column_stack([VALUES, twin, mirror])
+    copy, mirror = VALUES[:, 0] + 0.1 * RNG.normal(size=30), -VALUES[:, 0] + 0.2 * RNG.normal(size=30)
+    values = np.column_stack([VALUES, copy, mirror])
     names = [f"g{j}" for j in range(14)]
     first, second = neighbours(values, np.array([0, 5]), names)
     assert first.startswith("g12 ")

@@ -140,16 +140,16 @@ def pictures_in(folder: Path) -> list[Path]:
 
 def decode(files: Sequence[Path | io.BytesIO], size: int | None) -> np.ndarray:
     """Return encoded images as one array: grey ones with one channel, all others with red, green and blue."""
-    from PIL import Image, UnidentifiedImageError
+    pillow, image = extra("PIL"), extra("PIL.Image")
 
     def one(numbered: tuple[int, Path | io.BytesIO]) -> np.ndarray:
         index, file = numbered
         try:
-            with Image.open(file) as picture:
+            with image.open(file) as picture:
                 grey = picture.mode in ("1", "L", "I", "F", "LA") or picture.mode.startswith("I;")
                 plain = picture.convert("L" if grey else "RGB")
-                return np.asarray(plain if size is None else plain.resize((size, size), Image.Resampling.BILINEAR))
-        except (UnidentifiedImageError, OSError) as err:
+                return np.asarray(plain if size is None else plain.resize((size, size), image.Resampling.BILINEAR))
+        except (pillow.UnidentifiedImageError, OSError) as err:
             named = file.name if isinstance(file, Path) else f"number {index}"
             raise FileError(f"image {named} cannot be decoded") from err
 

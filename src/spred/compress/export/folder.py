@@ -72,7 +72,8 @@ def write_models(
         The outcome with sizes, speeds, checks, files and notes.
 
     Raises:
-        StateError: a file does not give the outputs of its model, or an extra is not installed.
+        StateError: a file does not give the outputs of its model.
+        MissingPackageError: a package of the extra ``compress`` is not installed.
     """
     dense, sparse = (deepcopy(model).cpu().eval() for model in (dense, sparse))
     inputs, notes = _inputs(example.detach().cpu()), list(outcome.notes)

@@ -48,14 +48,16 @@ def frontier_plot(points: Sequence[Point], dense: Point, chosen: Point) -> Figur
 
 
 def density_plot(layers: Sequence[Layer]) -> Figure:
-    """Draw the share of weights that is left in each tensor, in the order of the model."""
+    """Draw the fraction of weights that is left in each tensor, in the order of the model."""
     figure, axes = blank(5.6, 0.9 + 0.21 * max(len(layers), 4))
-    shares = [100 * layer.density for layer in layers]
-    lowest = min((share for share in shares if share > 0), default=1.0)
+    percents = [100 * layer.density for layer in layers]
+    lowest = min((percent for percent in percents if percent > 0), default=1.0)
     left = min(lowest / 3, 10.0)
-    axes.barh(range(len(layers)), [max(share - left, 0.0) for share in shares], left=left, color=ACCENT, height=0.65)
-    for k, (layer, share) in enumerate(zip(layers, shares, strict=True)):
-        axes.text(max(share, left) * 1.06, k, f"{layer.nonzero:,} of {layer.weights:,}", va="center", fontsize=7)
+    axes.barh(
+        range(len(layers)), [max(percent - left, 0.0) for percent in percents], left=left, color=ACCENT, height=0.65
+    )
+    for k, (layer, percent) in enumerate(zip(layers, percents, strict=True)):
+        axes.text(max(percent, left) * 1.06, k, f"{layer.nonzero:,} of {layer.weights:,}", va="center", fontsize=7)
     axes.set_xscale("log")
     axes.set_xlim(left, 1000.0)
     plain_ticks(axes, [tick for tick in (0.01, 0.1, 1.0, 10.0, 100.0) if tick >= left])

@@ -1,19 +1,17 @@
-"""The page of a run: what became smaller, at what accuracy, and how it was done."""
+"""The page of a run, and what the terminal prints: what became smaller, at what accuracy, and how it was done."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-from markupsafe import Markup
 
 from spred import __version__
 from spred.compress.report import figures
 from spred.compress.results import Outcome, Point, Sizes
 from spred.nn.finalize import magnitude_plot
-from spred.report.html import inline, render
+from spred.report.blocks import Card, Cell, Drawing, Table, drawing, headings, text_table
+from spred.report.html import render
 
 TEMPLATE = Path(__file__).with_name("report.html")
 
@@ -25,8 +23,8 @@ DENSITY_CAPTION = (
     "Weights that are not zero in each penalised layer of the chosen model; biases and norms are not drawn."
 )
 MAGNITUDE_CAPTION = (
-    "How large the weights (or groups) were when zeros were made. Two heaps with a gap say that training had decided, "
-    "and the threshold did not."
+    "How large the weights (or groups) were when zeros were made. Two clusters with a gap say that training had "
+    "decided, and the threshold did not."
 )
 LOSS_CAPTION = "Mean loss of each epoch, without the penalty."
 ACCURACY_CAPTION = "Validation accuracy after each epoch."
@@ -34,54 +32,20 @@ ACCURACY_CAPTION = "Validation accuracy after each epoch."
 UNITS = ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
 
 
-@dataclass(frozen=True)
-class Card:
-    """A number of the page's first row, and what it is."""
-
-    value: str
-    label: str
-
-
-@dataclass(frozen=True)
-class Cell:
-    """A cell of a table: what is shown, and what it is sorted by."""
-
-    text: str
-    value: str = ""
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table of the page; ``n_names`` columns at its left are text. A sortable one has a value in each cell."""
-
-    heads: tuple[str, ...]
-    rows: tuple[tuple[Cell, ...], ...]
-    n_names: int = 1
-    sortable: bool = False
-
-
-@dataclass(frozen=True)
-class Drawing:
-    """A figure of the page."""
-
-    svg: Markup
-    caption: str
-
-
 def page(outcome: Outcome) -> str:
     """Return the report as one HTML text."""
     return render(
         TEMPLATE,
-        name=model_name(outcome),
+        title=f"{model_name(outcome)}, compressed",
         subtitle=subtitle(outcome),
         summary=summary(outcome),
-        cards=cards(outcome),
+        numbers=cards(outcome),
         frontier=frontier_table(outcome),
         sizes=size_table(outcome),
         speeds=speed_table(outcome),
         speed_text=speed_text(outcome),
         files=file_table(outcome),
-        notes=outcome.notes,
+        decided=outcome.notes,
         settings=settings_table(outcome.recipe),
         figures=drawings(outcome),
         made=made(outcome),
@@ -168,7 +132,7 @@ def frontier_table(outcome: Outcome) -> Table:
                 Cell(f"{point.seconds:,.0f}", f"{point.seconds:.3f}"),
             )
         )
-    heads = ("method", "seed", "alpha", "compression", "validation", "test", "seconds")
+    heads = headings("method", "seed", "alpha", "compression", "validation", "test", "seconds")
     return Table(heads, tuple(rows), sortable=True)
 
 
@@ -187,12 +151,12 @@ SIZE_ROWS = {
 def size_table(outcome: Outcome) -> Table:
     """Return one row for each measure, one column for each model."""
     names = [name for name in ("dense", "sparse", "shrunk") if name in outcome.sizes]
-    rows = tuple(
-        (Cell(title), *(Cell(size_cell(outcome.sizes[name], key)) for name in names))
+    rows = [
+        (title, *(size_cell(outcome.sizes[name], key) for name in names))
         for key, title in SIZE_ROWS.items()
         if any(getattr(outcome.sizes[name], key) is not None for name in names)
-    )
-    return Table(("", *names), rows)
+    ]
+    return text_table(headings("", *names), rows)
 
 
 def size_cell(sizes: Sizes, key: str) -> str:
@@ -207,18 +171,18 @@ def size_cell(sizes: Sizes, key: str) -> str:
 
 def speed_table(outcome: Outcome) -> Table:
     """Return one row for each size of batch."""
-    rows = tuple(
+    rows = [
         (
-            Cell(str(speed.batch)),
-            Cell(f"{speed.dense_ms:.3g} ms"),
-            Cell(f"{speed.shrunk_ms:.3g} ms"),
-            Cell(f"{speed.ratio:.2f}×"),
-            Cell(f"{speed.low:.2f}× to {speed.high:.2f}×"),
-            Cell(str(speed.runs)),
+            str(speed.batch),
+            f"{speed.dense_ms:.3g} ms",
+            f"{speed.shrunk_ms:.3g} ms",
+            f"{speed.ratio:.2f}×",
+            f"{speed.low:.2f}× to {speed.high:.2f}×",
+            str(speed.runs),
         )
         for speed in outcome.speeds
-    )
-    return Table(("batch", "dense", "shrunk", "faster", "half of the pairs", "pairs"), rows, n_names=0)
+    ]
+    return text_table(headings("batch", "dense", "shrunk", "faster", "half of the pairs", "pairs", n_names=0), rows)
 
 
 def speed_text(outcome: Outcome) -> str:
@@ -233,8 +197,8 @@ def speed_text(outcome: Outcome) -> str:
 
 def file_table(outcome: Outcome) -> Table:
     """Return one row for each file, with the difference that was found when it was loaded back."""
-    rows = tuple((Cell(name), Cell(what), Cell(difference(outcome, name))) for name, what in outcome.files.items())
-    return Table(("file", "what it is", "difference"), rows, n_names=2)
+    rows = [(name, what, difference(outcome, name)) for name, what in outcome.files.items()]
+    return text_table(headings("file", "what it is", "difference", n_names=2), rows)
 
 
 def difference(outcome: Outcome, name: str) -> str:
@@ -245,8 +209,8 @@ def difference(outcome: Outcome, name: str) -> str:
 
 def settings_table(recipe: Mapping[str, Any]) -> Table:
     """Return the recipe, a row for each key."""
-    rows = tuple((Cell(key), Cell("–" if value is None else str(value))) for key, value in flat(recipe))
-    return Table(("setting", "value"), rows, n_names=2)
+    rows = [(key, "–" if value is None else str(value)) for key, value in flat(recipe)]
+    return text_table(headings("setting", "value", n_names=2), rows, narrow=True)
 
 
 def flat(recipe: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -263,17 +227,17 @@ def drawings(outcome: Outcome) -> dict[str, Drawing]:
     """Draw the figures of the page with their captions."""
     chosen = outcome.chosen
     plot = figures.frontier_plot(outcome.points, outcome.dense, chosen)
-    drawn = {"frontier": Drawing(inline(plot, "frontier"), FRONTIER_CAPTION)}
+    drawn = {"frontier": drawing(plot, "frontier", FRONTIER_CAPTION)}
     layers = [layer for layer in chosen.layers if len(layer.shape) > 1] or chosen.layers
     if layers:
-        drawn["density"] = Drawing(inline(figures.density_plot(layers), "density"), DENSITY_CAPTION)
+        drawn["density"] = drawing(figures.density_plot(layers), "density", DENSITY_CAPTION)
     if chosen.magnitudes is not None:
         found = chosen.magnitudes
         plot = magnitude_plot(found.zeroed, found.kept, found.thresholds)
-        drawn["magnitudes"] = Drawing(inline(plot, "magnitudes"), MAGNITUDE_CAPTION)
+        drawn["magnitudes"] = drawing(plot, "magnitudes", MAGNITUDE_CAPTION)
     if outcome.curves:
-        drawn["loss"] = Drawing(inline(figures.loss_plot(outcome.curves), "loss"), LOSS_CAPTION)
-        drawn["accuracy"] = Drawing(inline(figures.accuracy_plot(outcome.curves), "accuracy"), ACCURACY_CAPTION)
+        drawn["loss"] = drawing(figures.loss_plot(outcome.curves), "loss", LOSS_CAPTION)
+        drawn["accuracy"] = drawing(figures.accuracy_plot(outcome.curves), "accuracy", ACCURACY_CAPTION)
     return drawn
 
 
@@ -283,14 +247,28 @@ def made(outcome: Outcome) -> str:
     return f"spred {__version__}; {outcome.seconds:,.0f} s{f'; {machine}' if machine else ''}."
 
 
+def lines(outcome: Outcome) -> list[str]:
+    """Return what the terminal prints: the notes, a line for each model, and the figures of the chosen one."""
+    models = [line(point, chosen=point == outcome.chosen) for point in outcome.points]
+    numbers = [f"  {card.value:>9}  {card.label}" for card in cards(outcome)]
+    return [*outcome.notes, "", *models, "", *numbers]
+
+
+def line(point: Point, *, chosen: bool) -> str:
+    """Return the line of one model."""
+    test = "" if point.test is None else f"   test {percent(point.test):>7}"
+    accuracy = f"validation {percent(point.validation):>7}{test}"
+    return f"  {point.method:<12} {ratio(point.compression):>7}   {accuracy}{'   chosen' if chosen else ''}"
+
+
 def ratio(value: float) -> str:
     """Return a factor with two or three digits."""
     return f"{value:.0f}×" if value >= 100 else f"{value:.3g}×"
 
 
-def percent(share: float) -> str:
-    """Return a share with two decimals."""
-    return f"{100 * share:.2f} %"
+def percent(fraction: float) -> str:
+    """Return a fraction as a percentage with two decimals."""
+    return f"{100 * fraction:.2f} %"
 
 
 def size_text(n_bytes: int) -> str:

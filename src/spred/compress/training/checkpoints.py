@@ -15,10 +15,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import torch
 
+from spred.runtime.atomic import whole_file
 from spred.runtime.tasks import digest
 
 State = dict[str, Any]
@@ -57,10 +57,8 @@ class Keep:
 
     def save(self, stage: str, state: State) -> None:
         """Keep the state of a stage; its file appears whole or not at all."""
-        path = self.path(stage)
-        work = path.with_name(f"{uuid4().hex[:8]}.part")
-        torch.save(state, work)
-        work.replace(path)
+        with whole_file(self.path(stage)) as work:
+            torch.save(state, work)
 
 
 @contextmanager

@@ -19,24 +19,30 @@ TECHNICAL = re.compile(
     r"batch|plate|lane|\brun\b|scan|chip|slide|site|cent(er|re)|hospital|laborator|\blab\b|date|operator|protocol", re.I
 )
 PERSON = re.compile(r"patient|individual|subject|donor|person|participant|animal|famil|\bpairs?\b|sibling|twin", re.I)
-FEWEST = 0.1  # values over samples: a column of fewer values, such as "animal: mouse, rat", is about kinds
-STRONG = 0.5  # Cramér's V
+FEWEST = 0.1
+"""Distinct values over samples: a column of fewer, such as "animal: mouse, rat", is about kinds, not persons."""
+
+STRONG = 0.5
+"""Cramér's V from which a technical column is reported: lower, and many a harmless one is. The tests of this file have
+one of each."""
+
 UNLIKELY = 0.01
+"""p-value that its association must be below, since V is large by chance for columns of many levels."""
 
 
-def warnings_about(expression: Expression) -> Iterator[str]:
-    """Give a sentence for everything in the data that would make the score too good."""
-    yield from split_twins(expression)
+def find_problems(expression: Expression) -> Iterator[str]:
+    """Yield a sentence for everything in the data that would make the score too good."""
+    yield from split_duplicates(expression)
     yield from split_people(expression)
     yield from confounded(expression)
 
 
-def split_twins(expression: Expression) -> Iterator[str]:
-    """Tell of samples with the same measurements that nothing keeps in one fold."""
+def split_duplicates(expression: Expression) -> Iterator[str]:
+    """Report samples with the same measurements that nothing keeps in one fold."""
     group = expression.group
     pairs = [
         f"{expression.samples[a]} = {expression.samples[b]}"
-        for a, b in find_twins(expression.values)
+        for a, b in find_duplicates(expression.values)
         if group is None or group[a] != group[b]
     ]
     if pairs:
@@ -48,13 +54,15 @@ def split_twins(expression: Expression) -> Iterator[str]:
 
 
 def split_people(expression: Expression) -> Iterator[str]:
-    """Tell of a column that says who a sample comes from, where nothing keeps such samples in one fold."""
+    """Report a column that says who a sample comes from, where nothing keeps such samples in one fold."""
     if expression.group is not None:
         return
     for name in expression.table.columns:
+        if not PERSON.search(str(name)) or name in expression.special_columns:
+            continue
         times = expression.table[name].value_counts()
         several = int((times > 1).sum())
-        if PERSON.search(str(name)) and name not in expression.asked and several and len(times) >= FEWEST * times.sum():
+        if several and len(times) >= FEWEST * times.sum():
             yield (
                 f"Column {str(name)!r} has {count(several, 'value')} that several samples share, and may say who a "
                 "sample comes from: give it as the group, else samples of one person are on both sides of a split and "
@@ -63,11 +71,11 @@ def split_people(expression: Expression) -> Iterator[str]:
 
 
 def confounded(expression: Expression) -> Iterator[str]:
-    """Tell of technical columns that go along with the classes."""
+    """Report technical columns that go along with the classes."""
     if not expression.classes:
         return
     for name in expression.table.columns:
-        if not TECHNICAL.search(str(name)) or name in expression.asked:
+        if not TECHNICAL.search(str(name)) or name in expression.special_columns:
             continue
         v, p = association(expression.table[name], expression.target)
         if v >= STRONG and p < UNLIKELY:
@@ -90,7 +98,7 @@ def association(column: pd.Series, target: np.ndarray) -> tuple[float, float]:
     return float(np.sqrt(chi2 / (counts.sum() * (min(counts.shape) - 1)))), float(p)
 
 
-def find_twins(values: np.ndarray) -> list[tuple[int, int]]:
+def find_duplicates(values: np.ndarray) -> list[tuple[int, int]]:
     """Return pairs of rows with the same numbers: each row that repeats an earlier one, with that one."""
     first: dict[bytes, int] = {}
     pairs = []

@@ -1,7 +1,7 @@
 """Age, sex, batch: columns of the sample table that the model adjusts for, without selecting or penalising them.
 
 A covariate of more than five distinct numbers is one column of the model, any other one column a level but the first;
-``age:number`` and ``batch:levels`` say which it is. Gaps stay NaN here: the pipeline fills them with the median of the
+``age:number`` and ``batch:levels`` decide it. Gaps stay NaN here: the pipeline fills them with the median of the
 training samples, as it does for genes.
 """
 
@@ -17,8 +17,15 @@ from spred.errors import InputError, did_you_mean
 from spred.genes.data.expression import Covariate
 from spred.report.wording import label, some
 
-MOST_LEVELS = 10  # a column a level but the first, and none of them is selected or shrunk
-MANY_NUMBERS = 5  # more distinct numbers than this are an age or a dose, not a batch
+MOST_LEVELS = 10
+"""Levels of a covariate: each but the first is a column that is neither selected nor shrunk, so few are allowed."""
+
+MANY_NUMBERS = 5
+"""More distinct numbers than this are an age or a dose, not a batch; ``age:number`` and ``batch:levels`` decide it."""
+
+MOST_SHOWN = 4
+"""Levels that a note names."""
+
 Kind = Literal["number", "levels"]
 KINDS: tuple[Kind, ...] = ("number", "levels")
 
@@ -27,14 +34,14 @@ def choose_covariates(table: pd.DataFrame, asked: Sequence[str]) -> tuple[Covari
     """Decide how each column is written in numbers; ``"age:number"`` and ``"batch:levels"`` say it.
 
     Raises:
-        InputError: no such column, one that is not what it is said to be, or that holds a single value.
+        InputError: no such column, one that is not of the kind asked for, or that holds a single value.
     """
     named = [named_kind(text) for text in asked]
     return tuple(choose_covariate(table[find(table, name)], kind) for name, kind in named)
 
 
 def named_kind(text: str) -> tuple[str, Kind | None]:
-    """Return the column and what it is said to be, if anything.
+    """Return the column and the kind asked for, if any.
 
     >>> named_kind("age:number"), named_kind("tissue: left")
     (('age', 'number'), ('tissue: left', None))
@@ -84,15 +91,15 @@ def encode_one(covariate: Covariate, cells: pd.Series) -> np.ndarray:
             raise InputError(
                 f"sample {bad.idxmax()!r}: covariate {covariate.name!r} is {cells[bad.idxmax()]!r}, no number"
             )
-        return numbers.to_numpy(dtype=np.float64)[:, None]
-    words = cells.map(label, na_action="ignore")
-    strange = sorted(set(words.dropna()) - set(covariate.levels))
+        return np.asarray(numbers, dtype=np.float64)[:, None]
+    cells = cells.map(label, na_action="ignore")
+    strange = sorted(set(cells.dropna()) - set(covariate.levels))
     if strange:
         raise InputError(
             f"covariate {covariate.name!r} has the level {strange[0]!r}; known are {some(covariate.levels)}"
         )
-    columns = np.column_stack([(words == level).to_numpy(dtype=np.float64) for level in covariate.levels[1:]])
-    columns[words.isna().to_numpy()] = np.nan
+    columns = np.column_stack([(cells == level).to_numpy(dtype=np.float64) for level in covariate.levels[1:]])
+    columns[cells.isna().to_numpy()] = np.nan
     return columns
 
 
@@ -104,20 +111,20 @@ def find(table: pd.DataFrame, name: str) -> str:
     return name
 
 
-def spoken(covariate: Covariate) -> str:
-    """Say how a covariate is used.
+def described(covariate: Covariate) -> str:
+    """Say how a covariate is used, in a note.
 
-    >>> spoken(Covariate("age", ())), spoken(Covariate("batch", ("1", "2")))
+    >>> described(Covariate("age", ())), described(Covariate("batch", ("1", "2")))
     ('age as a number', 'batch as 2 levels (1, 2)')
     """
     if not covariate.levels:
         return f"{covariate.name} as a number"
-    shown = ", ".join(covariate.levels[:4]) + (", …" if len(covariate.levels) > 4 else "")
+    shown = ", ".join(covariate.levels[:MOST_SHOWN]) + (", …" if len(covariate.levels) > MOST_SHOWN else "")
     return f"{covariate.name} as {len(covariate.levels)} levels ({shown})"
 
 
-def one_sided(covariates: Sequence[Covariate], table: pd.DataFrame, classes: np.ndarray) -> Iterator[str]:
-    """Tell of levels whose samples are all of one class: no finite coefficient fits them best."""
+def levels_of_one_class(covariates: Sequence[Covariate], table: pd.DataFrame, classes: np.ndarray) -> Iterator[str]:
+    """Report levels whose samples are all of one class: no finite coefficient fits them best."""
     for covariate in covariates:
         found = table[covariate.name].map(label, na_action="ignore").to_numpy()
         held = pd.Series(classes).groupby(found).nunique()

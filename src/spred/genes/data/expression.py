@@ -1,8 +1,8 @@
 """The records of the genes application: a table as a file holds it, and an expression study's input.
 
-Readers return a :class:`Table`: numbers, names and a sample table, with no opinion about what is to be
-predicted. :func:`choose` turns it into an :class:`Expression`: one target, one group, the samples that can be
-used. Whatever is decided on the way is told in ``notes``, one sentence each.
+Readers return a :class:`Table`: numbers, names and a sample table, without a target. :func:`choose` turns it into an
+:class:`Expression`: one target, one group, the samples that can be used. What is decided on the way stands in
+``notes``, one sentence each.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ from spred.report.wording import count, label, some
 Task = Literal["auto", "classification", "regression"]
 Found = Literal["classification", "regression", "survival"]
 
-MANY_NUMBERS = 10  # a numeric target with more distinct values than this is a quantity, not a class
+MANY_NUMBERS = 10
+"""A numeric target of more distinct values is a quantity, not a class; ``--task`` decides where this is wrong."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,8 +111,8 @@ class Expression:
         return self.values if self.adjusted_for is None else np.column_stack([self.values, self.adjusted_for])
 
     @property
-    def asked(self) -> set[str | None]:
-        """The columns that have a part of their own: target, event and group."""
+    def special_columns(self) -> set[str | None]:
+        """The columns that are target, event and group."""
         return {self.target_name, self.event_name, self.group_name}
 
     @property
@@ -133,7 +134,7 @@ class Expression:
 
     @property
     def strata(self) -> np.ndarray | None:
-        """What folds and halves get their share of: classes, or events of survival times; None for numbers."""
+        """What folds and halves are stratified by: classes, or events of survival times; None for numbers."""
         if self.task == "survival":
             return self.target["event"].astype(int)
         return self.target if self.task == "classification" else None
@@ -311,7 +312,7 @@ def make_group(column: pd.Series) -> np.ndarray:
             f"sample {sample!r} has no value in the group column {column.name!r}; "
             "give every sample its group (a group of its own if it stands alone)"
         )
-    return column.map(label).to_numpy(dtype=object)
+    return np.asarray(column.map(label), dtype=object)
 
 
 def log2_note(asked: bool | Literal["auto"], applied: bool) -> str:

@@ -1,7 +1,7 @@
 """Survival in a sample table: times, and what counts as an event; Kaplan–Meier curves and the log-rank test.
 
-The curves and the test are SciPy's; the risk groups are cut at the median risk of the training samples, so that a
-held-out sample is in its group before its own time is looked at.
+The curves and the test are SciPy's; the risk groups are cut at the median risk of the training samples, so that the
+group of a held-out sample does not depend on its own time.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class RiskGroup:
     Attributes:
         name: "low risk" or "high risk".
         time: times at which the curve steps, from 0, ``(m,)``.
-        alive: share without the event from each of them on, ``(m,)``.
+        alive: fraction without the event from each of them on, ``(m,)``.
         censored: times of samples that left without the event.
         n_samples: samples in the group.
         n_events: how many of them had the event.
@@ -45,7 +45,7 @@ def make_survival(time: pd.Series, event: pd.Series) -> np.ndarray:
     """Return times and events as a structured array ``(n,)``.
 
     Raises:
-        InputError: a time is no number or negative, an event is written in a way that is not known, or none was seen.
+        InputError: a time is no number or negative, an event is written in a way that is not known, or there is none.
     """
     from spred.core.targets import survival_target
 
@@ -54,15 +54,15 @@ def make_survival(time: pd.Series, event: pd.Series) -> np.ndarray:
     if bad.any():
         sample = bad.idxmax()
         raise InputError(f"sample {sample!r}: {time.name!r} is {str(time[sample])!r}; give a time, 0 or more")
-    seen = event.map(lambda cell: EVENTS.get(str(cell).strip().lower()))
-    if seen.isna().any():
-        sample = seen.isna().idxmax()
+    happened = event.map(lambda cell: EVENTS.get(str(cell).strip().lower()))
+    if happened.isna().any():
+        sample = happened.isna().idxmax()
         raise InputError(
-            f"sample {sample!r}: {event.name!r} is {str(event[sample])!r}; write 1 where the event was seen, else 0"
+            f"sample {sample!r}: {event.name!r} is {str(event[sample])!r}; write 1 where the event happened, else 0"
         )
-    if not seen.any():
+    if not happened.any():
         raise InputError(f"column {event.name!r} holds no event, so there is no survival to predict")
-    return survival_target(seen.to_numpy(dtype=bool), numbers.to_numpy(dtype=np.float64))
+    return survival_target(happened.to_numpy(dtype=bool), numbers.to_numpy(dtype=np.float64))
 
 
 def kaplan_meier(target: np.ndarray, name: str) -> RiskGroup:
@@ -85,7 +85,7 @@ def kaplan_meier(target: np.ndarray, name: str) -> RiskGroup:
 
 
 def logrank(groups: Sequence[np.ndarray]) -> float | None:
-    """Return the p-value of the log-rank test between two groups; None if one is empty or no event was seen.
+    """Return the p-value of the log-rank test between two groups; None if one is empty or there is no event.
 
     Source: N. Mantel, Cancer Chemotherapy Reports 50, 1966; through :func:`scipy.stats.logrank`.
     """

@@ -13,16 +13,21 @@ import numpy as np
 import pandas as pd
 
 from spred.errors import where
-from spred.genes.data.checks import find_twins
+from spred.genes.data.checks import find_duplicates
 from spred.genes.data.expression import MANY_NUMBERS
 from spred.genes.data.preprocess import needs_log2
 from spred.genes.io.readers import read_sheet, read_with_sheet, title
 from spred.genes.io.tables import Request
 from spred.report.wording import count, label, some
 
-FEW = 10  # columns of whole numbers up to which they stand out
-MOST_COLUMNS = 40  # columns of the sample table that are described
-MOST_LEVELS = 8  # levels of a column that a line names
+FEW = 10
+"""Columns of whole numbers up to which they are the exception, in number and as one in so many: perhaps no genes."""
+
+MOST_COLUMNS = 40
+"""Columns of the sample table that are described."""
+
+MOST_LEVELS = 8
+"""Levels of a column that a line names."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +69,7 @@ class Description:
         n_symbols: how many of them have a gene symbol.
         columns: the sample table, column by column.
         values: the range of the measurements.
-        twins: pairs of samples with the same measurements.
+        duplicates: pairs of samples with the same measurements.
         counts: genes of whole numbers in a table of fractions: rather annotations than genes.
         notes: what the reader decided, in sentences.
     """
@@ -75,17 +80,20 @@ class Description:
     n_symbols: int
     columns: tuple[Column, ...]
     values: Values | None
-    twins: tuple[tuple[str, str], ...]
+    duplicates: tuple[tuple[str, str], ...]
     counts: tuple[str, ...]
     notes: tuple[str, ...]
 
 
 def describe(path: str | Path, *, labels: str | Path | None = None) -> Description:
-    """Tell what is in a file of expression data.
+    """Say what is in a file of expression data, before any model.
 
     Args:
         path: a file that :func:`spred.genes.read` reads, or ``demo:tissue``.
         labels: a second file with the sample table.
+
+    Returns:
+        The :class:`Description`: sizes, columns with their levels, the range of the values.
 
     Raises:
         FileError: the file is missing, broken, or of another format than its name says.
@@ -105,7 +113,7 @@ def describe(path: str | Path, *, labels: str | Path | None = None) -> Descripti
         n_symbols=sum(bool(symbol) for symbol in table.symbols or []),
         columns=tuple(column(table.annotations[c]) for c in table.annotations.columns),
         values=value_range(table.values),
-        twins=tuple((table.samples[a], table.samples[b]) for a, b in find_twins(table.values)),
+        duplicates=tuple((table.samples[a], table.samples[b]) for a, b in find_duplicates(table.values)),
         counts=tuple(table.genes[j] for j in find_counts(table.values)),
         notes=tuple(table.notes),
     )
@@ -148,8 +156,8 @@ def find_counts(values: np.ndarray) -> np.ndarray:
 def sentences(found: Description) -> list[str]:
     """Say what was found, a line each; the columns of the sample table come last, aligned."""
     lines = [*found.notes, size_line(found), *value_lines(found.values)]
-    if found.twins:
-        pairs = [f"{a} = {b}" for a, b in found.twins]
+    if found.duplicates:
+        pairs = [f"{a} = {b}" for a, b in found.duplicates]
         lines.append(f"{count(len(pairs), 'sample')} with the measurements of another one: {some(pairs)}.")
     if found.counts:
         lines.append(f"Whole numbers only, so perhaps no genes: {some(found.counts)}; name them (--target, --group).")
@@ -172,14 +180,14 @@ def value_lines(values: Values | None) -> list[str]:
     if values is None:
         return ["No cell holds a number."]
     low, quarter, middle, three, _, top = (f"{q:.4g}" for q in values.quantiles)
-    share = values.n_missing / values.n_cells
+    missing = values.n_missing / values.n_cells
     lines = [
         f"Values from {low} to {top}, half of them between {quarter} and {three}, median {middle}; "
-        f"{values.n_missing} missing ({share:.2%}), {values.n_negative} below zero."
+        f"{values.n_missing} missing ({missing:.2%}), {values.n_negative} below zero."
     ]
     if values.raw:
-        return [*lines, "They look like raw intensities: spred genes takes them to log2 unless told --no-log2."]
-    return [*lines, "They look like logarithms: spred genes uses them as they are unless told --log2."]
+        return [*lines, "They look like raw intensities: spred genes takes them to log2 unless --no-log2 is given."]
+    return [*lines, "They look like logarithms: spred genes uses them as they are unless --log2 is given."]
 
 
 def column_line(found: Column) -> str:

@@ -20,6 +20,7 @@ from spred.errors import FileError
 from spred.genes.data.expression import Table
 from spred.genes.io.tables import Request, sample_names
 from spred.report.wording import count
+from spred.runtime.extras import extra
 
 SYMBOLS = ("feature_name", "gene_symbols", "gene_symbol", "gene_name", "symbol", "gene_short_name")
 """Columns of ``var`` that hold symbols, where the names are identifiers."""
@@ -74,10 +75,7 @@ def write_h5ad(source: Path, target: Path, genes: Iterable[object], columns: dic
 @contextmanager
 def opened(path: Path, mode: str) -> Iterator[Any]:
     """Open an HDF5 file."""
-    try:
-        import h5py
-    except ImportError as err:
-        raise FileError("h5ad files need the extra: pip install 'torch-spred[h5ad]'") from err
+    h5py = extra("h5py")
     try:
         file = h5py.File(path, mode)
     except OSError as err:
@@ -112,7 +110,7 @@ def column(item: Any) -> np.ndarray:
     values = item[()]
     if values.dtype.kind in "OS":
         return np.array([v.decode() if isinstance(v, bytes) else str(v) for v in values], dtype=object)
-    return values
+    return np.asarray(values)
 
 
 def dense(item: Any) -> np.ndarray:
@@ -125,7 +123,7 @@ def dense(item: Any) -> np.ndarray:
     if kind is None:
         raise FileError(f"X is stored as {item.attrs.get('encoding-type')!r}; save it dense, or as a csr or csc matrix")
     parts = (item["data"][()].astype(np.float64), item["indices"][()], item["indptr"][()])
-    return kind(parts, shape=tuple(item.attrs["shape"])).toarray()
+    return np.asarray(kind(parts, shape=tuple(item.attrs["shape"])).toarray())
 
 
 def read_tenx(path: Path, request: Request) -> Table:
@@ -154,7 +152,7 @@ def read_tenx(path: Path, request: Request) -> Table:
 
 
 def is_tenx(path: Path) -> bool:
-    """Tell a 10x folder by its matrix."""
+    """Return whether this is a 10x folder: it holds the matrix."""
     return path.is_dir() and any((path / f"matrix.mtx{end}").exists() for end in ("", ".gz"))
 
 

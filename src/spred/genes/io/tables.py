@@ -26,11 +26,24 @@ SAMPLE_HEADERS = {
     "geo_accession",
 }
 UNNAMED = "Unnamed: "  # what pandas calls a column without a heading
-MOST_LEADING = 30  # columns of whole numbers before the genes that can be annotations
-EXCEPTION = 0.1  # share of columns of whole numbers up to which they are no genes
-LOOKED_AT = 50  # genes that tell whether whole numbers are an exception
-AT_A_TIME = 2_000_000  # cells
-LONG = 3  # a table without any label has genes in rows if it is so many times longer than wide
+MOST_LEADING = 30
+"""Columns of whole numbers before the genes that can be annotations; more are genes that happen to be whole."""
+
+EXCEPTION = 0.1
+"""Fraction of columns of whole numbers up to which they are no genes; where more are whole, the genes are counts."""
+
+CHECKED_GENES = 50
+"""Genes that decide whether whole numbers are an exception: enough for a tenth to show, few enough to cost nothing."""
+
+AT_A_TIME = 2_000_000
+"""Cells converted at a time: more take more memory, fewer more time. ``python benchmarks/reading.py`` measures both."""
+
+LONG = 3
+"""A table without any label has genes in rows if it is so many times longer than wide."""
+
+TEXT_BELOW = 0.5
+"""Fraction of numbers among the filled cells below which a column is text; a gene with many bad cells is an error."""
+
 SYMBOL_HEADERS = {
     "symbol",
     "gene_symbol",
@@ -66,7 +79,7 @@ def from_frame(header: list[str], frame: pd.DataFrame, request: Request) -> Tabl
     if frame.empty or len(header) < 2:
         raise InputError("the table is empty: it needs names and numbers, in one row or more")
     if request.labels is None:
-        if stands_on_its_side(header, frame, request):
+        if has_genes_in_rows(header, frame, request):
             return genes_in_rows(header, frame, {header[i] for i in range(1, len(header)) if not is_text(frame[i])})
         return samples_in_rows(header, frame, request)
     wanted = set(request.labels.index)
@@ -82,10 +95,10 @@ def from_frame(header: list[str], frame: pd.DataFrame, request: Request) -> Tabl
     return samples_in_rows(header, frame, request)
 
 
-def stands_on_its_side(header: list[str], frame: pd.DataFrame, request: Request) -> bool:
-    """Tell genes in rows where no labels file says so: by the genes looked for, or by a long table of numbers."""
+def has_genes_in_rows(header: list[str], frame: pd.DataFrame, request: Request) -> bool:
+    """Return whether genes are in rows where no labels file says so: by the genes asked for, or a long table."""
     if request.genes:
-        return frame[0].astype(str).isin(request.genes).sum() > sum(name in request.genes for name in header)
+        return bool(frame[0].astype(str).isin(request.genes).sum() > sum(name in request.genes for name in header))
     if request.columns or len(frame) < LONG * (len(header) - 1) or not (is_text(frame[0]) and frame[0].nunique() > 1):
         return False
     return all(not is_text(frame[i]) or header[i].lower() in SYMBOL_HEADERS for i in range(1, len(header)))
@@ -117,8 +130,8 @@ def samples_in_rows(header: list[str], frame: pd.DataFrame, request: Request) ->
     if extra and request.columns:
         notes.append(f"Columns of text are kept as annotations, not as genes: {some(extra)}.")
     if counts:
-        told = some([header[i] for i in sorted(counts)])
-        notes.append(f"Columns of whole numbers before the first gene are kept as annotations, not as genes: {told}.")
+        left = some([header[i] for i in sorted(counts)])
+        notes.append(f"Columns of whole numbers before the first gene are kept as annotations, not as genes: {left}.")
     return Table(
         values=np.ascontiguousarray(numbers(frame, named, samples, names).T),
         samples=samples,
@@ -145,14 +158,14 @@ def leading_counts(frame: pd.DataFrame, columns: list[int]) -> set[int]:
     None, if whole numbers are no exception: then the genes are counts.
     """
     first = next((k for k, i in enumerate(columns) if not is_whole(frame[i])), len(columns))
-    later = columns[first :: max(1, (len(columns) - first) // LOOKED_AT)]
+    later = columns[first :: max(1, (len(columns) - first) // CHECKED_GENES)]
     if first > MOST_LEADING or not later or np.mean([is_whole(frame[i]) for i in later]) > EXCEPTION:
         return set()
     return set(columns[:first])
 
 
 def is_whole(column: pd.Series) -> bool:
-    """Tell whether all numbers of a column are whole."""
+    """Return whether all numbers of a column are whole."""
     values = pd.to_numeric(column, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
     return bool(np.all((values == np.floor(values)) | np.isnan(values)))
 
@@ -186,7 +199,7 @@ def sample_names(column: pd.Series) -> list[str]:
     """Return the names of the samples; each must be there, once."""
     if column.isna().any():
         raise InputError(f"row {int(np.flatnonzero(column.isna())[0]) + 1} has no sample name")
-    names = column.astype(str).str.strip().tolist()
+    names: list[str] = column.astype(str).str.strip().tolist()
     twice = [name for name, times in Counter(names).items() if times > 1]
     if twice:
         raise InputError(f"sample {twice[0]!r} occurs {names.count(twice[0])} times; give every sample its own name")
@@ -199,18 +212,18 @@ def text_columns(frame: pd.DataFrame) -> set[int]:
 
 
 def is_number(kind: object) -> bool:
-    """Tell whether a column of this type holds numbers only; yes and no are none."""
+    """Return whether a column of this type holds numbers only; yes and no are none."""
     return pd.api.types.is_numeric_dtype(kind) and not pd.api.types.is_bool_dtype(kind)
 
 
 def is_text(column: pd.Series) -> bool:
-    """Tell an annotation from a gene: fewer than half of the cells that are filled are numbers."""
+    """Return whether a column is an annotation and no gene: fewer than half of its filled cells are numbers."""
     if pd.api.types.is_bool_dtype(column):
         return True
     if pd.api.types.is_numeric_dtype(column):
         return False
     filled = column.dropna()
-    return len(filled) > 0 and bool(pd.to_numeric(filled, errors="coerce").notna().mean() < 0.5)
+    return len(filled) > 0 and bool(pd.to_numeric(filled, errors="coerce").notna().mean() < TEXT_BELOW)
 
 
 def numbers(frame: pd.DataFrame, which: Sequence[int], rows: Sequence[str], columns: Sequence[str]) -> np.ndarray:
@@ -223,16 +236,16 @@ def numbers(frame: pd.DataFrame, which: Sequence[int], rows: Sequence[str], colu
     step = max(1, AT_A_TIME // len(frame))
     for first in range(0, len(which), step):
         part = frame[list(which[first : first + step])]
-        words = [i for i, position in enumerate(part) if not is_number(part.dtypes[position])]
-        part = part.copy() if words else part
-        for i in words:
+        texts = [i for i, position in enumerate(part) if not is_number(part.dtypes[position])]
+        part = part.copy() if texts else part
+        for i in texts:
             part.isetitem(i, parsed(part.iloc[:, i], rows, columns[first + i]))
         values[first : first + step] = part.to_numpy(dtype=np.float64, na_value=np.nan).T
     return values
 
 
 def parsed(cells: pd.Series, rows: Sequence[str], column: str) -> pd.Series:
-    """Return words as the numbers that they write."""
+    """Return text as the numbers that it writes."""
     found = pd.to_numeric(cells, errors="coerce")
     bad = (found.isna() & cells.notna()).to_numpy()
     if bad.any():

@@ -25,8 +25,13 @@ from spred.genes.io.tables import sample_names
 
 T = TypeVar("T")
 
-LOOKED_AT = 20  # rows that tell the decimal sign
-SHORT = 1000  # columns: up to here pandas reads in pieces, with a third less memory; longer rows would make it crawl
+CHECKED_ROWS = 20
+"""Rows that decide the decimal sign."""
+
+SHORT = 1000
+"""Columns up to which pandas reads in pieces, with a third less memory; with longer rows it would be far slower.
+``python benchmarks/reading.py`` measures both."""
+
 DECIMAL_COMMA = re.compile(r"[-+]?\d*,\d+([eE][-+]?\d+)?")
 DECIMAL_POINT = re.compile(r"[-+]?\d*\.\d+([eE][-+]?\d+)?")
 
@@ -57,7 +62,7 @@ def layout_of(path: Path, encoding: str) -> Layout:
         n_before, first = 1, lines.readline()
         while first.startswith("#"):
             n_before, first = n_before + 1, lines.readline()
-        rows = list(islice(lines, LOOKED_AT))
+        rows = list(islice(lines, CHECKED_ROWS))
     if not first.strip():
         raise InputError("the table is empty")
     separator = separator_of(first)
@@ -94,7 +99,7 @@ def delimited(path: Path, layout: Layout, *, text: set[str] | None, encoding: st
         as_text = {i: str for i, name in enumerate(layout.header) if i == 0 or name in text}
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", pd.errors.DtypeWarning)  # columns of mixed types are looked at cell by cell
+            warnings.simplefilter("ignore", pd.errors.DtypeWarning)  # columns of mixed types are checked cell by cell
             frame = pd.read_csv(
                 path,
                 sep=layout.separator,
@@ -138,7 +143,7 @@ def in_some_encoding(path: Path, read: Callable[[str], T]) -> tuple[T, str | Non
         found, name = read("cp1252"), "Windows-1252"
     except UnicodeDecodeError:
         found, name = read("latin-1"), "Latin-1"  # it takes every byte
-    note = f"{path.name} is not UTF-8; it was read as {name}, so look at the accents and Greek letters in names."
+    note = f"{path.name} is not UTF-8; it was read as {name}, so check the accents and Greek letters in names."
     return found, note
 
 

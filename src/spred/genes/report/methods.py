@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from spred.genes.report.text import name_of_test, proofs, software
+from spred.genes.report.text import certificates, software, test_name
 from spred.genes.study.models import find_model
 from spred.genes.study.results import Stability
 from spred.genes.study.settings import Settings
@@ -28,14 +28,14 @@ def paragraph(study: Study, run: Mapping[str, object]) -> str:
     weighted = ", all classes weighted equally" if settings.class_weight == "balanced" else ""
     kind = "stratified " * (expression.strata is not None) + "grouped " * (expression.group is not None)
     unit = f" (all samples of one {expression.group_name!r} in one fold)" if expression.group is not None else ""
-    what, how_small = proofs(study)[0]
+    what, how_small = certificates(study)[0]
     mixed = f" (elastic net, {settings.l1_ratio:.0%} of it L1)" if settings.l1_ratio < 1 else ""
     return (
         f"Genes were selected with {model}{mixed}{weighted}, on {scale}, each gene standardised on the training "
         f"samples{adjusted}. {COLLAPSED[expression.collapse]}"
         f"The penalty was chosen on a path of {settings.n_alphas} values by {kind}cross-validation of the deviance, "
         f"{rule_text(settings.rule)}. {refit_text(settings)}"
-        f"Performance was estimated by {repeated}{k}-fold {kind}nested cross-validation{unit}: {inside(settings)}"
+        f"Performance was estimated by {repeated}{k}-fold {kind}nested cross-validation{unit}: {inner_steps(settings)}"
         "imputation, standardisation, choice of the penalty and selection were repeated in every outer fold without "
         f"its held-out samples. {interval_text(study)}"
         f"The reported genes come from the same procedure on all {len(expression.samples)} samples, solved to a "
@@ -44,8 +44,8 @@ def paragraph(study: Study, run: Mapping[str, object]) -> str:
     )
 
 
-def inside(settings: Settings) -> str:
-    """Name the steps that were asked for beyond the usual, in the methods."""
+def inner_steps(settings: Settings) -> str:
+    """Name in the methods the steps beyond the usual ones."""
     quantiles = "quantile normalisation, " if settings.normalize == "quantile" else ""
     filtered = (
         f"removal of the {settings.min_variance:.0%} of genes of least variance, " if settings.min_variance else ""
@@ -61,7 +61,7 @@ def added(study: Study) -> str:
         text += (
             f"Stability selection used {found.n_pairs} complementary pairs of halves, {found.n_selected} genes of each "
             f"({find_model(study.settings.model).ranks}), and a threshold of {found.threshold:.2f} (PFER at most "
-            f"{found.pfer:.2g} by the {found.bound} bound of Shah and Samworth, 2013){decoy_words(found)}. "
+            f"{found.pfer:.2g} by the {found.bound} bound of Shah and Samworth, 2013){decoy_text(found)}. "
         )
     if study.permutations is not None:
         text += (
@@ -71,7 +71,7 @@ def added(study: Study) -> str:
     if study.baselines:
         others = ", ".join(baseline.name for baseline in study.baselines)
         text += f"Other methods were scored in the same folds ({others}). "
-    test = name_of_test(study.expression)
+    test = test_name(study.expression)
     return f"{text}P-values of single genes ({test}) were adjusted after Benjamini and Hochberg. "
 
 
@@ -86,12 +86,12 @@ def interval_text(study: Study) -> str:
 
 
 def refit_text(settings: Settings) -> str:
-    """Say how the chosen genes were fitted again, in the methods."""
-    return "The genes chosen were fitted again with a ridge penalty of the same strength. " if settings.refit else ""
+    """Say in the methods how the chosen genes were refitted."""
+    return "The genes chosen were refitted with a ridge penalty of the same strength. " if settings.refit else ""
 
 
-def decoy_words(found: Stability) -> str:
-    """Say how the false share was estimated, in the methods."""
+def decoy_text(found: Stability) -> str:
+    """Say in the methods how the false discovery proportion was estimated."""
     if found.fdp is None:
         return ""
     return (

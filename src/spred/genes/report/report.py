@@ -1,77 +1,69 @@
 """What a study leaves in its folder: the tables for programs, and one page for people.
 
 ``genes.csv``, ``metrics.json``, ``predictions.csv``, ``model.json`` and ``run.json`` hold the numbers; ``report.html``
-shows them. The words of the page are in ``words.py``, its look in ``report.html`` here and ``output/page.html``.
+shows them. ``docs/genes.md`` describes every column.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict
 from pathlib import Path
 from urllib.parse import quote
 
 import numpy as np
 import pandas as pd
-from markupsafe import Markup
 
-from spred.genes.data.survival import kaplan_meier
 from spred.genes.io.matrices import write_h5ad
-from spred.genes.report import evidence, methods
-from spred.genes.report import text as words
+from spred.genes.report import methods, robustness, text
+from spred.genes.report.figures import drawings
 from spred.genes.saved_model import as_json, model_of
 from spred.genes.study.folds import support
 from spred.genes.study.models import find_model
-from spred.genes.study.scores import ClassScore, NumberScore, by_risk
 from spred.genes.study.study import Study
-from spred.report import plots
-from spred.report.html import inline, render
+from spred.report.blocks import Cell, Heading, Table
+from spred.report.html import render
 from spred.runtime.folder import results_folder, run_record, write_json
 
 TEMPLATE = Path(__file__).with_name("report.html")
-MOST_ROWS = 500  # genes in the page's table
-MOST_IN_HEATMAP = 40
+MOST_ROWS = 500
+"""Genes in the page's table; a browser is slow to sort many more."""
+
 SYMBOL = re.compile(r"[A-Z][A-Z0-9]*(-[A-Z0-9]+)*|C[0-9XY]+orf[0-9]+", re.ASCII)
-NUMBERED = re.compile(r"[A-Z]+[0-9]+", re.ASCII)  # V6185: where all names are so, they are those of columns
+NUMBERED = re.compile(r"[A-Z]+[0-9]+", re.ASCII)
+"""``V6185``: where all names are so, they are those of columns and lead nowhere."""
+
 NCBI = "https://www.ncbi.nlm.nih.gov/gene/?term="
-DIGITS = {"p_value": 2, "q_value": 2}  # significant ones, where they are not three
+DIGITS = {"p_value": 2, "q_value": 2}
+"""Significant digits of a column, where they are not three."""
 
-
-@dataclass(frozen=True)
-class Heading:
-    """A column of the page's gene table."""
-
-    title: str
-    is_name: bool = False
-
-
-@dataclass(frozen=True)
-class Cell:
-    """A cell of the page's gene table: what is shown, what it is sorted by, its background, where a click leads."""
-
-    text: str
-    value: str
-    is_name: bool = False
-    tint: str = ""
-    link: str = ""
-
-
-@dataclass(frozen=True)
-class Drawing:
-    """A figure of the page."""
-
-    svg: Markup
-    caption: str
+STRONGEST_TINT = 0.35
+"""Opacity behind the largest coefficient; the text in front must stay readable."""
 
 
 def write_study(study: Study, out: str | Path, *, arguments: Mapping[str, object] | None = None) -> Path:
-    """Write the results of a study into the folder ``out``, all or nothing, and return its path.
+    """Write the results of a study into a folder, all or nothing.
 
-    ``arguments`` go into run.json as they are. An earlier result of spred in ``out`` is replaced.
+    Args:
+        study: from :func:`spred.genes.run_study`, perhaps with stability, baselines and permutations.
+        out: the folder; an earlier result of spred in it is replaced.
+        arguments: what the caller was asked for; they go into run.json as they are.
+
+    Returns:
+        The folder: ``genes.csv``, ``metrics.json``, ``predictions.csv``, ``model.json``, ``report.html``, ``run.json``,
+        with stability ``stable_genes.csv``, and for an h5ad file a copy of it, ``genes.h5ad``.
 
     Raises:
         FileError: ``out`` holds something else, or cannot be written.
+        MissingPackageError: the data came from an h5ad file and h5py is not installed.
+
+    >>> import tempfile
+    >>> from spred.genes import Settings, read, run_study
+    >>> study = run_study(read("demo:tissue"), Settings(rule="1se", n_alphas=5, folds=2))
+    >>> folder = write_study(study, Path(tempfile.mkdtemp()) / "out")
+    >>> (folder / "report.html").exists()
+    True
     """
     run = run_record("genes", arguments or {}, seed=study.settings.seed)
     run["settings"], run["notes"] = asdict(study.settings), list(study.notes)
@@ -103,8 +95,8 @@ def metrics(study: Study) -> dict[str, object]:
         "n_selected": len(study.genes),
         "n_selected_folds": list(study.n_selected_folds),
         "alpha": float(final.alpha_),
-        "certificate": find_model(study.settings.model).proof(final),
-        **evidence.numbers(study),
+        "certificate": find_model(study.settings.model).certificate(final),
+        **robustness.metrics(study),
         "seconds": round(study.seconds, 3),
     }
 
@@ -121,9 +113,10 @@ def columns(study: Study) -> dict[str, np.ndarray]:
 
 
 def predictions(study: Study) -> pd.DataFrame:
-    """Return one row a held-out prediction: sample, group, repeat, fold, the truth, what was said.
+    """Return one row a held-out prediction: sample, group, repeat, fold, the truth, the prediction.
 
-    Repeats are numbered where there are several. For survival, ``time`` and ``event`` are true and ``risk`` is said.
+    Repeats are numbered where there are several. For survival the truth is ``time`` and ``event``, the prediction
+    ``risk`` and ``risk_group``.
     """
     expression, parts = study.expression, []
     for number, fold in enumerate(study.folds, start=1):
@@ -146,45 +139,56 @@ def predictions(study: Study) -> pd.DataFrame:
 
 
 def page(study: Study, run: Mapping[str, object]) -> str:
-    """Return the report as one HTML text."""
+    """Return the report as one HTML text; ``run`` is what run.json holds."""
     shown = study.genes.head(MOST_ROWS)
-    heads, rows = gene_rows(shown, n_folds=len(study.folds), log2=study.expression.log2)
-    compared_heads, compared = evidence.comparison(study)
-    found = study.stability
-    fold_heads, fold_rows = words.fold_rows(study)
+    stability = study.stability
     return render(
         TEMPLATE,
-        name=study.expression.name,
-        target=study.expression.target_name,
-        size=words.size(study.expression),
-        summary=words.summary(study),
-        assurance=evidence.assurance(study),
-        cards=words.cards(study),
-        reading=words.reading(study),
-        nothing=words.nothing(study),
-        heads=heads,
-        rows=rows,
+        title=f"{study.expression.name}: {study.expression.target_name}",
+        size=text.size(study.expression),
+        summary=text.summary(study),
+        assurance=robustness.assurance(study),
+        numbers=text.cards(study),
+        reading=text.how_to_read(study),
+        nothing=text.empty_list(study),
+        genes=gene_table(shown, n_folds=len(study.folds), log2=study.expression.log2),
         n_hidden=len(study.genes) - len(shown),
-        figures=figures(study),
-        stable=None if found is None else evidence.stable(study, found),
-        stable_rows=[] if found is None else stable_rows(found.genes),
-        agreement=evidence.agreement_text(study),
-        compared_heads=compared_heads,
-        compared=compared if study.baselines else [],
-        permutations=evidence.permutation_text(study),
-        fold_heads=fold_heads,
-        fold_rows=fold_rows,
-        notes=study.notes,
+        figures=drawings(study),
+        stable=None if stability is None else robustness.stable(study, stability),
+        stable_genes=None if stability is None else robustness.stable_table(stability.genes),
+        agreement=robustness.agreement_text(study),
+        compared=robustness.comparison(study) if study.baselines else None,
+        permutations=robustness.permutation_text(study),
+        folds=text.fold_table(study),
+        decided=study.notes,
         methods=methods.paragraph(study, run),
-        made=words.made(study, run),
+        made=text.made(study, run),
     )
 
 
-def gene_rows(genes: pd.DataFrame, *, n_folds: int, log2: bool = False) -> tuple[list[Heading], list[list[Cell]]]:
-    """Return headings and cells of the page's gene table; coefficients are tinted by sign and size."""
+def gene_table(genes: pd.DataFrame, *, n_folds: int, log2: bool = False) -> Table:
+    """Return the page's table of genes; coefficients are tinted by sign and size."""
     coefficients = [c for c in genes.columns if c.startswith("std_coef")]
     largest = float(genes[coefficients].abs().to_numpy().max()) if len(genes) else 1.0
     names = [c for c in ("gene", "symbol") if c in genes.columns]
+    titles = column_titles(genes, coefficients, log2=log2)
+    linked = names[-1] == "symbol" or not all(NUMBERED.fullmatch(name) for name in genes["gene"])
+    rows = []
+    for gene in genes.to_dict("records"):
+        cells = [Cell(gene[c], gene[c], link=link(gene[c]) if linked and c == names[-1] else "") for c in names]
+        for c in titles:
+            shown = (
+                f"{round(gene[c] * n_folds)} of {n_folds}" if c == "frequency" else f"{gene[c]:.{DIGITS.get(c, 3)}g}"
+            )
+            background = tint(gene[c] / largest) if c in coefficients else ""
+            cells.append(Cell(shown, f"{gene[c]:.6g}", tint=background))
+        rows.append((*cells, Cell(gene["neighbours"], gene["neighbours"])))
+    heads = [Heading(c, is_name=True) for c in names] + [Heading(t) for t in titles.values()]
+    return Table((*heads, Heading("neighbours", is_name=True)), tuple(rows), sortable=True)
+
+
+def column_titles(genes: pd.DataFrame, coefficients: list[str], *, log2: bool) -> dict[str, str]:
+    """Return the columns of numbers that the page shows, with their headings."""
     titles = {"frequency": "in folds"}
     if len(coefficients) == 1:
         titles |= {coefficients[0]: "coefficient", "mean": "mean", "sd": "sd"}
@@ -192,20 +196,7 @@ def gene_rows(genes: pd.DataFrame, *, n_folds: int, log2: bool = False) -> tuple
     else:
         titles |= {"strength": "strength"} | {c: c.removeprefix("std_coef_") for c in coefficients}
     known = {"difference": "log2 fold change" if log2 else "difference", "p_value": "p", "q_value": "q"}
-    titles |= {c: t for c, t in known.items() if c in genes.columns}
-    headings = [Heading(c, is_name=True) for c in names] + [Heading(t) for t in titles.values()]
-    headings.append(Heading("neighbours", is_name=True))
-    linked = not all(NUMBERED.fullmatch(name) for name in genes[names[-1]]) or names[-1] == "symbol"
-    rows = []
-    for gene in genes.to_dict("records"):
-        cells = [Cell(gene[c], value=gene[c], is_name=True) for c in names]
-        cells[-1] = replace(cells[-1], link=link(cells[-1].text) if linked else "")
-        for c in titles:
-            text = f"{round(gene[c] * n_folds)} of {n_folds}" if c == "frequency" else f"{gene[c]:.{DIGITS.get(c, 3)}g}"
-            background = tint(gene[c] / largest) if c in coefficients else ""
-            cells.append(Cell(text, value=f"{gene[c]:.6g}", tint=background))
-        rows.append([*cells, Cell(gene["neighbours"], value=gene["neighbours"], is_name=True)])
-    return headings, rows
+    return titles | {c: t for c, t in known.items() if c in genes.columns}
 
 
 def link(name: str) -> str:
@@ -216,109 +207,7 @@ def link(name: str) -> str:
     return NCBI + quote(" OR ".join(f"{symbol}[sym]" for symbol in symbols))
 
 
-def stable_rows(genes: pd.DataFrame) -> list[list[str]]:
-    """Return the rows of the page's table of stable genes: name, frequency, in the list too, neighbours."""
-    rows = []
-    for gene in genes.to_dict("records"):
-        name, again = str(gene.get("symbol") or gene["gene"]), "yes" if gene["in_list"] else "no"
-        rows.append([name, f"{gene['frequency']:.0%}", again, gene["neighbours"]])
-    return rows
-
-
-def tint(share: float) -> str:
+def tint(fraction: float) -> str:
     """Return a background colour: orange for positive, blue for negative, stronger for larger."""
-    hue = "194,87,26" if share > 0 else "11,110,153"
-    return f"rgba({hue},{0.35 * abs(share):.3f})" if share else ""
-
-
-def figures(study: Study) -> dict[str, Drawing]:
-    """Draw the figures of the page with their captions."""
-    drawn = {
-        "path": Drawing(inline(path_figure(study), "path"), words.path_caption(study)),
-        "curve": Drawing(inline(curve_figure(study), "curve"), words.CURVE_CAPTION),
-    }
-    if isinstance(study.score, ClassScore):
-        plot = plots.confusion_plot(np.array(study.score.confusion), study.expression.classes)
-        drawn["held_out"] = Drawing(inline(plot, "confusion"), words.confusion_caption(study))
-        if len(study.expression.classes) == 2:
-            drawn["roc"] = Drawing(inline(roc_figure(study), "roc"), evidence.ROC_CAPTION)
-    elif isinstance(study.score, NumberScore):
-        held_out = predictions(study)
-        true, predicted = held_out["true"].to_numpy(), held_out["predicted"].to_numpy()
-        plot = plots.scatter_plot(true, predicted, what=study.expression.target_name)
-        drawn["held_out"] = Drawing(inline(plot, "scatter"), words.SCATTER_CAPTION)
-    else:
-        drawn["held_out"] = Drawing(
-            inline(survival_figure(study, study.score.logrank_p), "survival"), words.SURVIVAL_CAPTION
-        )
-    if study.stability is not None:
-        plot = plots.frequency_plot(
-            study.stability.frequency,
-            list(words.display_names(study.expression)),
-            threshold=study.stability.threshold,
-        )
-        drawn["stability"] = Drawing(inline(plot, "stability"), evidence.STABILITY_CAPTION)
-    if len(study.genes):
-        drawn["heatmap"] = Drawing(inline(heatmap_figure(study), "heatmap"), words.HEATMAP_CAPTION)
-    return drawn
-
-
-def path_figure(study: Study) -> plots.Figure:
-    """Draw the path of the final model, genes that are ever in it."""
-    final, values = study.model[-1], study.model[:-1].transform(study.expression.design)
-    sizes = find_model(study.settings.model).sizes(final, values)[:, : len(study.expression.genes)]
-    ever = np.flatnonzero(sizes.any(axis=0))
-    names = words.display_names(study.expression)[ever]
-    what = "standardised coefficient" if study.settings.model == "linear" else "size of the gate"
-    return plots.path_plot(final.path_.alphas, sizes[:, ever], list(names), chosen=float(final.alpha_), what=what)
-
-
-def curve_figure(study: Study) -> plots.Figure:
-    """Draw the inner cross-validation of the final model with the marks of the rules."""
-    curve = study.model[-1].curve_
-    known = {"lowest": curve.index_min, "one standard error": curve.index_1se}
-    reason = next((name for name, index in known.items() if index == curve.index), f"rule {study.settings.rule}")
-    marks = {f"chosen: {reason}": curve.index, **{n: i for n, i in known.items() if i != curve.index}}
-    return plots.curve_plot(
-        curve.alphas,
-        curve.mean,
-        curve.se,
-        curve.n_nonzero - study.expression.n_free * find_model(study.settings.model).counts_free,
-        marks={name: float(curve.alphas[index]) for name, index in marks.items()},
-    )
-
-
-def roc_figure(study: Study) -> plots.Figure:
-    """Draw the ROC curve of each outer fold that holds samples of both classes."""
-    from sklearn.metrics import roc_curve
-
-    y, second = study.expression.target, study.expression.classes[1]
-    held_out = [(y[f.test] == second, f.probabilities) for f in study.folds]
-    curves = [roc_curve(true, p[:, 1])[:2] for true, p in held_out if p is not None and 0 < true.sum() < len(true)]
-    return plots.roc_plot(curves, positive=second)
-
-
-def survival_figure(study: Study, p: float | None) -> plots.Figure:
-    """Draw the Kaplan–Meier curves of held-out samples of low and of high risk."""
-    named = zip(("low risk", "high risk"), by_risk(study.folds, study.expression.target), strict=True)
-    groups = [kaplan_meier(part, name) for name, part in named if len(part)]
-    return plots.survival_plot(
-        [(f"{g.name} ({g.n_samples}, {g.n_events} events)", g.time, g.alive, g.censored) for g in groups],
-        time=study.expression.target_name,
-        p=p,
-    )
-
-
-def heatmap_figure(study: Study) -> plots.Figure:
-    """Draw the strongest selected genes over all samples, as z-scores, samples in the order of the target."""
-    expression = study.expression
-    position = {gene: j for j, gene in enumerate(expression.genes)}
-    chosen = np.array([position[g] for g in study.genes["gene"].head(MOST_IN_HEATMAP)])
-    target = expression.target["time"] if expression.task == "survival" else expression.target
-    order = np.argsort(target, kind="stable")
-    values = study.scaled[np.ix_(order, chosen)]
-    scores = (values - values.mean(axis=0)) / values.std(axis=0)
-    groups = list(expression.target[order])
-    if not expression.classes:
-        groups = [f"samples, by rising {expression.target_name}"] * len(order)
-    return plots.heatmap(scores, list(words.display_names(expression)[chosen]), groups)
+    hue = "194,87,26" if fraction > 0 else "11,110,153"
+    return f"rgba({hue},{STRONGEST_TINT * abs(fraction):.3f})" if fraction else ""

@@ -1,52 +1,27 @@
-"""The sentences of a study: for the page, and for the terminal."""
+"""The sentences and tables of a study: for the page, and for the terminal."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import cast
 
 import numpy as np
 import pandas as pd
 
+from spred.genes.application import Application
 from spred.genes.data.expression import Expression
-from spred.genes.saved_model import Application
 from spred.genes.study.models import find_model
 from spred.genes.study.scores import METRICS, ClassScore, NumberScore, Score, Spread, spread
 from spred.genes.study.study import Study
-from spred.report.wording import count
+from spred.report.blocks import Card, Table, headings, text_table
+from spred.report.wording import count, joined
 
 SMALLEST = 1e-15
-PROOFS = {"gap": "relative duality gap", "kkt": "KKT residual over all genes, relative to the penalty,"}
-MOST_NAMED = 5  # genes that a sentence names
-PATH_CAPTION = (
-    "The path on all samples: coefficients per standard deviation of the gene as the penalty falls from left to "
-    "right; with several classes, their norm. A gene is in the list if its line has left zero at the dashed line, the "
-    "penalty chosen. Colours are for telling the strongest genes apart."
-)
-GATES_CAPTION = (
-    "The path on all samples: the size of each gene's gate, the norm of all that leaves it into the network, as the "
-    "penalty falls from left to right. A gene is in the list if its line has left zero at the dashed line, the penalty "
-    "chosen. Colours are for telling the strongest genes apart."
-)
-CURVE_CAPTION = (
-    "Mean deviance per sample on the inner held-out folds over the penalty; the band is one standard error to either "
-    "side, the numbers on top are genes. This curve chose the penalty, so it is no honest score."
-)
-SCATTER_CAPTION = "Held-out predictions of the outer folds against the truth; on the line they agree."
-SURVIVAL_CAPTION = (
-    "Kaplan–Meier curves of the held-out samples, by the risk that a model without them gave: above or below the "
-    "median risk of its training samples. Ticks are samples that left without the event."
-)
-HEATMAP_CAPTION = (
-    "The selected genes, strongest first, as z-scores: red above the gene's mean, blue below. The samples "
-    "are those that the genes were selected on, so the contrast looks better than it would on new ones."
-)
+"""Residuals below are written as such: double precision cannot tell them from zero."""
 
-
-def path_caption(study: Study) -> str:
-    """Say what the figure of the path shows."""
-    return PATH_CAPTION if study.settings.model == "linear" else GATES_CAPTION
+CERTIFICATES = {"gap": "relative duality gap", "kkt": "KKT residual over all genes, relative to the penalty,"}
+MOST_NAMED = 5
+"""Genes that a sentence names."""
 
 
 def size(expression: Expression) -> str:
@@ -59,21 +34,23 @@ def size(expression: Expression) -> str:
 def summary(study: Study) -> str:
     """Say the result in three sentences: which genes were selected, how often again, what they are worth."""
     expression, n = study.expression, len(study.genes)
-    what = f"tell {spoken(expression.classes)} apart" if expression.classes else f"predict {aim(expression)}"
+    what = (
+        f"tell {joined([repr(c) for c in expression.classes])} apart"
+        if expression.classes
+        else f"predict {aim(expression)}"
+    )
     of = count(len(expression.genes), "gene")
     named = f": {leading(study.genes)}" if n else ""
     picked = f"{n or 'None'} of {of} {'were' if n > 1 else 'was'} selected to {what}{named}."
     often = int((study.genes["frequency"] == 1).sum())
     again = f" {overlap(n, often)} selected in every fold too." if n else ""
-    return f"{picked}{again} {worth(study)}{beside_linear(study)}"
+    return f"{picked}{again} {score_text(study)}{against_linear(study)}"
 
 
 def leading(genes: pd.DataFrame) -> str:
     """Name the first genes of a table, by symbol where there is one."""
     names = [str(gene.get("symbol") or gene["gene"]) for gene in genes.head(MOST_NAMED).to_dict("records")]
-    more = [f"{len(genes) - MOST_NAMED} more"] if len(genes) > MOST_NAMED else []
-    *first, last = names + more
-    return f"{', '.join(first)} and {last}" if first else last
+    return joined(names + ([f"{len(genes) - MOST_NAMED} more"] if len(genes) > MOST_NAMED else []))
 
 
 def overlap(n: int, both: int) -> str:
@@ -84,7 +61,7 @@ def overlap(n: int, both: int) -> str:
     return known.get(both, f"{both} of them are")
 
 
-def beside_linear(study: Study) -> str:
+def against_linear(study: Study) -> str:
     """Say whether a network does better than the linear model in the same folds."""
     if study.settings.model == "linear":
         return ""
@@ -106,24 +83,29 @@ def aim(expression: Expression) -> str:
     return f"survival ({expression.target_name})" if expression.task == "survival" else expression.target_name
 
 
-def worth(study: Study) -> str:
-    """Say what the held-out predictions are worth beside guessing."""
+def score_text(study: Study) -> str:
+    """Say how good the held-out predictions are, and what guessing gives."""
     score = study.score
     return (
-        f"On samples that the selection never saw, {main_name(score)} is {score.main.mean:.2f} "
-        f"({spoken_interval(score.main)}, {spoken_folds(study)}); {guessing(score)} gives {score.chance:.2f}."
+        f"On samples that the selection never saw, {score_name(score)} is {score.main.mean:.2f} "
+        f"({interval_text(score.main)}, {folds_text(study)}); {guessing(score)} gives {score.chance:.2f}."
         f"{doubt(score)}"
     )
 
 
-def spoken_interval(score: Spread) -> str:
+def interval_text(score: Spread) -> str:
     """Write the interval; folds that all score the same have none, unless every sample was right."""
     if score.interval[0] == score.interval[1]:
-        return "every fold scored the same, so they tell no interval"
-    return f"95 % interval {score.interval[0]:.2f} to {score.interval[1]:.2f}"
+        return "every fold scored the same, so they give no interval"
+    return f"95 % interval {interval_cell(score)}"
 
 
-def main_name(score: Score) -> str:
+def interval_cell(score: Spread) -> str:
+    """Write the interval in a table."""
+    return "–" if score.interval[0] == score.interval[1] else f"{score.interval[0]:.2f} to {score.interval[1]:.2f}"
+
+
+def score_name(score: Score) -> str:
     """Name the score that methods are compared by, in a sentence."""
     if isinstance(score, ClassScore):
         return "the balanced accuracy"
@@ -137,7 +119,7 @@ def guessing(score: Score) -> str:
     return "guessing the mean" if isinstance(score, NumberScore) else "guessing"
 
 
-def spoken_folds(study: Study) -> str:
+def folds_text(study: Study) -> str:
     """Say how many folds a score comes from."""
     repeats = study.settings.repeats
     each = len(study.folds) // repeats
@@ -151,16 +133,8 @@ def doubt(score: Score) -> str:
     )
 
 
-@dataclass(frozen=True)
-class Card:
-    """A figure that a reader looks for first."""
-
-    value: str
-    label: str
-
-
 def cards(study: Study) -> list[Card]:
-    """Return the figures that a reader looks for first: how good, how many genes, how sure."""
+    """Return the numbers that a reader sees first: how good, how many genes, how sure."""
     often = int((study.genes["frequency"] == 1).sum())
     found = [*score_cards(study.score), Card(str(len(study.genes)), f"genes selected, {often} of them in every fold")]
     if study.stability is not None:
@@ -172,20 +146,20 @@ def cards(study: Study) -> list[Card]:
         found.append(
             Card(f"{study.permutations.p:.2g}", f"p-value of the score, {count(n, 'permutation')} of the labels")
         )
-    (what, value), *others = proofs(study)
-    proof = "".join([f"{what} of the final model", *(f"; {name} {number}" for name, number in others)])
-    return [*found, Card(value, proof)]
+    (what, value), *others = certificates(study)
+    label = "".join([f"{what} of the final model", *(f"; {name} {number}" for name, number in others)])
+    return [*found, Card(value, label)]
 
 
-def proofs(study: Study) -> list[tuple[str, str]]:
+def certificates(study: Study) -> list[tuple[str, str]]:
     """Name what certifies the final model, with its size, the strongest first."""
-    found = find_model(study.settings.model).proof(study.model[-1])
-    return [("KKT residual" if i else PROOFS[name], tiny(value)) for i, (name, value) in enumerate(found.items())]
+    found = find_model(study.settings.model).certificate(study.model[-1])
+    return [("KKT residual" if i else CERTIFICATES[name], tiny(value)) for i, (name, value) in enumerate(found.items())]
 
 
 def score_cards(score: Score) -> list[Card]:
-    """Return the figures of a score."""
-    interval = spoken_interval(score.main)
+    """Return the numbers of a score."""
+    interval = interval_text(score.main)
     if isinstance(score, ClassScore):
         return [
             Card(f"{score.balanced_accuracy.mean:.2f}", f"balanced accuracy, held out; {interval}"),
@@ -198,7 +172,7 @@ def score_cards(score: Score) -> list[Card]:
     if isinstance(score, NumberScore):
         return [
             Card(f"{score.r2.mean:.2f}", f"R², held out; {interval}"),
-            Card(plus_minus(score.mean_absolute_error), "mean absolute error, held out"),
+            Card(mean_and_sd(score.mean_absolute_error), "mean absolute error, held out"),
         ]
     return [
         Card(f"{score.concordance.mean:.2f}", f"concordance, held out; {interval}; 0.5 by guessing"),
@@ -206,7 +180,7 @@ def score_cards(score: Score) -> list[Card]:
     ]
 
 
-def nothing(study: Study) -> str:
+def empty_list(study: Study) -> str:
     """Say what an empty list means."""
     return (
         f"By the rule {str(study.settings.rule)!r}, the inner cross-validation chose the model without any gene: on "
@@ -214,12 +188,12 @@ def nothing(study: Study) -> str:
     )
 
 
-def reading(study: Study) -> str:
+def how_to_read(study: Study) -> str:
     """Say how to read the gene table."""
     classes = study.expression.classes
     per = "per standard deviation of the gene"
     alone = (
-        f"p is that of the gene alone ({name_of_test(study.expression)}, all samples), q the same adjusted for the "
+        f"p is that of the gene alone ({test_name(study.expression)}, all samples), q the same adjusted for the "
         "number of genes; neighbours are the genes most correlated with it."
     )
     if len(classes) > 2:
@@ -232,36 +206,25 @@ def reading(study: Study) -> str:
     return f"{what} are {per}{toward}. Mean and sd are of {scale}. {alone}"
 
 
-def confusion_caption(study: Study) -> str:
-    """Say what the counts of the confusion matrix are."""
-    repeats = study.settings.repeats
-    each = "one" if repeats == 1 else f"{repeats}, one a repeat,"
-    return (
-        f"Held-out predictions of the outer folds: {each} for every sample, by a model that never saw it. Counts; the "
-        "shade is the share of the true class."
-    )
-
-
-def name_of_test(expression: Expression) -> str:
+def test_name(expression: Expression) -> str:
     """Name the test of a gene alone."""
     if expression.task == "classification":
         return "Welch's t-test" if len(expression.classes) == 2 else "one-way ANOVA"
     return "Pearson correlation" if expression.task == "regression" else "score test of Cox regression"
 
 
-def fold_rows(study: Study) -> tuple[list[str], list[list[str]]]:
-    """Return the table of folds: headings and rows of text."""
+def fold_table(study: Study) -> Table:
+    """Return the table of the outer folds."""
     score = study.score
     columns = {METRICS[study.expression.task].name: score.main}
     if isinstance(score, NumberScore):
         columns["mean absolute error"] = score.mean_absolute_error
-    heads = ["fold", "trained on", "held out", "genes", *columns]
     rows = [
         [str(i + 1), str(len(fold.train)), str(len(fold.test)), str(study.n_selected_folds[i])]
         + [f"{column.folds[i]:.3f}" for column in columns.values()]
         for i, fold in enumerate(study.folds)
     ]
-    return heads, rows
+    return text_table(headings("fold", "trained on", "held out", "genes", *columns, n_names=0), rows)
 
 
 def software(run: Mapping[str, object]) -> str:
@@ -277,8 +240,8 @@ def made(study: Study, run: Mapping[str, object]) -> str:
     return f"Made in {study.seconds:.1f} s with {software(run)}. run.json has all versions and arguments."
 
 
-def applied(found: Application) -> str:
-    """Say what a model's predictions of new samples are worth, where the truth is known."""
+def application_text(found: Application) -> str:
+    """Say how good the predictions of new samples are, where the truth is known."""
     n = count(len(found.table), "sample")
     if found.score is None:
         return f"{n} predicted with {count(len(found.model.genes), 'gene')} of {found.model.name}."
@@ -294,17 +257,11 @@ def display_names(expression: Expression) -> np.ndarray:
     return np.array([f"{symbol} {gene}" if symbol else gene for gene, symbol in pairs], dtype=object)
 
 
-def plus_minus(spread: Spread) -> str:
+def mean_and_sd(score: Spread) -> str:
     """Write a mean and its sd."""
-    return f"{spread.mean:.2f} ± {spread.sd:.2f}"
+    return f"{score.mean:.2f} ± {score.sd:.2f}"
 
 
 def tiny(value: float) -> str:
     """Write a residual: its order of magnitude, or that it is below what double precision can tell from zero."""
     return f"{value:.0e}" if value >= SMALLEST else f"<{SMALLEST:.0e}"
-
-
-def spoken(names: list[str]) -> str:
-    """List names as one says them: ``'a', 'b' and 'c'``."""
-    quoted = [repr(n) for n in names]
-    return f"{', '.join(quoted[:-1])} and {quoted[-1]}"

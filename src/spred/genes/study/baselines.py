@@ -1,4 +1,4 @@
-"""What the score is worth: other methods in the same folds, so that every number comes from the same held-out samples.
+"""Other methods in the same folds, so that every number comes from the same held-out samples.
 
 For each task: guessing, the L1 model at its best penalty (for many classes both one against the rest and row-sparse),
 and a univariate filter before a dense linear model. All that they choose, they choose by cross-validation inside the
@@ -24,7 +24,14 @@ from spred.genes.study.study import Study
 from spred.genes.study.univariate import cox_score
 from spred.runtime.tasks import Arrays, Store, run_tasks
 
-SIZES = (5, 10, 20, 50, 100, 200)  # genes that the filter may keep; the inner folds choose
+SIZES = (5, 10, 20, 50, 100, 200)
+"""Genes that the filter may keep; the inner folds choose."""
+
+RIDGE = 0.1
+"""Strength and fraction of L1 of the ridge Cox model behind the filter, which chooses the genes in its place."""
+
+FILTER_TOL = 1e-5
+"""Relative duality gap of that model, whose predictions alone are used."""
 
 Values = tuple[np.ndarray, np.ndarray]
 
@@ -33,7 +40,7 @@ Values = tuple[np.ndarray, np.ndarray]
 class Method:
     """A baseline: its name, and the function of (expression, settings, fold, prepared values) that does it.
 
-    The function returns what is said of the held-out samples and how many genes it took to say it.
+    The function returns the predictions of the held-out samples and the number of genes that they use.
     """
 
     name: str
@@ -41,7 +48,18 @@ class Method:
 
 
 def add_baselines(study: Study, *, n_jobs: int | None = None, store: Store | None = None) -> Study:
-    """Return the study with its ``baselines``: the rows of ``METHODS`` for its target, scored in its outer folds."""
+    """Return the study with its ``baselines``: the rows of ``METHODS`` for its target, scored in its outer folds.
+
+    Args:
+        study: from :func:`run_study`.
+        n_jobs: outer folds at a time, as joblib counts them.
+        store: where finished folds are kept, for a run that may be stopped.
+
+    >>> from spred.genes import Settings, read, run_study
+    >>> study = run_study(read("demo:tissue"), Settings(rule="1se", n_alphas=5, folds=2))
+    >>> [found.name for found in add_baselines(study).baselines][-1]
+    'univariate filter + linear SVM'
+    """
     expression, settings = study.expression, study.settings
     methods, y = METHODS[expression.kind], expression.target
     kept = None if store is None else store.stage("baselines", *inputs(expression, settings))
@@ -51,7 +69,7 @@ def add_baselines(study: Study, *, n_jobs: int | None = None, store: Store | Non
     found = [
         Baseline(
             name=method.name,
-            score=fold_scores(metric, study.folds, y, [piece[f"said_{i}"] for piece in pieces]),
+            score=fold_scores(metric, study.folds, y, [piece[f"predicted_{i}"] for piece in pieces]),
             n_genes=tuple(int(piece["n_genes"][i]) for piece in pieces),
         )
         for i, method in enumerate(methods)
@@ -66,13 +84,13 @@ def run_methods(expression: Expression, settings: Settings, fold: OuterFold) -> 
         warnings.simplefilter("ignore")  # constant genes have no F statistic: they are ranked last
         found = [method.run(expression, settings, fold, values) for method in METHODS[expression.kind]]
     arrays: Arrays = {"n_genes": np.array([n for _, n in found])}
-    for i, (said, _) in enumerate(found):
-        arrays[f"said_{i}"] = said.astype(str) if expression.classes else said
+    for i, (predicted, _) in enumerate(found):
+        arrays[f"predicted_{i}"] = predicted.astype(str) if expression.classes else predicted
     return arrays
 
 
 def guess(expression: Expression, settings: Settings, fold: OuterFold, values: Values) -> tuple[np.ndarray, int]:
-    """Say of every sample what is commonest: the largest class, the mean, equal risks."""
+    """Predict the same of every sample: the largest class, the mean, equal risks."""
     y = expression.target[fold.train]
     if expression.task == "survival":
         return np.zeros(len(fold.test)), 0
@@ -126,8 +144,8 @@ def filtered(expression: Expression, settings: Settings, fold: OuterFold, values
     for _, (a, b) in inner:
         order = ranking(expression.task, train[a], y[a])
         for i, k in enumerate(sizes):
-            said = clone(model).fit(train[np.ix_(a, order[:k])], y[a]).predict(train[np.ix_(b, order[:k])])
-            scores[i] += metric.of(y[b], said, y[a])
+            predicted = clone(model).fit(train[np.ix_(a, order[:k])], y[a]).predict(train[np.ix_(b, order[:k])])
+            scores[i] += metric.of(y[b], predicted, y[a])
     best = sizes[int(scores.argmax())]
     kept = ranking(expression.task, train, y)[:best]
     return model.fit(train[:, kept], y).predict(test[:, kept]), best
@@ -157,10 +175,8 @@ def dense(expression: Expression, settings: Settings) -> Any:
         return make_pipeline(StandardScaler(), SVC(kernel="linear", class_weight=settings.class_weight))
     if expression.task == "regression":
         return make_pipeline(StandardScaler(), Ridge())
-    return SparseCox(alpha=RIDGE, l1_ratio=0.0, tol=1e-5)
+    return SparseCox(alpha=RIDGE, l1_ratio=0.0, tol=FILTER_TOL)
 
-
-RIDGE = 0.1
 
 GUESS = Method("largest class", guess)
 FILTER = Method("univariate filter + linear SVM", filtered)

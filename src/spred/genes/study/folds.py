@@ -1,4 +1,4 @@
-"""The outer folds of a study: what is fitted, what it says of the held-out samples, and which genes it took.
+"""The outer folds of a study: what is fitted, what it predicts of the held-out samples, and which genes it selects.
 
 A fold leaves arrays and no fitted estimator, so that it can be kept on the disk and taken up again. Its preprocessing
 is cheap and can be had again by :func:`prepared`.
@@ -27,8 +27,8 @@ class OuterFold:
 
     Attributes:
         repeat: number of the repeat that it belongs to, from 0.
-        train: samples that the procedure saw.
-        test: samples that it did not see.
+        train: positions of the training samples.
+        test: positions of the held-out samples.
         predicted: class, number or risk of each held-out sample.
         probabilities: ``(len(test), K)`` in sorted order of the classes; None for other tasks.
         support: which genes were selected, ``(n_genes,)``.
@@ -91,7 +91,7 @@ def inputs(expression: Expression, settings: Settings) -> tuple[object, ...]:
 
 
 def fit_fold(expression: Expression, settings: Settings, train: np.ndarray, test: np.ndarray) -> Arrays:
-    """Fit the whole procedure on ``train`` and return what it says of ``test``."""
+    """Fit the whole procedure on ``train`` and return its predictions of ``test``."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("default")
         model = fit(expression, settings, train)
@@ -113,18 +113,18 @@ def fit_fold(expression: Expression, settings: Settings, train: np.ndarray, test
 
 def fit(expression: Expression, settings: Settings, rows: np.ndarray) -> Pipeline:
     """Fit preprocessing and model to some samples; the last step of the pipeline is the model."""
-    last = find_model(settings.model).choosing(expression, settings)
+    last = find_model(settings.model).cross_validated(expression, settings)
     model = Pipeline([*preprocessing(expression, settings).steps, ("model", last)])
     groups = None if expression.group is None else expression.group[rows]
     return model.fit(expression.design[rows], expression.target[rows], model__groups=groups)
 
 
 def prepared(expression: Expression, settings: Settings, fold: OuterFold) -> tuple[np.ndarray, np.ndarray]:
-    """Return the training and held-out parts of a fold as its model saw them, covariates behind the genes."""
+    """Return the training and held-out parts of a fold as its model had them, covariates behind the genes."""
     steps = preprocessing(expression, settings).fit(expression.design[fold.train])
     return steps.transform(expression.design[fold.train]), steps.transform(expression.design[fold.test])
 
 
 def support(expression: Expression, model: Pipeline) -> np.ndarray:
     """Return which genes a fitted pipeline selected, ``(n_genes,)``."""
-    return model[-1].get_support()[: len(expression.genes)]
+    return np.asarray(model[-1].get_support()[: len(expression.genes)])

@@ -35,6 +35,12 @@ LINEAR_EPS = 0.05
 NETWORK_EPS = {"classification": 0.02, "regression": 0.02, "survival": 0.05}
 """The last alpha of a study over its first: smaller ones reach denser models, which cost most of the time
 (``scripts/bench genes``)."""
+PREDICTION_TOL = 1e-5
+"""Relative duality gap of a linear fit at a given alpha, whose predictions alone are used. A smaller one makes
+permutations slower and changes no class; ``python benchmarks/study.py`` times them."""
+
+NETWORK_PREDICTION_TOL = 0.03
+"""The same for the KKT residual of a network, relative to alpha."""
 
 
 @dataclass(frozen=True)
@@ -43,39 +49,39 @@ class Model:
 
     Attributes:
         title: what it is for each task, in the words of a methods section.
-        choosing: makes the estimator that finds its alpha by cross-validation.
+        cross_validated: makes the estimator that finds its alpha by cross-validation.
         at_alpha: makes the same model at a given alpha.
         on_path: makes the estimator whose path stability selection follows.
-        ranks: by what stability selection ranks the genes of a half, in words.
+        ranks: by what stability selection ranks the genes of a half, as the methods say it.
         coefficients: reads a fitted estimator, ``(rows, columns of the design)``; a row a class where there are many.
         sizes: how large each column is along its path, standardised, ``(A, columns)``; signed where it has one.
-        proof: reads its certificate, what is known first: ``gap`` and ``kkt``, or ``kkt`` alone.
+        certificate: reads its certificate, what is known first: ``gap`` and ``kkt``, or ``kkt`` alone.
         counts_free: whether the numbers of features along the path count the covariates.
     """
 
     title: dict[str, str]
-    choosing: Callable[[Expression, Settings], Any]
+    cross_validated: Callable[[Expression, Settings], Any]
     at_alpha: Callable[[Expression, Settings, float], Any]
     on_path: Callable[[Expression, Settings], Any]
     ranks: str
     coefficients: Callable[[Any], np.ndarray]
     sizes: Callable[[Any, np.ndarray], np.ndarray]
-    proof: Callable[[Any], dict[str, float]]
+    certificate: Callable[[Any], dict[str, float]]
     counts_free: bool
 
 
-def linear_choosing(expression: Expression, settings: Settings) -> Any:
-    """Make the linear model of the task: L1 chooses the genes, and a ridge fits them again where that is asked for."""
+def linear_cross_validated(expression: Expression, settings: Settings) -> Any:
+    """Make the linear model of the task: L1 chooses the genes, and a ridge refits them where that is asked for."""
     short = settings.rule == "short"
     sparse = linear_path(expression, replace(settings, rule="1se") if short else settings)
-    return Refitted(sparse, dense(expression, settings), short=short, refit=settings.refit)
+    return Refitted(sparse, ridge(expression, settings), short=short, refit=settings.refit)
 
 
 def linear_at_alpha(expression: Expression, settings: Settings, alpha: float) -> Any:
     """Make the same at one alpha, solved as far as a prediction needs."""
     given = {**penalty(expression), **weighting(expression, settings)}
-    sparse = ONE[expression.task](alpha, tol=1e-5, l1_ratio=settings.l1_ratio, **given)
-    return Refitted(sparse, dense(expression, settings), refit=settings.refit)
+    sparse = ONE[expression.task](alpha, tol=PREDICTION_TOL, l1_ratio=settings.l1_ratio, **given)
+    return Refitted(sparse, ridge(expression, settings), refit=settings.refit)
 
 
 def linear_path(expression: Expression, settings: Settings) -> Any:
@@ -93,8 +99,8 @@ def linear_path(expression: Expression, settings: Settings) -> Any:
     )
 
 
-def dense(expression: Expression, settings: Settings) -> Any:
-    """Make the estimator of the task that fits chosen genes again."""
+def ridge(expression: Expression, settings: Settings) -> Any:
+    """Make the estimator of the task that refits chosen genes: a ridge in the place of L1."""
     return ONE[expression.task](l1_ratio=0.0, **penalty(expression), **weighting(expression, settings))
 
 
@@ -106,7 +112,7 @@ def penalty(expression: Expression) -> dict[str, Any]:
 
 
 def weighting(expression: Expression, settings: Settings) -> dict[str, Any]:
-    """Weigh the classes, where there are any."""
+    """Return how classes are weighted, where there are any."""
     return {"class_weight": settings.class_weight} if expression.task == "classification" else {}
 
 
@@ -127,16 +133,16 @@ def linear_sizes(fitted: Any, values: np.ndarray) -> np.ndarray:
     """Return coefficients per standard deviation of ``values``; with several rows, their norm."""
     coefs = fitted.path_.coefs.reshape(len(fitted.path_.alphas), -1, fitted.path_.coefs.shape[-1])
     size = coefs[:, 0] if coefs.shape[1] == 1 else np.linalg.norm(coefs, axis=1)
-    return size * values.std(axis=0)
+    return np.asarray(size * values.std(axis=0))
 
 
-def linear_proof(fitted: Any) -> dict[str, float]:
+def linear_certificate(fitted: Any) -> dict[str, float]:
     """Read the duality gap and the KKT residual."""
     return {"gap": float(fitted.certificate_.gap), "kkt": float(fitted.certificate_.kkt)}
 
 
 def network(expression: Expression, settings: Settings, **given: Any) -> Any:
-    """Make the network of the task, with a path from closed gates."""
+    """Make the network of the task, with a path from gates at zero."""
     return NETWORKS[expression.task](
         n_alphas=settings.n_alphas,
         eps=NETWORK_EPS[expression.task],
@@ -150,14 +156,14 @@ def network(expression: Expression, settings: Settings, **given: Any) -> Any:
     )
 
 
-def network_choosing(expression: Expression, settings: Settings) -> Any:
+def network_cross_validated(expression: Expression, settings: Settings) -> Any:
     """Make the network that finds its alpha; covariates have no gates, so that its rules do not count them."""
     return network(expression, settings, rule=short_index if settings.rule == "short" else settings.rule)
 
 
 def network_at_alpha(expression: Expression, settings: Settings, alpha: float) -> Any:
     """Make the network at one alpha, solved as far as a prediction needs."""
-    return network(expression, settings, alphas=[alpha], kkt_tol=0.03)
+    return network(expression, settings, alphas=[alpha], kkt_tol=NETWORK_PREDICTION_TOL)
 
 
 NETWORK = "a linear predictor and a hidden layer of 50 units behind one gate for each gene, under a group penalty"
@@ -176,13 +182,13 @@ MODELS: dict[str, Model] = {
             "regression": "Lasso regression",
             "survival": "L1-penalised Cox regression",
         },
-        choosing=linear_choosing,
+        cross_validated=linear_cross_validated,
         at_alpha=linear_at_alpha,
         on_path=linear_path,
         ranks="the largest coefficients at a tenth of the smallest penalty without a gene, then the largest gradients",
         coefficients=linear_coefficients,
         sizes=linear_sizes,
-        proof=linear_proof,
+        certificate=linear_certificate,
         counts_free=True,
     ),
     "network": Model(
@@ -192,13 +198,13 @@ MODELS: dict[str, Model] = {
             "regression": NETWORK + " (squared loss)",
             "survival": NETWORK + " (Cox's partial likelihood)",
         },
-        choosing=network_choosing,
+        cross_validated=network_cross_validated,
         at_alpha=network_at_alpha,
         on_path=network,
         ranks="the largest gates at a tenth of the smallest penalty without a gene",
         coefficients=lambda fitted: fitted.mean_slopes_,
         sizes=lambda fitted, values: gate_sizes(fitted.path_, values.shape[1]),
-        proof=lambda fitted: {"kkt": fitted.kkt_},
+        certificate=lambda fitted: {"kkt": fitted.kkt_},
         counts_free=False,
     ),
 }

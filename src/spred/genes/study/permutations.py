@@ -1,4 +1,4 @@
-"""How good a score labels without meaning reach: the same folds, at the penalties chosen for the true labels."""
+"""How good a score permuted labels reach: the same folds, at the penalties chosen for the true labels."""
 
 from __future__ import annotations
 
@@ -18,7 +18,11 @@ from spred.genes.study.settings import Settings
 from spred.genes.study.study import Study
 from spred.runtime.tasks import Arrays, Store, run_tasks
 
-MOST_DRAWS = 1000  # attempts at a permutation that leaves every class in every training part
+MOST_DRAWS = 1000
+"""Attempts at a permutation that leaves every class in every training part, before it is an error."""
+
+ROUNDING = 1e-12
+"""Scores nearer than this are equal: a permutation that ties the true labels counts against them."""
 
 Parts = list[tuple[np.ndarray, np.ndarray]]
 
@@ -31,14 +35,26 @@ def add_permutations(
     store: Store | None = None,
     on_permutation: Callable[[int, int], None] | None = None,
 ) -> Study:
-    """Return the study with its ``permutations``: how good a score labels without meaning reach.
+    """Return the study with its ``permutations``: how good a score permuted labels reach.
 
     Groups of one class swap their labels with groups of the same size; in groups that hold several classes, labels
     are permuted inside. So what belongs together stays together. Each fold of the first repeat keeps its samples and
     the alpha that was chosen for the true labels; the choice itself is not repeated.
 
+    Args:
+        study: from :func:`run_study`.
+        n: permutations; the smallest p-value is 1 / (1 + n).
+        n_jobs: permutations at a time, as joblib counts them.
+        store: where finished permutations are kept, for a run that may be stopped.
+        on_permutation: called with (permutations done, permutations in all).
+
     Raises:
         InputError: n is below 1, or no permutation leaves every class in every training part.
+
+    >>> from spred.genes import Settings, read, run_study
+    >>> study = run_study(read("demo:tissue"), Settings(rule="1se", n_alphas=5, folds=2))
+    >>> add_permutations(study, 1).permutations.p
+    0.5
     """
     if n < 1:
         raise InputError(f"{n} permutations were asked for; at least 1 is needed, and 100 give a p-value down to 0.01")
@@ -52,7 +68,7 @@ def add_permutations(
     pieces = run_tasks(permuted, tasks, n_jobs=n_jobs, store=kept, on_done=on_permutation)
     scores = tuple(float(piece["score"]) for piece in pieces)
     observed = float(np.mean(study.score.main.folds[: len(folds)]))
-    p = (1 + sum(s >= observed - 1e-12 for s in scores)) / (1 + n)
+    p = (1 + sum(s >= observed - ROUNDING for s in scores)) / (1 + n)
     return replace(study, permutations=Permutations(observed, scores, p, perf_counter() - start))
 
 

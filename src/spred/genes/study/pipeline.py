@@ -47,27 +47,27 @@ class QuantileNormalizer(TransformerMixin, BaseEstimator):
 
 
 class LowVariance(TransformerMixin, BaseEstimator):
-    """Flatten the genes that vary least over the training samples: at 0 throughout, no model selects them.
+    """Set the genes that vary least over the training samples to 0: then no model selects them.
 
     Args:
-        share: share of the genes to flatten.
+        fraction: fraction of the genes to set to 0.
         n_genes: columns that are genes.
 
     Attributes:
-        flat_: which columns are flattened, ``(n_columns,)``.
+        flat_: which columns are set to 0, ``(n_columns,)``.
     """
 
     flat_: np.ndarray
 
-    def __init__(self, share: float, n_genes: int) -> None:
-        self.share = share
+    def __init__(self, fraction: float, n_genes: int) -> None:
+        self.fraction = fraction
         self.n_genes = n_genes
 
     def fit(self, X: np.ndarray, y: Any = None) -> Self:
-        """Find the genes whose variance lies below the quantile ``share``."""
+        """Find the genes whose variance lies below the quantile ``fraction``."""
         variance = X[:, : self.n_genes].var(axis=0)
         self.flat_ = np.zeros(X.shape[1], dtype=bool)
-        self.flat_[: self.n_genes] = variance < np.quantile(variance, self.share)
+        self.flat_[: self.n_genes] = variance < np.quantile(variance, self.fraction)
         return self
 
     def transform(self, X: np.ndarray) -> np.ndarray:

@@ -1,7 +1,7 @@
-"""A short list with a dense fit: L1 chooses the genes, and their coefficients come from a second fit without L1.
+"""A short list refitted: L1 chooses the genes, and their coefficients come from a ridge.
 
 L1 shrinks what it keeps, so a short list predicts less well than it could. Here the genes that stand on the path at the
-chosen α are fitted again with a ridge of the same strength, ``α‖v‖₁`` replaced by ``α/2 ‖v‖²``: nothing more is chosen.
+chosen α are refitted with a ridge of the same strength, ``α‖v‖₁`` replaced by ``α/2 ‖v‖²``: nothing more is chosen.
 That allows a list of at most half the genes of the best L1 model (rule ``"short"``).
 
 Source: the refit is N. Meinshausen's relaxed lasso, Computational Statistics and Data Analysis 52, 2007, with a ridge
@@ -22,16 +22,17 @@ from spred.estimators import Curve
 from spred.linear import RegularizationPath
 
 HALF = 2
+"""A short list has at most the genes of the best model over this; ``python benchmarks/genes.py`` shows its cost."""
 
 
 class Refitted(BaseEstimator):
-    """Choose genes with a sparse estimator, then fit them again with a ridge of the same α.
+    """Choose genes with a sparse estimator, then refit them with a ridge of the same α.
 
     Args:
         sparse: a sparse estimator of spred: one that finds its alpha on a path, or has one.
         dense: the estimator of the same target at one alpha, with ``l1_ratio=0``, a ridge.
         short: choose the α by :func:`short_index`, and not by the rule of ``sparse``.
-        refit: fit again; without it the coefficients are those of the path.
+        refit: refit the chosen genes; without it the coefficients are those of the path.
 
     Attributes:
         model_: the sparse estimator with the coefficients that were found; it predicts.
@@ -63,7 +64,7 @@ class Refitted(BaseEstimator):
             self.model_.fit(X, y)
             self.alpha_, self.certificate_ = float(self.model_.alpha), self.model_.certificate_
         if self.refit and self.coef_.any():
-            self._fit_again(X, y)
+            self._refit(X, y)
         return self
 
     def _choose(self) -> None:
@@ -79,7 +80,7 @@ class Refitted(BaseEstimator):
         elif self.dense.fit_intercept:
             model.intercept_ = float(model.path_.intercepts[index])
 
-    def _fit_again(self, X: np.ndarray, y: np.ndarray) -> None:
+    def _refit(self, X: np.ndarray, y: np.ndarray) -> None:
         """Replace the coefficients by those of the dense fit of the same features."""
         kept = np.flatnonzero(self.get_support())
         weights = self.dense.penalty_weights
@@ -111,12 +112,12 @@ class Refitted(BaseEstimator):
     def predict(self, X: np.ndarray) -> np.ndarray:
         """Return classes, numbers or risks, ``(n,)``."""
         check_is_fitted(self, "model_")
-        return self.model_.predict(X)
+        return np.asarray(self.model_.predict(X))
 
     def predict_proba(self, X: np.ndarray) -> np.ndarray:
         """Return the probabilities of the classes, ``(n, K)``, where there are classes."""
         check_is_fitted(self, "model_")
-        return self.model_.predict_proba(X)
+        return np.asarray(self.model_.predict_proba(X))
 
 
 def short_index(curve: Curve, n_free: int = 0) -> int:

@@ -1,6 +1,6 @@
-"""What can be added to a study after it is done: records of other methods, of meaningless labels, of stability.
+"""Records of what can be added to a study: other methods, permuted labels, stability.
 
-``baselines.py``, ``permutations.py`` and ``stability.py`` find them; the report shows those that are there.
+``baselines.py``, ``permutations.py`` and ``stability.py`` make them; the report shows those that are there.
 """
 
 from __future__ import annotations
@@ -51,13 +51,13 @@ class Stability:
 
     Attributes:
         genes: the stable genes, most frequent first: ``gene``, ``symbol`` (where known), ``frequency``, ``neighbours``.
-        frequency: share of the halves that selected each gene of the expression table, ``(p,)``.
+        frequency: fraction of the halves that selected each gene of the expression table, ``(p,)``.
         threshold: the frequency that a stable gene reaches.
         pfer: bound on the expected number of genes in the list that a half selects no more often than chance would.
         n_selected: genes that each half selected.
         n_pairs: complementary pairs of halves.
         bound: which bound ("r-concave" or "worst-case").
-        fdp: estimated share of false genes in the list, from decoys; None without decoys.
+        fdp: estimated false discovery proportion of the list, from decoys; None without decoys.
         fdp_safe: the same with one decoy more, on the safe side.
         n_decoys: decoys that reached the threshold.
         seconds: wall time.

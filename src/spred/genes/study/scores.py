@@ -1,4 +1,4 @@
-"""Honest scores: what held-out predictions are worth, fold by fold, beside what guessing is worth.
+"""Honest scores: how good held-out predictions are, fold by fold, and what guessing gets.
 
 One row of ``METRICS`` a task: the score that is compared with others, and what guessing gets.
 """
@@ -14,7 +14,7 @@ from spred.estimators.nested import corrected_interval
 from spred.genes.study.folds import OuterFold
 
 LEVEL = 0.95
-"""How often the intervals of scores are to cover."""
+"""How often the intervals of scores are to cover the mean; ``python benchmarks/noise.py`` counts how often they do."""
 
 
 @dataclass(frozen=True)
@@ -37,14 +37,14 @@ class Spread:
 
 @dataclass(frozen=True)
 class ClassScore:
-    """How well classes are told apart on samples that the selection never saw.
+    """How well classes are told apart on samples that the selection did not use.
 
     Attributes:
         balanced_accuracy: mean of the recalls of the classes present in a fold.
-        accuracy: share of samples predicted right.
+        accuracy: fraction of samples predicted right.
         auc: area under the ROC curve, one class against the rest, averaged over the classes that a fold can
             score (samples in it and outside it) and over the folds; None if no fold can.
-        majority: share of the largest class: the accuracy of always guessing it.
+        majority: fraction of the largest class: the accuracy of always guessing it.
         majority_class: that class.
         majority_balanced_accuracy: the balanced accuracy of guessing it, 1/K.
         confusion: held-out counts of all repeats, true classes in rows, predicted in columns, in sorted order of names.
@@ -71,10 +71,10 @@ class ClassScore:
 
 @dataclass(frozen=True)
 class NumberScore:
-    """How well a number is predicted on samples that the selection never saw.
+    """How well a number is predicted on samples that the selection did not use.
 
     Attributes:
-        r2: share of the squared error saved against predicting the mean of the training samples; 0 is no use.
+        r2: fraction of the squared error saved against predicting the mean of the training samples; 0 is no use.
         mean_absolute_error: in the units of the target.
     """
 
@@ -94,11 +94,11 @@ class NumberScore:
 
 @dataclass(frozen=True)
 class SurvivalScore:
-    """How well the order of events is predicted on samples that the selection never saw.
+    """How well the order of events is predicted on samples that the selection did not use.
 
     Attributes:
-        concordance: share of comparable pairs of a fold in which who has the event first has the higher risk; 0.5 for a
-            fold in which no two samples can be compared.
+        concordance: fraction of comparable pairs of a fold in which the sample with the earlier event has the higher
+            risk; 0.5 for a fold in which no two samples can be compared.
         logrank_p: p-value of the log-rank test between held-out samples above and below the median risk of their
             training samples (first repeat); None if one of these groups is empty.
     """
@@ -156,15 +156,15 @@ def concordance(true: np.ndarray, risk: np.ndarray) -> float:
 
 
 METRICS: dict[str, Metric] = {
-    "classification": Metric("balanced accuracy", (0.0, 1.0), lambda true, said, _: balanced_accuracy(true, said)),
-    "regression": Metric("R²", (-np.inf, 1.0), lambda true, said, seen: r2(true, said, float(seen.mean()))),
-    "survival": Metric("concordance", (0.0, 1.0), lambda true, said, _: concordance(true, said)),
+    "classification": Metric("balanced accuracy", (0.0, 1.0), lambda true, found, _: balanced_accuracy(true, found)),
+    "regression": Metric("R²", (-np.inf, 1.0), lambda true, found, train: r2(true, found, float(train.mean()))),
+    "survival": Metric("concordance", (0.0, 1.0), lambda true, found, _: concordance(true, found)),
 }
 
 
-def fold_scores(metric: Metric, folds: Sequence[OuterFold], y: np.ndarray, said: Sequence[np.ndarray]) -> Spread:
-    """Score what a method says of each fold's held-out samples."""
-    values = [metric.of(y[f.test], p, y[f.train]) for f, p in zip(folds, said, strict=True)]
+def fold_scores(metric: Metric, folds: Sequence[OuterFold], y: np.ndarray, predicted: Sequence[np.ndarray]) -> Spread:
+    """Score a method's predictions of each fold's held-out samples."""
+    values = [metric.of(y[f.test], p, y[f.train]) for f, p in zip(folds, predicted, strict=True)]
     return spread(values, folds, metric.range)
 
 
@@ -223,7 +223,7 @@ def by_risk(folds: Sequence[OuterFold], y: np.ndarray) -> tuple[np.ndarray, np.n
 def spread(values: Sequence[float], folds: Sequence[OuterFold], limits: tuple[float, float]) -> Spread:
     """Summarise one value a fold.
 
-    Folds that are all perfect tell no variance; their interval ends where so many samples all being right, each once,
+    Folds that are all perfect give no variance; their interval ends where so many samples all being right, each once,
     becomes improbable: the exact binomial one of Clopper and Pearson.
     """
     each = tuple(float(v) for v in values)

@@ -17,16 +17,16 @@ class Settings:
         rule: how alpha is chosen inside: "1se" (the sparsest within one standard error of the best), "min"
             (the best), a number: the best with at most so many genes, or "short": 1se, or the best with at most half
             the genes of the best where that is sparser.
-        refit: fit the chosen genes again with a ridge in the place of L1, which shrinks what it keeps.
+        refit: refit the chosen genes with a ridge in the place of L1, which shrinks what it keeps.
         n_alphas: number of penalties on the path.
         folds: outer and inner folds, reduced where the smallest class has fewer samples (or groups).
         repeats: how often the outer folds are made anew, with other seeds.
         seed: seed of the splits; the same seed gives the same study.
         class_weight: "balanced" gives every class the same weight in the fit, None every sample.
         normalize: "quantile" brings every sample to the distribution of the training samples, "none" does not.
-        min_variance: share of the genes, those of least variance over the training samples, that are left out.
+        min_variance: fraction of the genes, those of least variance over the training samples, that are left out.
         model: which kind of model, a name of ``spred.genes.study.models.MODELS``.
-        l1_ratio: share of L1 (of the group penalty, for a network) in the penalty; below 1 is an elastic net, which
+        l1_ratio: fraction of L1 (of the group penalty, for a network) in the penalty; below 1 is an elastic net, which
             keeps more of the genes that go together.
 
     Raises:

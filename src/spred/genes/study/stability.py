@@ -39,13 +39,22 @@ def add_stability(
         study: from :func:`run_study`.
         pfer: false genes to accept, on average.
         n_pairs: pairs of halves.
-        decoys: let copies of the genes that know nothing of the target take part, to estimate the false share.
+        decoys: let copies of the genes that are independent of the target take part, to estimate the false discovery
+            proportion.
         n_jobs: halves at a time.
         store: where finished halves are kept, for a run that may be stopped.
         on_half: called with (halves done, halves in all).
 
     Raises:
         InputError: the smallest class is too small for two halves.
+
+    Source: R. Shah and R. Samworth, "Variable selection with error control: another look at stability selection",
+    Journal of the Royal Statistical Society B 75, 2013.
+
+    >>> from spred.genes import Settings, read, run_study
+    >>> study = run_study(read("demo:tissue"), Settings(rule="1se", n_alphas=5, folds=2))
+    >>> add_stability(study, n_pairs=2, decoys=False).stability.pfer <= 1.0
+    True
     """
     from spred.estimators import StabilitySelection
 
@@ -104,12 +113,12 @@ def nogueira(selections: Sequence[np.ndarray]) -> float | None:
     """
     chosen = np.array(selections, dtype=np.float64)
     m = len(chosen)
-    share = chosen.sum(axis=1).mean() / chosen.shape[1]
-    if m < 2 or share in (0.0, 1.0):
+    selected = chosen.sum(axis=1).mean() / chosen.shape[1]
+    if m < 2 or selected in (0.0, 1.0):
         return None
     frequency = chosen.mean(axis=0)
     variance = m / (m - 1) * frequency * (1 - frequency)
-    return float(1.0 - variance.mean() / (share * (1 - share)))
+    return float(1.0 - variance.mean() / (selected * (1 - selected)))
 
 
 def agreement(study: Study) -> float | None:

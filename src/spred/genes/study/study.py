@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 from sklearn.pipeline import Pipeline
 
-from spred.genes.data.checks import warnings_about
+from spred.genes.data.checks import find_problems
 from spred.genes.data.expression import Expression
 from spred.genes.study.folds import OuterFold, fit, outer_folds, support
 from spred.genes.study.models import find_model
@@ -61,7 +61,7 @@ class Study:
 
     @property
     def scaled(self) -> np.ndarray:
-        """The values as the final model sees them, ``(n_samples, n_genes)``: on its scale, gaps filled."""
+        """The values as the final model has them, ``(n_samples, n_genes)``: on its scale, gaps filled."""
         return genes_only(self.expression, self.model[:-1].transform(self.expression.design))
 
     @property
@@ -93,8 +93,15 @@ def run_study(
         store: where finished folds are kept, for a run that may be stopped.
         on_fold: called with (folds done, folds in all).
 
+    Returns:
+        The :class:`Study`. Its ``score`` belongs to the procedure, its ``genes`` to all samples; ``notes`` has what was
+        decided and what to beware of.
+
     Raises:
         InputError: a class is too small to be split, or there is no such model.
+
+    Source: nested cross-validation is that of M. Stone, Journal of the Royal Statistical Society B 36, 1974; that the
+    selection belongs inside is shown by C. Ambroise and G. McLachlan, PNAS 99, 2002.
 
     >>> from spred.genes import read
     >>> study = run_study(read("demo:tissue"), Settings(rule="1se", n_alphas=5, folds=2))
@@ -106,7 +113,9 @@ def run_study(
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("default")
         model = fit(expression, settings, np.arange(len(expression.samples)))
-    beside = () if settings.model == "linear" else (linear_beside(expression, settings, n_jobs=n_jobs, store=store),)
+    baselines = (
+        () if settings.model == "linear" else (linear_baseline(expression, settings, n_jobs=n_jobs, store=store),)
+    )
     warned = {str(w.message) for w in caught}.union(*(fold.warned for fold in folds))
     return Study(
         expression=expression,
@@ -120,14 +129,14 @@ def run_study(
             *expression.notes,
             fold_note(folds, settings, expression.group),
             *step_notes(expression, settings),
-            *warnings_about(expression),
+            *find_problems(expression),
             *sorted(warned),
         ),
-        baselines=beside,
+        baselines=baselines,
     )
 
 
-def linear_beside(expression: Expression, settings: Settings, *, n_jobs: int | None, store: Store | None) -> Baseline:
+def linear_baseline(expression: Expression, settings: Settings, *, n_jobs: int | None, store: Store | None) -> Baseline:
     """Score the linear model in the folds of a study of another kind of model."""
     folds = outer_folds(expression, replace(settings, model="linear"), n_jobs=n_jobs, store=store)
     score = fold_scores(METRICS[expression.task], folds, expression.target, [fold.predicted for fold in folds])
@@ -137,7 +146,7 @@ def linear_beside(expression: Expression, settings: Settings, *, n_jobs: int | N
 def gene_table(expression: Expression, settings: Settings, model: Pipeline, folds: Sequence[OuterFold]) -> pd.DataFrame:
     """Describe the selected genes, strongest first.
 
-    Coefficients are given per unit of the values that the model sees (log2 where applied), and per standard
+    Coefficients are given per unit of the values that the model has (log2 where applied), and per standard
     deviation of the gene, which makes genes comparable.
     """
     chosen = np.flatnonzero(support(expression, model))

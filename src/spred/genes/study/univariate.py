@@ -1,7 +1,7 @@
-"""Each gene by itself: p-values, adjusted for their number, and the genes that run along with a chosen one.
+"""Each gene by itself: p-values, adjusted for their number, and the genes that are correlated with a chosen one.
 
-These stand beside the selection, as context: they use all samples, see one gene at a time, and play no part in the
-choice or the score.
+They are context for a selection: they use all samples, test one gene at a time, and play no part in the choice or
+the score.
 """
 
 from __future__ import annotations
@@ -11,8 +11,15 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import stats
 
-ALONG = 0.7  # correlation from which a gene counts as a neighbour
+NEIGHBOUR = 0.7
+"""Correlation from which a gene counts as a neighbour: another sample of patients may have chosen it instead."""
+
 MOST_NEIGHBOURS = 5
+CONSTANT = 1e-12
+"""Standard deviation below which a column is constant but for rounding: it has no test and no correlation."""
+
+TINY = 1e-300
+"""Keeps a division by zero away; the p-value of a perfect correlation is 0 either way."""
 
 
 def p_values(values: np.ndarray, target: np.ndarray, task: str) -> np.ndarray:
@@ -39,10 +46,10 @@ def cleaned(p: np.ndarray) -> np.ndarray:
 
 def welch_p(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Return p of Welch's t-test for each column; NaN for a class of one sample."""
-    share_a, share_b = (x.var(axis=0, ddof=1) / len(x) if len(x) > 1 else np.full(x.shape[1], np.nan) for x in (a, b))
-    t = (a.mean(axis=0) - b.mean(axis=0)) / np.sqrt(share_a + share_b)
-    freedom = (share_a + share_b) ** 2 / (share_a**2 / (len(a) - 1) + share_b**2 / (len(b) - 1))
-    return 2.0 * stats.t.sf(np.abs(t), freedom)
+    error_a, error_b = (x.var(axis=0, ddof=1) / len(x) if len(x) > 1 else np.full(x.shape[1], np.nan) for x in (a, b))
+    t = (a.mean(axis=0) - b.mean(axis=0)) / np.sqrt(error_a + error_b)
+    freedom = (error_a + error_b) ** 2 / (error_a**2 / (len(a) - 1) + error_b**2 / (len(b) - 1))
+    return np.asarray(2.0 * stats.t.sf(np.abs(t), freedom))
 
 
 def anova_p(parts: Sequence[np.ndarray]) -> np.ndarray:
@@ -51,14 +58,14 @@ def anova_p(parts: Sequence[np.ndarray]) -> np.ndarray:
     grand = sum(part.sum(axis=0) for part in parts) / n
     between = sum(len(part) * (part.mean(axis=0) - grand) ** 2 for part in parts) / (k - 1)
     within = sum(((part - part.mean(axis=0)) ** 2).sum(axis=0) for part in parts) / (n - k)
-    return stats.f.sf(between / within, k - 1, n - k)
+    return np.asarray(stats.f.sf(between / within, k - 1, n - k))
 
 
 def correlation_p(values: np.ndarray, target: np.ndarray) -> np.ndarray:
     """Return p of Pearson's correlation with the target for each column."""
     r = correlations(values, target[:, None])[:, 0]
     freedom = len(target) - 2
-    return 2.0 * stats.t.sf(np.abs(r) * np.sqrt(freedom / np.maximum(1.0 - r**2, 1e-300)), freedom)
+    return np.asarray(2.0 * stats.t.sf(np.abs(r) * np.sqrt(freedom / np.maximum(1.0 - r**2, TINY)), freedom))
 
 
 def cox_score(values: np.ndarray, target: np.ndarray) -> np.ndarray:
@@ -75,7 +82,7 @@ def cox_score(values: np.ndarray, target: np.ndarray) -> np.ndarray:
     square = np.cumsum(x**2, axis=0)[last] / at_risk
     score = (x[event] - mean).sum(axis=0)
     information = np.maximum(square - mean**2, 0.0).sum(axis=0)
-    return np.where(values.std(axis=0) > 1e-12, score**2 / information, np.nan)
+    return np.where(values.std(axis=0) > CONSTANT, score**2 / information, np.nan)
 
 
 def adjusted(p: np.ndarray) -> np.ndarray:
@@ -93,21 +100,21 @@ def adjusted(p: np.ndarray) -> np.ndarray:
 
 def correlations(values: np.ndarray, others: np.ndarray) -> np.ndarray:
     """Return Pearson correlations between columns, ``(p, q)``; 0 for a column without variance."""
-    return z_scored(values).T @ z_scored(others) / len(values)
+    return np.asarray(z_scored(values).T @ z_scored(others) / len(values))
 
 
 def z_scored(values: np.ndarray) -> np.ndarray:
     """Return columns of mean 0 and variance 1, or of zeros."""
     centred = values - values.mean(axis=0)
     sd = centred.std(axis=0)
-    return np.divide(centred, sd, out=np.zeros_like(centred), where=sd > 1e-12)
+    return np.asarray(np.divide(centred, sd, out=np.zeros_like(centred), where=sd > CONSTANT))
 
 
 def neighbours(values: np.ndarray, chosen: np.ndarray, names: Sequence[str] | np.ndarray) -> list[str]:
-    """Return for each chosen column the others that run along with it, strongest first: ``"MYC 0.91, EGFR -0.85"``."""
+    """Return for each chosen column the others correlated with it, strongest first: ``"MYC 0.91, EGFR -0.85"``."""
     found = correlations(values, values[:, chosen]).T
     lines = []
     for j, row in zip(chosen, found, strict=True):
         near = [i for i in np.argsort(-np.abs(row), kind="stable")[: MOST_NEIGHBOURS + 1] if i != j]
-        lines.append(", ".join(f"{names[i]} {row[i]:.2f}" for i in near[:MOST_NEIGHBOURS] if abs(row[i]) >= ALONG))
+        lines.append(", ".join(f"{names[i]} {row[i]:.2f}" for i in near[:MOST_NEIGHBOURS] if abs(row[i]) >= NEIGHBOUR))
     return lines

@@ -1,8 +1,15 @@
-"""GEO series matrices (``GSE2553_series_matrix.txt.gz``): samples described line by line, then one table.
+"""The two formats of GEO, the Gene Expression Omnibus: series matrices and DataSets in SOFT.
 
-What is known of a sample stands in lines ``!Sample_characteristics_ch1`` as ``key: value``, in an order that may differ
-from sample to sample; each key becomes a column. A file holds the samples of one platform. For sequencing, GEO keeps
-no values in it: the table is empty, and the error says where the counts are.
+**A series matrix** (``GSE2553_series_matrix.txt.gz``) describes its samples line by line, then comes one table. What is
+known of a sample stands in lines ``!Sample_characteristics_ch1`` as ``key: value``, in an order that may differ from
+sample to sample; each key becomes a column. A file holds the samples of one platform. For sequencing, GEO keeps no
+values in it: the table is empty, and the error says where the counts are.
+
+**A DataSet** (``GDS507.soft.gz``) lists its subsets ("RCC", of the type "disease state", with these samples), then one
+table with a row a probe. A subset type that covers the samples is a column, and each array is one sample, however many
+types there are.
+
+Both headers are read line by line, and the table is parsed as it streams in.
 """
 
 from __future__ import annotations
@@ -11,16 +18,20 @@ import csv
 from pathlib import Path
 from typing import TextIO
 
+import numpy as np
 import pandas as pd
 
-from spred.errors import FileError
+from spred.errors import FileError, InputError
 from spred.genes.data.expression import Table
 from spred.genes.io.tables import Request, numbers
 from spred.genes.io.text import open_text, rows_of_table
 from spred.report.wording import count, some
 
-TABLE_BEGIN, TABLE_END = "!series_matrix_table_begin", "!series_matrix_table_end"
-FREE = "characteristics"  # the column of characteristics without a key
+SERIES_BEGIN, SERIES_END = "!series_matrix_table_begin", "!series_matrix_table_end"
+DATASET_BEGIN, DATASET_END = "!dataset_table_begin", "!dataset_table_end"
+WITHOUT_KEY = "characteristics"
+"""The column of characteristics without a key."""
+
 KEPT = {"!Sample_title": "title", "!Sample_source_name_ch1": "source", "!Sample_source_name_ch2": "source (channel 2)"}
 CHANNELS = {"!Sample_characteristics_ch1": "", "!Sample_characteristics_ch2": " (channel 2)"}
 
@@ -28,7 +39,7 @@ Lines = list[tuple[str, list[str]]]
 
 
 def is_series(first: str) -> bool:
-    """Tell a series matrix by its first line."""
+    """Return whether a file that begins so is a series matrix."""
     return first.startswith(("!Series_", "!Sample_"))
 
 
@@ -38,7 +49,7 @@ def read_series(path: Path, request: Request) -> Table:
         head = read_head(lines)
         header = next(csv.reader([lines.readline()], delimiter="\t"), [])
         refuse_empty(header, head)
-        frame = rows_of_table(lines, header, TABLE_END, quoting=csv.QUOTE_MINIMAL)
+        frame = rows_of_table(lines, header, SERIES_END, quoting=csv.QUOTE_MINIMAL)
     if frame.empty:
         refuse_empty([], head)
     samples, genes = header[1:], frame.pop(0).astype(str).tolist()
@@ -51,12 +62,12 @@ def read_head(lines: TextIO) -> Lines:
     """Read up to the table: the name of each line and its cells."""
     head: Lines = []
     for line in iter(lines.readline, ""):
-        if line.startswith(TABLE_BEGIN):
+        if line.startswith(SERIES_BEGIN):
             return head
         cells = next(csv.reader([line.rstrip("\r\n")], delimiter="\t"), [])
         if cells:
             head.append((cells[0], [cell.strip() for cell in cells[1:]]))
-    raise FileError(f"no line {TABLE_BEGIN!r}: this series matrix is cut short; download it again")
+    raise FileError(f"no line {SERIES_BEGIN!r}: this series matrix is cut short; download it again")
 
 
 def sample_table(head: Lines, samples: list[str]) -> pd.DataFrame:
@@ -71,7 +82,7 @@ def sample_table(head: Lines, samples: list[str]) -> pd.DataFrame:
         for sample, cell in zip(accessions, cells, strict=False):
             key, colon, value = (part.strip() for part in cell.partition(":"))
             if not colon:
-                key, value = FREE, key
+                key, value = WITHOUT_KEY, key
             add_value(columns.setdefault(key + CHANNELS[name], {}), sample, value)
     return pd.DataFrame(columns, index=samples, dtype=object)
 
@@ -98,11 +109,56 @@ def platform_notes(head: Lines) -> list[str]:
 
 def refuse_empty(header: list[str], head: Lines) -> None:
     """Raise an error for a table without rows, with the place where the values are."""
-    if len(header) > 1 and not header[0].startswith(TABLE_END):
+    if len(header) > 1 and not header[0].startswith(SERIES_END):
         return
     files = [cell for name, cells in head if name == "!Series_supplementary_file" for cell in cells if cell]
     where = f" ({some([file.rsplit('/', 1)[-1] for file in files], 3)})" if files else ""
     raise FileError(
         "the table is empty, as it is for sequencing series at GEO; take the counts from the supplementary "
         f"files{where}, and give a labels file that names their samples"
+    )
+
+
+def read_dataset(path: Path, request: Request) -> Table:
+    """Read a GEO DataSet; sample columns are those whose name starts with GSM."""
+    with open_text(path, request.encoding) as lines:
+        subsets = read_subsets(lines)
+        header = lines.readline().rstrip("\r\n").split("\t")
+        columns = [i for i, name in enumerate(header) if name.startswith("GSM")]
+        if not columns:
+            raise InputError("the table has no sample: no column whose name starts with GSM")
+        frame = rows_of_table(lines, header, DATASET_END, columns=columns)
+    samples = [header[i] for i in columns]
+    genes = frame[0].astype(str).tolist()
+    symbols = None
+    if "IDENTIFIER" in header:
+        symbols = frame[header.index("IDENTIFIER")].replace("--Control", np.nan).fillna("").tolist()
+    return Table(
+        values=numbers(frame, columns, genes, samples),
+        samples=samples,
+        genes=genes,
+        annotations=pd.DataFrame(subsets, index=samples, dtype=object),
+        symbols=symbols,
+        notes=[f"GEO DataSet: {count(len(samples), 'sample')}, {count(len(genes), 'probe')}."],
+    )
+
+
+def read_subsets(lines: TextIO) -> dict[str, dict[str, str]]:
+    """Read up to the table; return for each subset type the level of each sample (two levels are joined)."""
+    types: dict[str, dict[str, str]] = {}
+    level, members = "", []  # of the subset being read
+    for line in iter(lines.readline, ""):
+        key, _, value = (part.strip() for part in line.partition("="))
+        if key == DATASET_BEGIN:
+            return types
+        if key == "!subset_description":
+            level = value
+        elif key == "!subset_sample_id":
+            members = [name.strip() for name in value.split(",")]
+        elif key == "!subset_type":
+            column = types.setdefault(value, {})
+            for sample in members:
+                column[sample] = f"{column[sample]} / {level}" if sample in column else level
+    raise FileError(
+        "no DataSet table in this SOFT file: it is cut short, or a GEO series or platform; spred reads DataSets (GDS…)"
     )

@@ -1,26 +1,19 @@
-"""The sentences and tables of what was added to a study: stability, baselines, permutations."""
+"""How sure a study is: the sentences and tables of stability selection, other methods, and permuted labels."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
 
 import numpy as np
+import pandas as pd
 
-from spred.genes.report.text import leading, overlap
+from spred.genes.report.text import interval_cell, leading, mean_and_sd, overlap
 from spred.genes.study.results import Baseline, Stability
-from spred.genes.study.scores import METRICS, Spread
+from spred.genes.study.scores import METRICS
 from spred.genes.study.stability import agreement
 from spred.genes.study.study import Study
+from spred.report.blocks import Heading, Table, headings, text_table
 from spred.report.wording import count
-
-STABILITY_CAPTION = (
-    "How often each gene was among those that a half of the samples selected, most frequent first. The dashed line is "
-    "the threshold of the stable list."
-)
-ROC_CAPTION = (
-    "ROC curves of the held-out predictions: thin, one for each outer fold; thick, their mean. On the diagonal, "
-    "guessing."
-)
 
 
 def stable(study: Study, found: Stability) -> str:
@@ -66,34 +59,45 @@ def agreement_text(study: Study) -> str:
 
 def assurance(study: Study) -> str:
     """Say in short how sure the result is: stable genes, other methods, meaningless labels, as far as asked for."""
-    said = []
+    found = []
     if study.stability is not None:
         genes = study.stability.genes
         named = f"stable over halves of the samples: {leading(genes)}" if len(genes) else "stable over halves"
-        said.append(
+        found.append(
             f"{count(len(genes), 'gene') if len(genes) else 'No gene'} {'are' if len(genes) > 1 else 'is'} {named}."
         )
     others = [b for b in study.baselines if max(b.n_genes)]
     if others:
         best = max(others, key=lambda b: b.score.mean)
         own, mine = study.score.main.mean, np.mean(study.n_selected_folds)
-        said.append(
+        found.append(
             f"The best of the other methods in the same folds, {best.name}, scores {best.score.mean:.2f} with "
             f"{np.mean(best.n_genes):.0f} genes on average, spred {own:.2f} with {mine:.0f}."
         )
     if study.permutations is not None:
-        said.append(f"Labels without meaning score as well with p = {study.permutations.p:.2g}.")
-    return " ".join(said)
+        found.append(f"Labels without meaning score as well with p = {study.permutations.p:.2g}.")
+    return " ".join(found)
 
 
-def comparison(study: Study) -> tuple[list[str], list[list[str]]]:
-    """Return the table of methods in the same folds: headings and rows of text."""
+def comparison(study: Study) -> Table:
+    """Return the table of methods in the same folds, spred first."""
     own = Baseline("spred", study.score.main, study.n_selected_folds)
     rows = [
-        [b.name, written(b.score), written_interval(b.score), f"{np.mean(b.n_genes):.1f}", spoken_range(b.n_genes)]
+        [b.name, mean_and_sd(b.score), interval_cell(b.score), f"{np.mean(b.n_genes):.1f}", range_text(b.n_genes)]
         for b in (own, *study.baselines)
     ]
-    return ["method", METRICS[study.expression.task].name, "95 % interval", "genes, mean", "range"], rows
+    name = METRICS[study.expression.task].name
+    return text_table(headings("method", name, "95 % interval", "genes, mean", "range"), rows, narrow=True)
+
+
+def stable_table(genes: pd.DataFrame) -> Table:
+    """Return the page's table of stable genes: name, frequency, whether the list has it, neighbours."""
+    rows = []
+    for gene in genes.to_dict("records"):
+        name, in_list = str(gene.get("symbol") or gene["gene"]), "yes" if gene["in_list"] else "no"
+        rows.append([name, f"{gene['frequency']:.0%}", in_list, gene["neighbours"]])
+    heads = (*headings("gene", "in halves", "in the list"), Heading("neighbours", is_name=True))
+    return text_table(heads, rows)
 
 
 def permutation_text(study: Study) -> str:
@@ -110,20 +114,18 @@ def permutation_text(study: Study) -> str:
 
 def lines(study: Study) -> list[str]:
     """Return what was added to a study, a sentence or row each, for the terminal."""
-    said = []
+    found = []
     if study.baselines:
-        said += [
-            f"  {row[1]:>14}  {row[0]}, in the same folds, with {row[3]} genes" for row in comparison(study)[1][1:]
-        ]
+        for name, score, _, genes, _ in comparison(study).rows[1:]:
+            found.append(f"  {score.text:>14}  {name.text}, in the same folds, with {genes.text} genes")
     if study.permutations is not None:
-        said.append(permutation_text(study))
+        found.append(permutation_text(study))
     if study.stability is not None:
-        said.append(stable(study, study.stability))
-        said.append(agreement_text(study))
-    return [line for line in said if line]
+        found += [stable(study, study.stability), agreement_text(study)]
+    return [line for line in found if line]
 
 
-def numbers(study: Study) -> dict[str, object]:
+def metrics(study: Study) -> dict[str, object]:
     """Return what was added to a study as it stands in metrics.json."""
     found: dict[str, object] = {"nogueira": agreement(study)}
     if study.stability is not None:
@@ -151,17 +153,7 @@ def numbers(study: Study) -> dict[str, object]:
     return found
 
 
-def written(score: Spread) -> str:
-    """Write a mean and its sd."""
-    return f"{score.mean:.2f} ± {score.sd:.2f}"
-
-
-def written_interval(score: Spread) -> str:
-    """Write an interval; folds that all score the same tell none."""
-    return "–" if score.interval[0] == score.interval[1] else f"{score.interval[0]:.2f} to {score.interval[1]:.2f}"
-
-
-def spoken_range(counts: tuple[int, ...]) -> str:
+def range_text(counts: tuple[int, ...]) -> str:
     """Write how many genes were used: one number, or the range."""
     low, high = min(counts), max(counts)
     return str(low) if low == high else f"{low} to {high}"

@@ -1,58 +1,18 @@
-"""The command line: exit codes, one sentence for what is wrong, whole results or none."""
+"""``spred genes``, ``describe`` and ``predict``: whole results or none, one sentence for what is wrong."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
-import os
-import resource
 import shutil
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from typer.testing import CliRunner, Result
+from commands import arguments, assert_failed, call, spred_process, started, study, wait_for_pieces
 
-import spred
-from spred import cli
 from spred.genes import Settings
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    rng = np.random.default_rng(0)
-    y = np.arange(30) % 2
-    values = 8 + rng.normal(size=(30, 12))
-    values[:, 0] += 3 * y
-    frame = pd.DataFrame(values, columns=[f"[red]G{j}" for j in range(12)])
-    frame.insert(0, "sample", [f"s{i}" for i in range(30)])
-    frame.insert(1, "disease state", np.where(y, "tumour", "normal"))
-    path = tmp_path_factory.mktemp("data") / "small.csv"
-    frame.to_csv(path, index=False)
-    return path
-
-
-def call(*arguments: object) -> Result:
-    return CliRunner().invoke(cli.app, [str(a) for a in arguments])
-
-
-def study(data: Path, out: Path, *more: object) -> Result:
-    return call("genes", data, "--target", "disease state", "--out", out, "--n-alphas", 8, "--folds", 3, *more)
-
-
-def assert_failed(result: Result, sentence: str) -> None:
-    """The command failed with one sentence on stderr after its progress, and showed no traceback."""
-    assert result.exit_code == 1
-    assert sentence in result.stderr
-    *before, last = result.stderr.splitlines()
-    assert last.startswith("Error: ")
-    assert all(line.startswith("outer folds") for line in before)
-    assert "Traceback" not in result.output
 
 
 def test_a_study_from_file_to_report(data: Path, tmp_path: Path) -> None:
@@ -83,7 +43,7 @@ def test_options_reach_the_study(data: Path, tmp_path: Path) -> None:
     assert settings == dataclasses.asdict(expected)
 
 
-def test_evidence_is_added_when_asked_for(data: Path, tmp_path: Path) -> None:
+def test_what_is_asked_for_is_added(data: Path, tmp_path: Path) -> None:
     result = study(
         data, tmp_path / "out", "--stability", "--pfer", 0.5, "--baselines", "--permutations", 5, "--jobs", 1
     )
@@ -172,7 +132,7 @@ def test_a_folder_of_the_user_is_refused_before_the_work(data: Path, tmp_path: P
 
 
 def test_wrong_use_is_exit_code_2(data: Path, tmp_path: Path) -> None:
-    for arguments in (
+    for wrong in (
         ["genes"],
         ["genes", data],
         ["genes", data, "--out", tmp_path / "o", "--rule", "2se"],
@@ -185,70 +145,10 @@ def test_wrong_use_is_exit_code_2(data: Path, tmp_path: Path) -> None:
         ["gene"],
         ["--nothing"],
     ):
-        result = call(*arguments)
-        assert result.exit_code == 2, arguments
+        result = call(*wrong)
+        assert result.exit_code == 2, wrong
         assert "Traceback" not in result.output
     assert not (tmp_path / "o").exists()
-
-
-def test_a_mistake_of_ours_is_one_sentence_too(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(*arguments: object, **options: object) -> None:
-        raise ZeroDivisionError("by\nnought")
-
-    monkeypatch.setattr("spred.genes.run_study", broken)
-    assert_failed(
-        study(data, tmp_path / "out"), "a mistake in spred (ZeroDivisionError: by); run again with SPRED_DEBUG=1"
-    )
-    monkeypatch.setenv("SPRED_DEBUG", "1")
-    assert isinstance(study(data, tmp_path / "out").exception, ZeroDivisionError)
-
-
-def test_a_full_disk_is_one_sentence(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*arguments: object, **options: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr("spred.genes.report.report.write_json", full)
-    assert_failed(study(data, tmp_path / "out"), "No space left on device")
-    assert [p.name for p in tmp_path.iterdir()] == [".out.work"]
-
-
-def test_a_stop_by_the_user_is_130_and_leaves_nothing(
-    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def stopped(*arguments: object, **options: object) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("spred.genes.report.report.page", stopped)
-    result = study(data, tmp_path / "out")
-    assert result.exit_code == 130
-    assert result.stderr.strip().endswith("Stopped. No results were written; what is finished is kept for --resume.")
-    assert [p.name for p in tmp_path.iterdir()] == [".out.work"]
-
-
-def arguments(data: Path, out: Path, *more: str) -> list[str]:
-    known = ["--target", "disease state", "--out", str(out), "--n-alphas", "8", "--folds", "3", "--jobs", "1"]
-    return ["genes", str(data), *known, "--stability", "--permutations", "4", "--baselines", *more]
-
-
-def started(*arguments: str) -> subprocess.Popen[str]:
-    """Start the command in a session of its own, as a terminal does."""
-    code = "from spred.cli import main; main()"
-    return subprocess.Popen(
-        [sys.executable, "-c", code, *arguments],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
-
-
-def wait_for_pieces(folder: Path, pattern: str, n: int, process: subprocess.Popen[str]) -> None:
-    """Wait until so many pieces of work are finished."""
-    until = time.monotonic() + 60
-    while len(list(folder.glob(pattern))) < n:
-        assert process.poll() is None, process.stdout.read()
-        assert time.monotonic() < until
-        time.sleep(0.002)
 
 
 def test_a_killed_run_goes_on_and_gives_the_same_numbers(data: Path, tmp_path: Path) -> None:
@@ -286,17 +186,6 @@ def numbers(folder: Path) -> object:
     return timeless(json.loads((folder / "metrics.json").read_text()))
 
 
-def test_ctrl_c_ends_a_run_with_one_sentence(data: Path, tmp_path: Path) -> None:
-    process = started(*arguments(data, tmp_path / "out", "--jobs", "2"))
-    wait_for_pieces(tmp_path / ".out.work", "halves-*/*.npz", 2, process)
-    os.killpg(process.pid, signal.SIGINT)
-    said = process.communicate(timeout=20)[0]
-    assert process.returncode == 130
-    assert said.endswith("Stopped. No results were written; what is finished is kept for --resume.\n")
-    assert "Traceback" not in said
-    assert not (tmp_path / "out").exists()
-
-
 def test_survival_from_file_to_new_samples(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     values = rng.normal(8, 1, size=(60, 12))
@@ -326,67 +215,42 @@ def test_survival_from_file_to_new_samples(tmp_path: Path) -> None:
     assert list(table.columns) == ["sample", "repeat", "fold", "time", "event", "risk", "risk_group"]
     assert len(table) == 96
     assert "Kaplan–Meier curves" in (tmp_path / "out" / "report.html").read_text()
-    told = call("predict", tmp_path / "out", tmp_path / "new.csv", "--target", "days", "--out", tmp_path / "p.csv")
-    assert told.exit_code == 0, told.output
-    assert "concordance on the 12 with a known days" in told.stdout
+    result = call("predict", tmp_path / "out", tmp_path / "new.csv", "--target", "days", "--out", tmp_path / "p.csv")
+    assert result.exit_code == 0, result.output
+    assert "concordance on the 12 with a known days" in result.stdout
     assert set(pd.read_csv(tmp_path / "p.csv")["group"]) <= {"low", "high"}
-
-
-def test_version_and_help() -> None:
-    assert call("--version").stdout.strip() == f"spred {spred.__version__}"
-    for command in ("genes", "describe", "predict"):
-        assert command in call("--help").stdout
-    text = call("genes", "--help").stdout
-    for option in (
-        "--target",
-        "--out",
-        "--labels",
-        "--group",
-        "--log2",
-        "--rule",
-        "--n-alphas",
-        "--folds",
-        "--seed",
-        "--jobs",
-        "--time",
-        "--repeats",
-        "--normalize",
-        "--min-variance",
-        "--resume",
-        "--backend",
-    ):
-        assert option in text
-
-
-def spred_process(
-    *arguments: str, code: str = "from spred.cli import main; main()"
-) -> subprocess.CompletedProcess[str]:
-    env = {key: value for key, value in os.environ.items() if key != "SPRED_DEBUG"}
-    return subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, env=env)
-
-
-def test_help_answers_at_once() -> None:
-    def seconds() -> float:  # of the processor: the wall clock counts what else the machine does
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        assert spred_process("genes", "--help").returncode == 0
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-
-    assert min(seconds() for _ in range(3)) < 1.0
 
 
 def test_a_study_never_loads_torch(data: Path, tmp_path: Path) -> None:
     code = "import sys\nfrom spred.cli import main\ntry: main()\nfinally: print('torch' in sys.modules)"
     result = spred_process(
-        "genes", str(data), "--out", str(tmp_path / "out"), "--n-alphas", "5", "--folds", "2", code=code
+        "genes", str(data), "--out", str(tmp_path / "out"), "--n-alphas", "5", "--folds", "2", "--jobs", "1", code=code
     )
     assert result.returncode == 0, result.stderr
     assert result.stdout.splitlines()[-1] == "False"
 
 
-def test_exit_codes_leave_the_process(tmp_path: Path) -> None:
-    assert spred_process("--version").returncode == 0
-    assert spred_process("nothing").returncode == 2
-    missing = spred_process("genes", "missing.csv", "--out", str(tmp_path / "out"))
-    assert missing.returncode == 1
-    assert missing.stderr == "Error: missing.csv: no such file\n"
+WITHOUT_TORCH = """
+import sys
+class NoTorch:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] == "torch":
+            raise ModuleNotFoundError("No module named 'torch'", name="torch")
+sys.meta_path.insert(0, NoTorch())
+from spred.cli import main
+main()
+"""
+
+
+@pytest.mark.parametrize("more", [["--stability", "--baselines"], ["--model", "network"]])
+def test_a_study_needs_no_torch(more: list[str], data: Path, tmp_path: Path) -> None:
+    options = ["--out", str(tmp_path / "out"), "--n-alphas", "4", "--folds", "2", "--jobs", "1", *more]
+    result = spred_process("genes", str(data), *options, code=WITHOUT_TORCH)
+    assert result.returncode == 0, result.stderr
+    assert (tmp_path / "out" / "report.html").exists()
+
+
+def test_compressing_without_torch_is_one_sentence(tmp_path: Path) -> None:
+    result = spred_process("compress", "--demo", "--out", str(tmp_path / "out"), code=WITHOUT_TORCH)
+    assert result.returncode == 1
+    assert result.stderr == "Error: torch is not installed; it comes with pip install 'torch-spred[nn]'\n"

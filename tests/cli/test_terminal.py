@@ -1,0 +1,80 @@
+"""Errors and stops: one sentence, an exit code, nothing half written."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+from commands import arguments, assert_failed, spred_process, started, study, wait_for_pieces
+
+from spred.cli.terminal import sentence
+from spred.errors import InputError
+
+
+def test_a_mistake_of_ours_is_one_sentence_too(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*arguments: object, **options: object) -> None:
+        raise ZeroDivisionError("by\nnought")
+
+    monkeypatch.setattr("spred.genes.run_study", broken)
+    assert_failed(
+        study(data, tmp_path / "out"), "a mistake in spred (ZeroDivisionError: by); run again with SPRED_DEBUG=1"
+    )
+    monkeypatch.setenv("SPRED_DEBUG", "1")
+    assert isinstance(study(data, tmp_path / "out").exception, ZeroDivisionError)
+
+
+def test_a_full_disk_is_one_sentence(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*arguments: object, **options: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("spred.genes.report.report.write_json", full)
+    assert_failed(study(data, tmp_path / "out"), "No space left on device")
+    assert [p.name for p in tmp_path.iterdir()] == [".out.work"]
+
+
+def test_a_stop_by_the_user_is_130_and_leaves_nothing(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(*arguments: object, **options: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("spred.genes.report.report.page", stopped)
+    result = study(data, tmp_path / "out")
+    assert result.exit_code == 130
+    assert result.stderr.strip().endswith("Stopped. No results were written; what is finished is kept for --resume.")
+    assert [p.name for p in tmp_path.iterdir()] == [".out.work"]
+
+
+def test_ctrl_c_ends_a_run_with_one_sentence(data: Path, tmp_path: Path) -> None:
+    process = started(*arguments(data, tmp_path / "out", "--jobs", "2"))
+    wait_for_pieces(tmp_path / ".out.work", "halves-*/*.npz", 2, process)
+    os.killpg(process.pid, signal.SIGINT)
+    printed = process.communicate(timeout=20)[0]
+    assert process.returncode == 130
+    assert printed.endswith("Stopped. No results were written; what is finished is kept for --resume.\n")
+    assert "Traceback" not in printed
+    assert not (tmp_path / "out").exists()
+
+
+def test_exit_codes_leave_the_process(tmp_path: Path) -> None:
+    assert spred_process("--version").returncode == 0
+    assert spred_process("nothing").returncode == 2
+    missing = spred_process("genes", "missing.csv", "--out", str(tmp_path / "out"))
+    assert missing.returncode == 1
+    assert missing.stderr == "Error: missing.csv: no such file\n"
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (InputError("a column is missing"), "a column is missing"),
+        (OSError(13, "Permission denied", "/root/x"), "/root/x: Permission denied"),
+        (OSError("odd"), "odd"),
+        (KeyError("x"), "a mistake in spred (KeyError: 'x')"),
+    ],
+)
+def test_what_went_wrong_in_a_sentence(error: Exception, text: str) -> None:
+    assert sentence(error).startswith(text)
+    assert "\n" not in sentence(error)

@@ -1,0 +1,30 @@
+"""Counts, lists and cells as text."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from spred.report.wording import count, joined, label, some
+
+
+@pytest.mark.parametrize(("n", "text"), [(0, "0 genes"), (1, "1 gene"), (2, "2 genes")])
+def test_counts_agree_with_their_noun(n: int, text: str) -> None:
+    assert count(n, "gene") == text
+
+
+def test_a_long_list_ends_with_how_many_more() -> None:
+    assert some(["a", "b"]) == "'a', 'b'"
+    assert some(list("abcd"), 3) == "'a', 'b', 'c' and 1 more"
+    assert some([]) == ""
+
+
+def test_lists_are_joined_as_one_says_them() -> None:
+    assert [joined(list(names)) for names in ("a", "ab", "abc")] == ["a", "a and b", "a, b and c"]
+
+
+@pytest.mark.parametrize(
+    ("cell", "text"), [(2.0, "2"), (np.float64(2), "2"), (2, "2"), (2.5, "2.5"), (" b ", "b"), ("001", "001")]
+)
+def test_a_cell_is_the_name_of_a_class(cell: object, text: str) -> None:
+    assert label(cell) == text
