@@ -188,7 +188,7 @@ def test_an_elastic_net_keeps_more_genes_and_is_named(study: Study, expression: 
         ({"repeats": 0}, "repeats is 0"),
         ({"normalize": "loess"}, "normalize is 'loess'"),
         ({"min_variance": 1.0}, "min_variance is 1"),
-        ({"l1_ratio": 0.0}, "l1_ratio is 0; give a number above 0"),
+        ({"l1_ratio": 0.0}, "l1_ratio is 0.0; give a number above 0"),
         ({"model": "liner"}, "no model is called 'liner'; did you mean 'linear'"),
     ],
 )
