@@ -176,18 +176,23 @@ def _is_command(node: ast.FunctionDef) -> bool:
 TESTS = ROOT / "tests"
 
 TESTED_ELSEWHERE: dict[str, str] = {
+    "cli.compress": "tests/compress/test_command.py, beside the data and recipes that it needs",
+    "cli.options": "declarations only; the tests of the commands call them",
+    "compress.results": "records without code; tests/compress/test_study.py fills them, report/ draws them",
     "core.losses.functions": "with every loss that uses them, in core/losses/test_table.py",
     "core.losses.logistic": "a row of the table, in core/losses/test_table.py",
     "core.losses.multinomial": "a row of the table, in core/losses/test_table.py",
-    "compress.results": "records without code; tests/compress/test_study.py fills them, report/ draws them",
-    "cli.compress": "tests/compress/test_command.py, beside the data and recipes that it needs",
-    "cli.options": "declarations only; the tests of the commands call them",
     "genes.study.results": "records only; the tests of stability, baselines and permutations fill them",
 }
 """Modules without a test file of their own, and where they are tested."""
 
 ACROSS: dict[str, str] = {
+    "compress/report/test_page.py": "the page of a compression run in a real browser",
+    "compress/test_command.py": "the command spred compress",
     "gated/test_example.py": "examples/network_products.py",
+    "genes/test_browser.py": "the page of a study in a real browser",
+    "genes/test_example.py": "the example in Python",
+    "genes/test_networks.py": "a network in a study, from folds to files and new samples",
     "linear/test_losses.py": "what is particular to each loss, through the public functions",
     "linear/test_positive.py": "coefficients that must not be negative, in every solver",
     "linear/test_ridge.py": "no L1 at all, in every solver",
@@ -195,14 +200,12 @@ ACROSS: dict[str, str] = {
     "nn/test_distributed.py": "two processes do what one does, under DDP and fully_shard",
     "nn/test_exactness.py": "both forms of training against the exact engine",
     "nn/test_framework_examples.py": "examples for Lightning, Accelerate and the Trainer",
+    "nn/test_refit.py": "the refit of spred.finalize, against least squares on the support",
     "nn/test_torch_digits.py": "examples/torch_digits.py",
     "nn/test_training_loops.py": "loops that people write: Muon, autocast, loss scaling, compiled models, averages",
-    "compress/test_command.py": "the command spred compress",
-    "nn/test_refit.py": "the refit of spred.finalize, against least squares on the support",
-    "compress/report/test_page.py": "the page of a compression run in a real browser",
-    "genes/test_browser.py": "the page of a study in a real browser",
-    "genes/test_example.py": "the example in Python",
-    "genes/test_networks.py": "a network in a study, from folds to files and new samples",
+    "test_docs.py": "examples and links in README.md and docs/",
+    "test_layout.py": "the layout",
+    "test_without_torch.py": "what runs where torch is not installed",
 }
 """Test files of no single module, and what they are about."""
 

@@ -18,8 +18,9 @@ _HOMES = {
     "InputError": "spred.errors",
     "L1": "spred.nn",
     "Loss": "spred.core.losses",
-    "ModelReport": "spred.nn",
     "MACs": "spred.nn",
+    "MissingPackageError": "spred.errors",
+    "ModelReport": "spred.nn",
     "NetworkClassifier": "spred.estimators",
     "NetworkCox": "spred.estimators",
     "NetworkRegressor": "spred.estimators",
@@ -62,7 +63,14 @@ __all__ = sorted([*_HOMES, "__version__"])
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'spred' has no attribute {name!r}")
-    home = import_module(_HOMES[name])
+    try:
+        home = import_module(_HOMES[name])
+    except ModuleNotFoundError as err:
+        if err.name != "torch":
+            raise
+        from spred.errors import MissingPackageError
+
+        raise MissingPackageError(f"spred.{name} needs PyTorch: pip install 'torch-spred[nn]'") from err
     value = home if home.__name__ == f"spred.{name}" else getattr(home, name)
     globals()[name] = value
     return value

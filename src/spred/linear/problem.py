@@ -64,7 +64,7 @@ class Groups:
         """
         flat = x.reshape(-1)
         if self.singles:
-            return np.abs(flat)
+            return np.asarray(np.abs(flat))
         return np.asarray(np.sqrt(np.bincount(self.labels, weights=flat * flat, minlength=len(self.weights))))
 
     def members(self, groups: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -17,7 +17,7 @@ from spred.genes import Settings
         ({"repeats": 0}, "repeats is 0"),
         ({"normalize": "loess"}, "normalize is 'loess'"),
         ({"min_variance": 1.0}, "min_variance is 1"),
-        ({"l1_ratio": 0.0}, "l1_ratio is 0; give a share"),
+        ({"l1_ratio": 0.0}, "l1_ratio is 0.0; give a number above 0"),
     ],
 )
 def test_choices_out_of_range(options: dict, sentence: str) -> None:
