@@ -90,17 +90,29 @@ class Case:
         return send(world, self.v), partition
 
 
+def _axes(shape: tuple[int, ...]) -> st.SearchStrategy:
+    kept = st.sets(st.integers(-len(shape), len(shape) - 1), max_size=len(shape))
+    return kept.map(lambda axes: Axes(tuple(sorted(axes))))
+
+
+@st.composite
+def _labels(draw: Callable, shape: tuple[int, ...]) -> Labels:
+    n_groups = draw(st.integers(1, prod(shape)))
+    return Labels(draw(hnp.arrays(np.int64, shape, elements=st.integers(0, n_groups - 1))), n_groups)
+
+
+PARTITIONS: dict[str, Callable[[tuple[int, ...]], st.SearchStrategy]] = {
+    "singles": lambda shape: st.just(SINGLES),
+    "axes": _axes,
+    "labels": _labels,
+    "labels of rows": lambda shape: _labels(shape[:1]),
+}
+"""Every kind of group, drawn for a tensor of some shape."""
+
+
 @st.composite
 def cases(draw: Callable, elements: st.SearchStrategy = numbers) -> Case:
     """A tensor of one to three axes, and a partition of it: singles, kept axes, or labels of coordinates or rows."""
     shape = draw(hnp.array_shapes(min_dims=1, max_dims=3, max_side=4))
     v = draw(arrays(shape, elements))
-    kind = draw(st.sampled_from(("singles", "axes", "labels", "labels of rows")))
-    if kind == "singles":
-        return Case(v, SINGLES)
-    if kind == "axes":
-        kept = draw(st.sets(st.integers(-len(shape), len(shape) - 1), max_size=len(shape)))
-        return Case(v, Axes(tuple(sorted(kept))))
-    labelled = shape[:1] if kind == "labels of rows" else shape
-    n_groups = draw(st.integers(1, prod(labelled)))
-    return Case(v, Labels(draw(hnp.arrays(np.int64, labelled, elements=st.integers(0, n_groups - 1))), n_groups))
+    return Case(v, draw(PARTITIONS[draw(st.sampled_from(sorted(PARTITIONS)))](shape)))

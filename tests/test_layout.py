@@ -182,6 +182,7 @@ TESTED_ELSEWHERE: dict[str, str] = {
     "core.losses.functions": "with every loss that uses them, in core/losses/test_table.py",
     "core.losses.logistic": "a row of the table, in core/losses/test_table.py",
     "core.losses.multinomial": "a row of the table, in core/losses/test_table.py",
+    "core.partition.singles": "with every partition, in core/partition/test_protocol.py",
     "genes.study.results": "records only; the tests of stability, baselines and permutations fill them",
 }
 """Modules without a test file of their own, and where they are tested."""
