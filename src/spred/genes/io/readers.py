@@ -14,7 +14,6 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
-from zipfile import BadZipFile
 
 import numpy as np
 import pandas as pd
@@ -24,15 +23,15 @@ from spred.genes.data.covariates import choose_covariates, described, encode, le
 from spred.genes.data.expression import Expression, Table, Task, choose
 from spred.genes.data.probes import Collapse, annotate, collapse_expression
 from spred.genes.io.annotation import read_annotation
+from spred.genes.io.excel import read_excel
 from spred.genes.io.geo import is_series, read_dataset, read_series
+from spred.genes.io.matlab import read_mat
 from spred.genes.io.matrices import is_tenx, read_h5ad, read_tenx
+from spred.genes.io.parquet import read_parquet
 from spred.genes.io.tables import Request, from_frame
 from spred.genes.io.text import in_some_encoding, open_text, read_labels, read_text
-from spred.report.wording import label, some
+from spred.report.wording import some
 from spred.runtime.extras import extra
-
-GAPS = ("NA", "N/A", "NaN", "nan", "null", "NULL", "")
-"""What stands for a missing cell in a sheet; pandas knows these in text files."""
 
 
 def read(
@@ -206,80 +205,6 @@ def read_delimited(path: Path, request: Request) -> Table:
     if layout.decimal == ",":
         return replace(table, notes=["Numbers are written with a decimal comma.", *table.notes])
     return table
-
-
-def read_parquet(path: Path, request: Request) -> Table:
-    """Read a parquet table; a named or textual index counts as the first column."""
-    import pyarrow
-    import pyarrow.parquet
-
-    try:
-        with pyarrow.parquet.ParquetFile(path, pre_buffer=False) as file:  # buffers of many columns outweigh them
-            frame = file.read(use_threads=False).to_pandas()
-    except pyarrow.ArrowInvalid as err:
-        raise FileError("this is no parquet file, or it is cut short; write or copy it again") from err
-    if frame.index.name is not None or not isinstance(frame.index, pd.RangeIndex):
-        frame = frame.reset_index(names=str(frame.index.name or ""))
-    header = [str(c) for c in frame.columns]
-    return from_frame(header, frame.set_axis(range(len(header)), axis=1), request)
-
-
-def read_excel(path: Path, request: Request) -> Table:
-    """Read the first sheet of an Excel file, laid out as a CSV file; columns asked for by name stay text."""
-    openpyxl = extra("openpyxl")
-    try:
-        book = openpyxl.load_workbook(path, read_only=True, data_only=True)
-    except (BadZipFile, KeyError, ValueError) as err:
-        raise FileError("this is no Excel file (.xlsx), or it is damaged; save it again") from err
-    sheet = book.worksheets[0]
-    rows = [list(row) for row in sheet.iter_rows(values_only=True) if any(cell is not None for cell in row)]
-    book.close()
-    if not rows:
-        raise InputError(f"the sheet {sheet.title!r} is empty")
-    header = ["" if name is None else str(name).strip() for name in rows[0]]
-    frame = pd.DataFrame(rows[1:]).replace(list(GAPS), np.nan)
-    asked = [i for i, name in enumerate(header) if i == 0 or name in request.columns]
-    frame = frame.infer_objects()
-    frame[asked] = frame[asked].map(label, na_action="ignore").astype(object)
-    table = from_frame(header, frame, request)
-    if len(book.sheetnames) == 1:
-        return table
-    note = f"The sheet {sheet.title!r} was read; there are {len(book.sheetnames)} in the file."
-    return replace(table, notes=[note, *table.notes])
-
-
-def read_mat(path: Path, request: Request) -> Table:
-    """Read a MATLAB file: the largest matrix is samples × genes, vectors as long are annotations."""
-    from scipy.io import loadmat
-    from scipy.io.matlab import MatReadError
-    from scipy.sparse import issparse
-
-    try:
-        content = loadmat(path)
-    except NotImplementedError as err:
-        raise FileError("MATLAB 7.3 files are not read; save it again with the option -v7") from err
-    except (MatReadError, ValueError, TypeError) as err:
-        raise FileError("this is no MATLAB file, or it is damaged") from err
-    arrays = {k: v.toarray() if issparse(v) else v for k, v in content.items() if not k.startswith("__")}
-    matrices = {k: v for k, v in arrays.items() if v.ndim == 2 and v.dtype.kind in "fiub" and min(v.shape) > 1}
-    if not matrices:
-        raise FileError("no matrix of samples × genes is in this MATLAB file")
-    main = max(matrices, key=lambda k: matrices[k].size)
-    n, p = matrices[main].shape
-    samples = [str(i + 1) for i in range(n)]
-    vectors = {k: v.ravel() for k, v in arrays.items() if v.size == n and max(v.shape) == n and k != main}
-    return Table(
-        values=matrices[main].astype(np.float64),
-        samples=samples,
-        genes=[f"gene_{j + 1}" for j in range(p)],
-        annotations=pd.DataFrame({k: [cell(x) for x in v] for k, v in vectors.items()}, index=samples),
-        notes=[f"Matrix {main!r} holds {n} samples in rows and {p} genes, named by their position from 1."],
-    )
-
-
-def cell(value: object) -> object:
-    """Take a string out of MATLAB's cell array."""
-    return value.item() if isinstance(value, np.ndarray) and value.size == 1 else value
 
 
 def read_demo(name: str) -> Table:
