@@ -13,6 +13,7 @@ import spred
 from spred.genes import Expression, Settings, Study, add_baselines, run_study, write_study
 from spred.genes.report import robustness
 from spred.genes.study.folds import prepared
+from spred.genes.study.models import LINEAR_EPS
 
 
 def test_the_filter_finds_the_signal_and_guessing_does_not(study: Study) -> None:
@@ -44,7 +45,7 @@ def test_the_l1_baseline_is_the_best_of_its_path_and_converged(study: Study) -> 
     fold = study.folds[0]
     train, test = prepared(study.expression, study.settings, fold)
     y, group = study.expression.target, study.expression.group
-    model = spred.SparseClassifierCV(rule="min", n_alphas=15, cv=4, class_weight="balanced")
+    model = spred.SparseClassifierCV(rule="min", n_alphas=15, eps=LINEAR_EPS, cv=4, class_weight="balanced")
     model.fit(train, y[fold.train], groups=group[fold.train])
     assert model.certificate_.gap < 1e-7
     assert model.curve_.index == model.curve_.index_min
@@ -66,10 +67,14 @@ def test_many_classes_have_l1_in_both_forms(expression: Expression) -> None:
     assert min(*one_by_one.n_genes, *row_sparse.n_genes) > 0
     train, _ = prepared(three, whole.settings, whole.folds[0])
     y = three.target[whole.folds[0].train]
-    model = spred.SparseClassifierCV(rule="min", n_alphas=6, cv=3, class_weight="balanced").fit(train, y)
+    model = spred.SparseClassifierCV(rule="min", n_alphas=6, eps=LINEAR_EPS, cv=3, class_weight="balanced").fit(
+        train, y
+    )
     assert row_sparse.n_genes[0] == model.get_support().sum()
     parts = [
-        spred.SparseClassifierCV(rule="min", n_alphas=6, cv=3, class_weight="balanced").fit(train, y == c)
+        spred.SparseClassifierCV(rule="min", n_alphas=6, eps=LINEAR_EPS, cv=3, class_weight="balanced").fit(
+            train, y == c
+        )
         for c in ("normal", "other", "tumour")
     ]
     assert one_by_one.n_genes[0] == np.any([part.get_support() for part in parts], axis=0).sum()
