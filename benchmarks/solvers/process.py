@@ -75,6 +75,9 @@ class Solver:
             self._process.kill()
             self._process.communicate()
             self._process = self._loaded = None
+        if self._errors is not None:
+            self._errors.close()
+            self._errors = None
 
     def _start(self) -> None:
         self._errors = tempfile.TemporaryFile(mode="w+")  # noqa: SIM115 it lives as long as the process
@@ -83,6 +86,7 @@ class Solver:
                 self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors, text=True
             )
         except FileNotFoundError as err:
+            self.close()
             raise SolverError(f"{self.command[0]} is not installed") from err
         self._about = json.loads(self._answer(START))
 
@@ -104,7 +108,8 @@ class Solver:
             raise SolverError(f"over {limit:.0f} s")
         line = self._process.stdout.readline().strip()
         if not line:
-            self.close()
             self._errors.seek(0)
-            raise SolverError((self._errors.read().strip().splitlines() or ["ended without a word"])[-1])
+            said = self._errors.read().strip().splitlines() or ["ended without a word"]
+            self.close()
+            raise SolverError(said[-1])
         return line

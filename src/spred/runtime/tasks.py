@@ -53,7 +53,8 @@ class Store:
     def load(self, index: int) -> Arrays | None:
         """Return a finished piece, or None; a file that was cut short counts as not finished."""
         try:
-            with np.load(self._path(index), allow_pickle=False) as found:
+            # Opened here: of a damaged file np.load itself leaves the handle open.
+            with self._path(index).open("rb") as file, np.load(file, allow_pickle=False) as found:
                 return {name: found[name] for name in found.files}
         except (FileNotFoundError, zipfile.BadZipFile, ValueError, EOFError):
             return None

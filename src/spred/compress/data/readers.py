@@ -92,7 +92,7 @@ def parquet(paths: list[Path], part: str, section: DataSection) -> Labelled:
 def npz(paths: list[Path], part: str, section: DataSection) -> Labelled:
     """Read arrays ``x_train`` and ``y_train`` (``x_test``, …), or ``images`` and ``labels``."""
     try:
-        with np.load(paths[0], allow_pickle=False) as found:
+        with paths[0].open("rb") as file, np.load(file, allow_pickle=False) as found:
             names = next(
                 (pair for pair in ((f"x_{part}", f"y_{part}"), ("images", "labels")) if set(pair) <= set(found.files)),
                 None,
