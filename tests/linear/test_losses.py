@@ -164,3 +164,11 @@ def test_large_counts_do_not_overflow() -> None:
         path = spred.path(X, y, loss="poisson", n_alphas=20, eps=1e-3)
     assert path.gaps.max() <= 1e-9
     assert get_loss("poisson").mean(np.array([1e4])) < np.inf
+
+
+def test_probabilities_that_vanish_keep_their_certificate() -> None:
+    """Classes that a column separates: a projected dual point has probabilities of 0 less rounding."""
+    X = 3 * np.random.RandomState(0).uniform(size=(20, 3))
+    path = spred.path(X, X[:, 0].astype(int), loss="multinomial", standardize=True, n_alphas=10)
+    assert path.gaps.max() <= 1e-9
+    assert path.kkts.max() <= 1e-7

@@ -14,6 +14,13 @@ compare both.
 """
 
 
+BELOW_ZERO = 1e-15
+"""How far below 0 rounding may push a probability at a dual point: no more than the digits of one near 1.
+
+A probability of e^{-40} less a projection of the dual point ends there, and would cost the solution its certificate.
+"""
+
+
 def identity(eta: Array) -> Array:
     """Return ``eta``: the mean of a loss without a link."""
     return eta
@@ -26,7 +33,7 @@ def exp(eta: Array) -> Array:
 
 
 def xlogx(p: Array) -> Array:
-    """Return ``p log p``: 0 at 0, infinite below 0, where the domain of a conjugate ends."""
+    """Return ``p log p``: 0 at 0, infinite below 0 by more than rounding, where the domain of a conjugate ends."""
     xp = array_namespace(p)
     inside = p * xp.log(xp.where(p > 0, p, xp.ones_like(p)))
-    return xp.where(p >= 0, inside, xp.full_like(p, float("inf")))
+    return xp.where(p >= -BELOW_ZERO, inside, xp.full_like(p, float("inf")))

@@ -7,6 +7,7 @@ import numpy as np
 from numba import types
 from numba.extending import intrinsic
 
+from spred.core.losses.functions import BELOW_ZERO
 from spred.linear.kernels.vectors import compiled, norm1, reordered, total
 
 SQUARED, LOGISTIC, POISSON = 0, 1, 2
@@ -141,7 +142,7 @@ def loss_value(code, eta, y, s):
 
 @compiled
 def _xlogx(p):
-    return p * np.log(p) if p > 0.0 else (0.0 if p == 0.0 else np.inf)
+    return p * np.log(p) if p > 0.0 else (0.0 if p >= -BELOW_ZERO else np.inf)
 
 
 @compiled
