@@ -52,3 +52,14 @@ def test_rounding_is_no_increase_and_no_slope_asks_for_any_decrease() -> None:
     assert backtrack(lambda step: (1.0 + 1e-15, None), 1.0, 0.0, rounding=1e-14) is not None
     assert backtrack(lambda step: (0.0, None), 0.0, 0.0) is None
     assert backtrack(lambda step: (-1e-300, None), 0.0, 0.0) is not None
+
+
+def test_a_shorter_first_step_may_be_asked_for() -> None:
+    tried = []
+
+    def trial(step: float) -> tuple[float, None]:
+        tried.append(step)
+        return 1.0 if step > 0.05 else -1.0, None
+
+    assert backtrack(trial, 0.0, 0.0, first=0.25, shrink=0.3) == (0.25 * 0.3 * 0.3, None)
+    assert tried == [0.25, 0.25 * 0.3, 0.25 * 0.3 * 0.3]

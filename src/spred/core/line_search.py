@@ -16,11 +16,12 @@ def backtrack(
     start: float,
     slope: float,
     *,
+    first: float = 1.0,
     shrink: float = 0.5,
     least: float = 1e-9,
     rounding: float = 0.0,
 ) -> tuple[float, T] | None:
-    """Return the first of the steps 1, ``shrink``, ``shrink²``, … that lowers the objective enough, and its point.
+    """Return the first of the steps ``first·shrink^k``, k = 0, 1, …, that lowers the objective enough, and its point.
 
     Enough is ``f(step) < f(0) + 1e-4·step·slope + rounding·|f(0)|``. None where no step above ``least`` does.
 
@@ -28,6 +29,7 @@ def backtrack(
         trial: from a step to the objective there, and whatever else the caller wants back.
         start: the objective at step 0.
         slope: its predicted change for step 1, not positive; 0 asks for any decrease.
+        first: the step tried first.
         shrink: factor from step to step, below 1.
         least: steps are tried as long as they are above it.
         rounding: relative error of the objective, which counts as no increase.
@@ -35,7 +37,7 @@ def backtrack(
     >>> backtrack(lambda step: ((step - 0.3) ** 2, "there"), start=0.09, slope=-0.6)
     (0.5, 'there')
     """
-    step = 1.0
+    step = first
     while step > least:
         value, point = trial(step)
         if value < start + SUFFICIENT * step * slope + rounding * abs(start):

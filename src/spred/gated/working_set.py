@@ -10,9 +10,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from spred.core.line_search import backtrack
 from spred.core.partition import norms
 from spred.gated.minimise import State, minimise, objective
-from spred.gated.network import input_signals, sensitivities, signals
+from spred.gated.network import Network, input_signals, sensitivities, signals
 from spred.gated.problem import GatedProblem
 
 ROUNDS = 30
@@ -89,13 +90,13 @@ def activated(problem: GatedProblem, alpha: float, state: State, R: np.ndarray, 
     already = problem.design.columns(state.inputs)
     before = objective(problem, alpha, state.network, already, problem.labels[state.inputs])
     columns, whole = np.hstack([already, X]), np.concatenate([state.inputs, inputs])
-    length = 1.0 / len(groups)
-    while length > SHORTEST:
+
+    def trial(length: float) -> tuple[float, Network]:
         network = state.network.with_first(np.vstack([state.network.first, length * step]))
-        if objective(problem, alpha, network, columns, problem.labels[whole]) < before:
-            return State(network, whole, state.damping)
-        length *= SHRINK
-    return state
+        return objective(problem, alpha, network, columns, problem.labels[whole]), network
+
+    found = backtrack(trial, before, 0.0, first=1.0 / len(groups), shrink=SHRINK, least=SHORTEST)
+    return state if found is None else State(found[1], whole, state.damping)
 
 
 def _sorted(state: State) -> State:
