@@ -59,11 +59,12 @@ def alpha_path(
         InputError: the first penalty has an alpha of 0, so there is no ratio to keep; a target density controls alpha.
 
     >>> from spred.nn import L1
+    >>> _ = torch.manual_seed(0)
     >>> model = nn.Linear(2, 1, bias=False)
     >>> x, y = torch.eye(2), torch.tensor([[2.0], [0.1]])
     >>> opt = SpredOptimizer(torch.optim.SGD(model.parameters(), lr=0.1), L1(model.weight, 0.05))
     >>> def train():
-    ...     for _ in range(500):
+    ...     for _ in range(1000):
     ...         opt.zero_grad()
     ...         (0.5 * (model(x) - y).square().sum()).backward()
     ...         opt.step()
