@@ -16,7 +16,7 @@ from spred.core.certificate import certify
 from spred.core.losses import LOSSES
 from spred.linear.problem import Problem, make_problem
 from spred.linear.results import Status
-from spred.linear.solvers.l1 import Compiled, is_compiled
+from spred.linear.solvers.l1 import Compiled
 from spred.linear.solvers.newton import Newton, null_state
 from spred.linear.solvers.outer import Limits, Outcome
 from spred.linear.solvers.presolve import reduced
@@ -64,7 +64,7 @@ def eta_of(problem: Problem, outcome: Outcome) -> np.ndarray:
 def test_both_solvers_reach_the_same_solution(name: str, variant: str) -> None:
     limits, fractions = Limits(1e-10), np.geomspace(0.9, 0.02, 12)
     problem = problem_of(name, variant)
-    assert is_compiled(problem)
+    assert Compiled.needs(problem) is None
     fast, slow = (solved(solver, problem_of(name, variant), limits, fractions) for solver in (Compiled, Newton))
     for ours, reference in zip(fast, slow, strict=True):
         assert ours.status is reference.status is Status.CONVERGED
@@ -108,8 +108,9 @@ def test_the_certificate_is_that_of_a_pass_over_all_features(name: str, variant:
 def test_a_loss_of_ones_own_under_a_known_name_is_left_to_the_plain_solver() -> None:
     row = PROBLEMS["logistic-tall"]
     own = replace(LOSSES["logistic"], value=lambda eta, y, s: 2.0 * LOSSES["logistic"].value(eta, y, s))
-    assert not is_compiled(make_problem(row.X, row.y, loss=own))
-    assert not is_compiled(make_problem(row.X, row.y, loss="logistic", feature_groups=np.arange(10) // 2))
+    assert Compiled.needs(make_problem(row.X, row.y, loss=own)) is not None
+    grouped = make_problem(row.X, row.y, loss="logistic", feature_groups=np.arange(10) // 2)
+    assert Compiled.needs(grouped) is not None
 
 
 @pytest.mark.parametrize("layout", ["float32", "rows first", "sparse"])

@@ -64,11 +64,6 @@ class Round(NamedTuple):
     beyond: float
 
 
-def is_compiled(problem: Problem) -> bool:
-    """Whether this solver takes ``problem``: its loss must be a row of the table, not one of the same name."""
-    return compiled_form(problem.loss) in CODES and problem.groups.singles
-
-
 class Compiled:
     """A path solver along falling alphas; ``advance`` solves the next.
 
@@ -90,13 +85,13 @@ class Compiled:
         self.eta, self.offset, self.b = null.eta + offset, offset, float(null.b[0])
         self.theta = loss.gradient(null.eta, problem.y, problem.s)
         self.bounds = Bounds(problem.design, self.weights, problem.positive, self.theta, null.grad[:, 0])
-        self.alphas: tuple[float, ...] = (null.alpha,)
+        self.alphas = (np.inf, null.alpha)  # the last one, and the present one
         self.position = np.full(p, -1)
         self.features = np.empty(0, dtype=np.int64)
         self.dense = np.empty((0, n))
         self.x, self.g, self.last, self.before = np.empty(0), np.empty(0), np.empty(0), np.empty(0)
         self.evaluated = np.arange(p)
-        self.alpha, self.ratio, self.data_term, self.work = null.alpha, 0.0, null_objective, np.empty(0, dtype=np.int64)
+        self.ratio, self.data_term, self.work = 0.0, null_objective, np.empty(0, dtype=np.int64)
         self.rounds: list[np.ndarray] = []
         self.here: Round
         # What the compiled loops work on: it shares these arrays.
@@ -111,13 +106,13 @@ class Compiled:
         """Say what ``problem`` lacks for this solver; None where it takes it."""
         if problem.l1_ratio == 0.0:
             return "it needs an L1 part in the penalty"
-        return None if is_compiled(problem) else "it needs a loss with a compiled gradient, and no groups"
+        takes = compiled_form(problem.loss) in CODES and problem.groups.singles
+        return None if takes else "it needs a loss with a compiled gradient, and no groups"
 
     def advance(self, alpha: float, limits: Limits) -> Outcome:
         """Minimise at ``alpha`` from the last solution."""
         problem = self.problem
-        self.alpha, self.rounds = alpha, []
-        self.work, self.ratio = self._starting_set(alpha), self._extrapolation(alpha)
+        self.work, self.ratio, self.rounds = self._starting_set(alpha), self._extrapolation(alpha), []
         finest = first_tolerance(limits.tol)
         small = problem.loss.quadratic or problem.design.n * len(self.work) < SMALL
         # Rough until the working set is right.
@@ -127,28 +122,39 @@ class Compiled:
 
     def refine(self, stage: Stage, max_steps: int, deadline: float) -> int:
         """Newton on the working set, and what it means for the features outside; see ``outer.Inner``."""
-        level = self.alpha * self.problem.l1_ratio
-        least = (1.0 - stage.tol) * level if stage.rough else level
-        self.here = self._refine(self.work, self.alpha, self.ratio, stage.tol, min(STEPS, max_steps), least)
+        alpha, level = self.alphas[-1], self._level
+        least, steps = (1.0 - stage.tol) * level if stage.rough else level, min(STEPS, max_steps)
+        limits = level, alpha - level, least, stage.tol * alpha, steps
+        self.here = Round(*refine(self.iterate, self.work, self.before, self.ratio, *limits))
+        self.b += self.here.moved
         self.ratio = 0.0
         self.rounds.append(self.here.evaluated)
         return self.here.steps
 
     def extend(self, stage: Stage) -> bool:
         """Add violators, and at the end of a rough stage all features near their level; see ``outer.Inner``."""
-        here, slack = self.here, stage.tol * self.alpha * self.problem.l1_ratio
-        if here.steps == STEPS and here.violation > stage.tol * self.alpha:
+        here, slack = self.here, stage.tol * self._level
+        if here.steps == STEPS and here.violation > stage.tol * self.alphas[-1]:
             return True
         violated = bool(here.beyond > slack)
         if violated or stage.rough:
             joining = here.excess > slack if violated else np.full(len(here.excess), True)
-            self.work = self._joined(self.work, here.outside[joining], here.excess[joining])
+            new = strongest(here.outside[joining], here.excess[joining], len(self.work))
+            self.work = np.concatenate([self.work, self._place(new)])
         return violated
 
     def certify(self) -> Certificate:
-        """See ``outer.Inner``."""
-        self.data_term, certificate = self._certify(self.here, self.alpha, self.work)
-        return certificate
+        """See ``outer.Inner``; features that the bounds rule out cannot change the certificate."""
+        theta, features = self._projected() if self._more_free else (self.theta, self.here.evaluated)
+        self.data_term, primal, dual = objectives(self.iterate, theta, self.work, features)
+        unit = self.null_objective if self.null_objective > 0 else 1.0
+        kkt = max(self.here.violation, self.here.beyond) / self.alphas[-1]
+        return Certificate(max(primal - dual, 0.0) / unit, kkt, primal, dual)
+
+    @property
+    def _level(self) -> float:
+        """The L1 level of a weight of 1: α ρ."""
+        return self.alphas[-1] * self.problem.l1_ratio
 
     def _starting_set(self, alpha: float) -> np.ndarray:
         """Positions to begin with: the support, free features, and those that the sequential strong rule keeps."""
@@ -160,24 +166,12 @@ class Compiled:
                 return work
             self._place(missing)
 
-    def _joined(self, work: np.ndarray, features: np.ndarray, excess: np.ndarray) -> np.ndarray:
-        """Return ``work`` and the positions of the strongest of ``features``."""
-        return np.concatenate([work, self._place(strongest(features, excess, len(work)))])
-
     def _extrapolation(self, alpha: float) -> float:
         """How far to extrapolate the path, in units of its last stretch, for a better start; 0 for not."""
         self.before, self.last = self.last, self.x.copy()
-        first, last = self.alphas[-2:] if len(self.alphas) > 1 else (np.inf, self.alphas[-1])
+        first, last = self.alphas
         self.alphas = (last, alpha)
         return 0.0 if self.problem.loss.quadratic else path_ratio(first, last, alpha)
-
-    def _refine(self, work: np.ndarray, alpha: float, ratio: float, kkt_tol: float, most: int, least: float) -> Round:
-        """Newton on the positions ``work``, ``most`` steps at most, and what it means for everything else."""
-        level = alpha * self.problem.l1_ratio
-        tol = kkt_tol * alpha
-        here = Round(*refine(self.iterate, work, self.before, ratio, level, alpha - level, least, tol, most))
-        self.b += here.moved
-        return here
 
     def _place(self, features: np.ndarray) -> np.ndarray:
         """Make sure that ``features`` have positions, new ones without a penalty yet; return these."""
@@ -214,21 +208,12 @@ class Compiled:
         X, features = design.X, self.features
         return X.data, X.indices, X.indptr, features, design.scale[features], design.mean[features]
 
-    def _certify(self, here: Round, alpha: float, work: np.ndarray) -> tuple[float, Certificate]:
-        """The data term, and the certificate; features that the bounds rule out cannot change it."""
-        projected = self._more_free
-        theta, features = self._projected(alpha * self.problem.l1_ratio) if projected else (self.theta, here.evaluated)
-        data, primal, dual = objectives(self.iterate, theta, work, features)
-        unit = self.null_objective if self.null_objective > 0 else 1.0
-        kkt = max(here.violation, here.beyond) / alpha
-        return data, Certificate(max(primal - dual, 0.0) / unit, kkt, primal, dual)
-
     @cached_property
     def _more_free(self) -> bool:
         """Whether anything but the intercept is free."""
         return bool((self.weights == 0).any())
 
-    def _projected(self, level: float) -> tuple[np.ndarray, np.ndarray]:
+    def _projected(self) -> tuple[np.ndarray, np.ndarray]:
         """The dual point at right angles to the free columns, and the features that may lie outside there."""
         problem, bounds = self.problem, self.bounds
         free = problem.design.columns(np.flatnonzero(self.weights == 0))
@@ -239,7 +224,7 @@ class Compiled:
         if not is_admissible(theta, free, FLAT):  # a flat curvature gives no step along it; θ = 0 is always allowed
             theta = np.zeros_like(theta)
         support = self.features[self.x != 0]
-        unproven = bounds.update(theta, level, support, problem.design.correlate_some(theta, support))
+        unproven = bounds.update(theta, self._level, support, problem.design.correlate_some(theta, support))
         bounds.forget()
         return theta, np.append(support, unproven)
 
