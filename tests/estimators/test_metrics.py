@@ -31,3 +31,18 @@ def test_concordance_counts_pairs(seed: int) -> None:
 def test_pairs_that_cannot_be_compared_are_no_score() -> None:
     with pytest.raises(InputError, match="no two samples can be compared"):
         concordance([False, False], [1.0, 2.0], [0.0, 1.0])
+
+
+@pytest.mark.parametrize(
+    ("event", "time", "risk", "sentence"),
+    [
+        ([True, False], [1.0, 2.0], [0.1], r"risk has shape \(1,\) for 2 times"),
+        ([True, False], [1.0, 2.0], [0.1, np.nan], "one finite number for each"),
+        ([True], [1.0, 2.0], [0.1, 0.2], "event, time and stratum have shapes"),
+        ([True, False], [1.0, np.nan], [0.1, 0.2], "time"),
+        ([True, 2], [1.0, 2.0], [0.1, 0.2], "event"),
+    ],
+)
+def test_what_is_no_survival_data_is_one_sentence(event: list, time: list, risk: list, sentence: str) -> None:
+    with pytest.raises(InputError, match=sentence):
+        concordance(event, time, risk)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 
 import numpy as np
+import pandas as pd
 import pytest
 from problems import PROBLEMS, Problem
 from scipy import sparse
@@ -137,3 +138,29 @@ def test_the_dense_coefficients_are_those_of_the_features_in_use() -> None:
     np.testing.assert_array_equal(path.gaps, [c.gap for c in path.certificates])
     np.testing.assert_array_equal(path.kkts, [c.kkt for c in path.certificates])
     np.testing.assert_array_equal(path.objectives, [c.primal for c in path.certificates])
+
+
+def frame(columns: list[str]) -> pd.DataFrame:
+    return pd.DataFrame(np.random.default_rng(0).normal(size=(20, 3)), columns=["a", "b", "c"])[columns]
+
+
+def test_columns_of_a_data_frame_are_those_of_the_fit() -> None:
+    X, y = frame(["a", "b", "c"]), np.arange(20.0)
+    path, solution = spred.path(X, y, n_alphas=3), spred.solve(X, y, alpha=0.1)
+    assert path.feature_names.tolist() == solution.feature_names.tolist() == ["a", "b", "c"]
+    for model in (path, solution):
+        np.testing.assert_array_equal(model.predict(X), model.predict(X.to_numpy()))
+        with pytest.raises(InputError, match="column 0 of X is 'c', and was 'a' in the fit"):
+            model.predict(frame(["c", "b", "a"]))
+        with pytest.raises(InputError, match="3 features; give the same columns"):
+            model.predict(frame(["a", "b"]))
+    assert spred.path(X.to_numpy(), y, n_alphas=3).feature_names is None
+
+
+def test_samples_to_predict_are_finite_numbers() -> None:
+    X, y = frame(["a", "b", "c"]), np.arange(20.0)
+    path = spred.path(X, y, n_alphas=3)
+    with pytest.raises(InputError, match="NaN or infinity in column 'b'"):
+        path.predict(X.assign(b=np.nan))
+    with pytest.raises(InputError, match="cannot be read as numbers"):
+        path.predict(X.assign(b="high"))

@@ -302,6 +302,7 @@ def solve_of(problem: Problem, alpha: float, limits: Limits) -> Solution:
         n_iter=outcome.n_iter,
         seconds=time.perf_counter() - began,
         loss=problem.loss.name,
+        feature_names=problem.names,
     )
 
 
@@ -404,4 +405,5 @@ def _stack(
         n_nonzero=np.count_nonzero(values.any(axis=1), axis=-1),
         seconds=seconds,
         loss=problem.loss.name,
+        feature_names=problem.names,
     )

@@ -90,6 +90,7 @@ class Problem:
         fit_intercept: whether there is one.
         positive: ``(p,)``, features whose coefficients must not be negative; none that is free.
         within_ratio: κ, the fraction of single coordinates in the penalty of groups.
+        names: those of the columns, ``(p,)``, where they have any.
         basis: contrasts ``(K, K − 1)`` that the classes are written in, where they are (:mod:`spred.linear.contrasts`).
     """
 
@@ -103,6 +104,7 @@ class Problem:
     positive: np.ndarray
     within_ratio: float = 0.0
     basis: np.ndarray | None = None
+    names: np.ndarray | None = None
 
     @property
     def n_outputs(self) -> int:
@@ -173,7 +175,7 @@ class ProblemOptions:
         fit_intercept: whether there is an unpenalised intercept.
         sample_weight: ``(n,)``.
         offset: a known part of each sample's linear predictor, ``(n,)``.
-        names: those of the columns, for messages; by default a data frame's own.
+        names: those of the columns; by default a data frame's own.
     """
 
     loss: str | Loss
@@ -197,7 +199,7 @@ def make_problem(X: object, y: object, **options: Any) -> Problem:
         InputError: with the first thing that is wrong.
     """
     asked = ProblemOptions(**options)
-    matrix = _matrix(X)
+    matrix, names = read_matrix(X), names_of(X) if asked.names is None else np.asarray(asked.names)
     loss, matrix, target, s = _samples(asked, matrix, y)
     fit_intercept = asked.fit_intercept and loss.intercept
     k, basis = 1, None
@@ -210,7 +212,7 @@ def make_problem(X: object, y: object, **options: Any) -> Problem:
     groups = _groups(p, k, asked.penalty_weights, asked.feature_groups, asked.row_sparse)
     design = Design(matrix, s, center=fit_intercept, scale=asked.standardize)
     if not design.finite:
-        check_finite(matrix, getattr(X, "columns", None) if asked.names is None else asked.names)
+        check_finite(matrix, names)
         raise InputError("X has sums beyond the range of float64; divide its columns by their scale")
     return Problem(
         loss=loss,
@@ -223,6 +225,7 @@ def make_problem(X: object, y: object, **options: Any) -> Problem:
         positive=_positive(asked.positive, groups, p, basis is not None),
         within_ratio=_within(asked.within_ratio, asked.feature_groups is not None, loss),
         basis=basis,
+        names=names,
     )
 
 
@@ -239,7 +242,7 @@ def _samples(asked: ProblemOptions, matrix: Any, y: object) -> tuple[Loss, Any, 
     return loss, matrix, target, s
 
 
-def _matrix(X: Any) -> np.ndarray | sparse.csc_array:
+def read_matrix(X: Any) -> np.ndarray | sparse.csc_array:
     """Return ``X`` as numbers; float32 and float64 arrays, memory maps too, are left as they are."""
     try:
         matrix = sparse.csc_array(X, dtype=np.float64) if sparse.issparse(X) else np.asarray(X)
@@ -252,6 +255,12 @@ def _matrix(X: Any) -> np.ndarray | sparse.csc_array:
     if 0 in matrix.shape:
         raise InputError(f"X is empty, shape {matrix.shape}; give at least one sample and one feature")
     return matrix
+
+
+def names_of(X: object) -> np.ndarray | None:
+    """Return the names of the columns of a data frame, ``(p,)``; None for what has no names."""
+    columns = getattr(X, "columns", None)
+    return None if columns is None else np.asarray(columns)
 
 
 def check_finite(matrix: Any, names: Any = None) -> None:

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import sparse
 
 from spred.core.certificate import Certificate
 from spred.core.losses import LOSSES
 from spred.errors import InputError
+from spred.linear.problem import check_finite, names_of, read_matrix
 from spred.linear.target import read_offset
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ class Solution:
         n_iter: Newton steps.
         seconds: wall time.
         loss: the name of the loss.
+        feature_names: ``(p,)``, where the columns of the fit had names.
     """
 
     alpha: float
@@ -52,6 +53,7 @@ class Solution:
     n_iter: int
     seconds: float
     loss: str
+    feature_names: np.ndarray | None = None
 
     @property
     def gap(self) -> float:
@@ -71,7 +73,8 @@ class Solution:
     def linear_predictor(self, X: ArrayLike, *, offset: ArrayLike | None = None) -> np.ndarray:
         """Return ``X v + b`` of new samples, ``(n,)`` or ``(n, K)``, as :class:`RegularizationPath` does."""
         coef, intercept = self.coef[None], np.asarray(self.intercept)[None]
-        return np.asarray(_linear_predictors(X, np.arange(coef.shape[-1]), coef.shape[-1], coef, intercept, offset)[0])
+        matrix = _same_columns(X, coef.shape[-1], self.feature_names)
+        return np.asarray(_linear_predictors(matrix, np.arange(coef.shape[-1]), coef, intercept, offset)[0])
 
     def predict(self, X: ArrayLike, *, offset: ArrayLike | None = None) -> np.ndarray:
         """Return the mean response of new samples, ``(n,)`` or ``(n, K)``, as :class:`RegularizationPath` does.
@@ -100,6 +103,7 @@ class RegularizationPath:
         n_nonzero: ``(A,)``, features with a nonzero coefficient.
         seconds: wall time of the whole path.
         loss: the name of the loss.
+        feature_names: ``(p,)``, where the columns of the fit had names.
     """
 
     alphas: np.ndarray
@@ -113,6 +117,7 @@ class RegularizationPath:
     n_nonzero: np.ndarray
     seconds: float
     loss: str
+    feature_names: np.ndarray | None = None
 
     @cached_property
     def coefs(self) -> np.ndarray:
@@ -145,13 +150,14 @@ class RegularizationPath:
         """Return ``X v + b`` of new samples for every alpha, ``(A, n)`` or ``(A, n, K)``.
 
         Args:
-            X: ``(n, p)``, dense or scipy sparse, columns as in the fit.
+            X: ``(n, p)``, dense or scipy sparse, or a data frame, columns as in the fit.
             offset: ``(n,)``, the known part of each sample's linear predictor, added where the fit had one.
 
         Raises:
-            InputError: a shape that disagrees.
+            InputError: columns or an offset that disagree, or numbers that are not finite.
         """
-        return _linear_predictors(X, self.features, self.n_features, self.values, self.intercepts, offset)
+        matrix = _same_columns(X, self.n_features, self.feature_names)
+        return _linear_predictors(matrix, self.features, self.values, self.intercepts, offset)
 
     def predict(self, X: ArrayLike, *, offset: ArrayLike | None = None) -> np.ndarray:
         """Return the mean response of new samples for every alpha, ``(A, n)`` or ``(A, n, K)``.
@@ -165,7 +171,7 @@ class RegularizationPath:
             offset: see there.
 
         Raises:
-            InputError: a shape that disagrees, or a loss that is not in the table: use :meth:`linear_predictor`.
+            InputError: as there, or a loss that is not in the table: use :meth:`linear_predictor`.
 
         >>> import numpy as np, spred
         >>> X = np.array([[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0], [0.0, -1.0]])
@@ -178,7 +184,8 @@ class RegularizationPath:
         """Return a Matplotlib figure of the coefficients (their norms over several classes) against alpha.
 
         Args:
-            names: of all ``n_features`` columns; their numbers by default. The largest are written beside their lines.
+            names: of all ``n_features`` columns; by default those of the fit's data frame, or else their numbers. The
+                largest are written beside their lines.
             chosen: an alpha to mark by a line; names are then those that are largest there, else at the last alpha.
 
         Raises:
@@ -186,26 +193,36 @@ class RegularizationPath:
         """
         from spred.report.plots import path_plot
 
-        if names is not None and len(names) != self.n_features:
-            raise InputError(f"names has {len(names)} entries, and the path {self.n_features} features; give one each")
-        labels = [str(feature) if names is None else names[feature] for feature in self.features]
+        known = self.feature_names if names is None else np.asarray(names)
+        if known is not None and len(known) != self.n_features:
+            raise InputError(f"names has {len(known)} entries, and the path {self.n_features} features; give one each")
+        labels = [str(feature if known is None else known[feature]) for feature in self.features]
         sizes = self.values if self.values.ndim == 2 else np.linalg.norm(self.values, axis=1)
         what = "coefficient" if self.values.ndim == 2 else "norm of coefficients"
         return path_plot(self.alphas, sizes, labels, chosen=chosen, what=what)
 
 
+def _same_columns(X: Any, n_features: int, names: np.ndarray | None) -> Any:
+    """Return new samples as numbers, once their columns are known to be those of the fit."""
+    matrix = read_matrix(X)
+    if matrix.shape[1] != n_features:
+        raise InputError(f"X has shape {matrix.shape}, and the model {n_features} features; give the same columns")
+    given = names_of(X)
+    if names is not None and given is not None and not np.array_equal(names, given):
+        at = int(np.argmax(names != given))
+        raise InputError(f"column {at} of X is {given[at]!r}, and was {names[at]!r} in the fit; give the same columns")
+    check_finite(matrix, names)
+    return matrix
+
+
 def _linear_predictors(
-    X: Any,
+    matrix: Any,
     features: np.ndarray,
-    n_features: int,
     values: np.ndarray,
     intercepts: np.ndarray,
     offset: ArrayLike | None,
 ) -> np.ndarray:
     """Return the linear predictors of models ``values`` ``(A, m)`` or ``(A, K, m)`` of ``features``."""
-    matrix = sparse.csc_array(X) if sparse.issparse(X) else np.asarray(X)
-    if matrix.ndim != 2 or matrix.shape[1] != n_features:
-        raise InputError(f"X has shape {matrix.shape}, and the model {n_features} features; give the same columns")
     used = np.flatnonzero(values.reshape(-1, len(features)).any(axis=0))
     columns = matrix[:, features[used]]
     single = values.reshape(-1, len(features))[:, used]
