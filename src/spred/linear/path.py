@@ -290,8 +290,8 @@ def solve_of(problem: Problem, alpha: float, limits: Limits) -> Solution:
         for waypoint in alpha * 2.0 ** np.arange(halvings - 1, 0, -1):
             solver.advance(float(waypoint), rough)
         outcome = solver.advance(alpha, limits)
-    support = outcome.model.support
-    model = Model(support, *_original(problem, work, support, outcome.model.v, outcome.model.b))
+    found = work.original(outcome.model)
+    model = Model(found.support, *_original(problem, work, found.support, found.v, found.b))
     coef = model.dense(problem.design.p).T
     return Solution(
         alpha=alpha,
@@ -386,12 +386,12 @@ def _stack(
     explained: Sequence[float],
     seconds: float,
 ) -> RegularizationPath:
-    models = [outcome.model for outcome in outcomes]
+    models = [work.original(outcome.model) for outcome in outcomes]
     features, column = np.unique(np.concatenate([model.support for model in models]), return_inverse=True)
     values = np.zeros((len(models), len(features), len(models[0].b)))
     row = np.repeat(np.arange(len(models)), [len(model.support) for model in models])
     values[row, column] = np.concatenate([model.v for model in models])
-    values, intercepts = _original(problem, work, features, values, np.stack([outcome.model.b for outcome in outcomes]))
+    values, intercepts = _original(problem, work, features, values, np.stack([model.b for model in models]))
     values, single = np.moveaxis(values, -1, 1), not problem.loss.multi
     return RegularizationPath(
         alphas=alphas,

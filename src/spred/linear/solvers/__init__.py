@@ -6,7 +6,8 @@ outer                 the loop from a warm start to a certificate; the records t
 newton                Newton's method on working sets: takes every problem
 l1                    the compiled solver: one output, a penalty on single coefficients
 least_squares_groups  a squared loss with groups, its Hessian left in factors
-presolve              a squared loss in fewer rows and without its intercept
+presolve              a squared loss in fewer rows and without its intercept, a ridge in fewer columns
+row_space             those fewer columns
 working_set           the groups that Newton works on, their columns dense; which join first
 screening             bounds that prove features inactive without evaluating them
 """

@@ -1,9 +1,9 @@
-"""A squared loss in fewer rows and without its intercept: the same minima, less to carry.
+"""A squared loss in fewer rows and without its intercept, a ridge in fewer columns: the same minima, less to carry.
 
 With centred columns the best intercept is the mean of ``y``, whatever the coefficients; it is taken out first. And
 the data then enter only through ``XᵀSX`` and ``XᵀSy``: where there are many more samples than features, ``X`` is
 replaced by a triangular ``R`` with ``RᵀR = XᵀSX``, which has as many rows as columns. The objective changes by a
-constant.
+constant. A ridge of more features than samples goes into their row space (``row_space``).
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from scipy.linalg.lapack import dpotrf
 
 from spred.linear.design import Design
 from spred.linear.problem import Problem
+from spred.linear.solvers.outer import Model
+from spred.linear.solvers.row_space import RowSpace, in_row_space
 
 MOST_COLUMNS = 4000
 """Columns up to which the triangle is made: beyond, its p² numbers take 128 MB and more."""
@@ -51,15 +53,27 @@ class Reduced:
         problem: what is solved.
         constant: to be added to its objective.
         intercept: to be added to its intercept, ``(K,)``.
+        row_space: what its columns stand for, where they are not those that were asked.
     """
 
     problem: Problem
     constant: float
     intercept: np.ndarray
+    row_space: RowSpace | None = None
+
+    def original(self, model: Model) -> Model:
+        """Return a model of ``problem`` as one of the features that were asked."""
+        return model if self.row_space is None else self.row_space.expanded(model)
 
 
 def reduced(problem: Problem) -> Reduced:
-    """Return ``problem`` with its intercept and its surplus rows taken out, where the loss allows it."""
+    """Return ``problem`` with its intercept, surplus rows and surplus columns taken out, where that is the same."""
+    fewer = _without_intercept_and_rows(problem)
+    found = in_row_space(fewer.problem)
+    return fewer if found is None else replace(fewer, problem=found[0], row_space=found[1])
+
+
+def _without_intercept_and_rows(problem: Problem) -> Reduced:
     nothing = np.zeros(problem.n_outputs)
     if not problem.loss.quadratic:
         return Reduced(problem, 0.0, nothing)
