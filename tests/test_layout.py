@@ -7,6 +7,7 @@ import importlib
 import re
 import subprocess
 import sys
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 from statistics import median
@@ -48,12 +49,18 @@ def module_name(file: Path) -> str:
 MODULES = {module_name(file): file for file in sorted(SRC.rglob("*.py"))}
 
 
+@cache
+def parsed(name: str) -> ast.Module:
+    return ast.parse(MODULES[name].read_text(encoding="utf-8"))
+
+
+@cache
 def imported(name: str) -> set[str]:
     """The modules of spred that ``name`` imports, at the top or inside a function.
 
     Imports for type checkers count too; ``from spred import __version__`` does not: it is defined first.
     """
-    tree = ast.parse(MODULES[name].read_text(encoding="utf-8"))
+    tree = parsed(name)
     found = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -151,7 +158,7 @@ MANY_PARAMETERS = {"linear.path.solve", "linear.path.path", "linear.path.alpha_m
 
 @pytest.mark.parametrize("name", MODULES)
 def test_functions_take_few_parameters(name: str) -> None:
-    tree = ast.parse(MODULES[name].read_text(encoding="utf-8"))
+    tree = parsed(name)
     owners = {child: node for node in ast.walk(tree) for child in ast.iter_child_nodes(node)}
     many = {}
     for node in ast.walk(tree):

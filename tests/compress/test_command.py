@@ -9,42 +9,19 @@ from pathlib import Path
 
 import pytest
 from compress_images import write_npz
+from smoke import RECIPE
 from typer.testing import CliRunner, Result
 
 from spred import cli
 
-RECIPE = """
-[model]
-name = "mlp"
-arguments = { widths = [16] }
-
-[data]
-train = "bars.npz"
-test = "bars.npz"
-validation = 0.25
-
-[penalty]
-alphas = [3e-3, 1e-2]
-
-[train]
-epochs = 2
-sparse_epochs = 2
-refit_epochs = 1
-batch_size = 16
-
-[choose]
-tolerance = 1.0
-
-[export]
-onnx = false
-"""
+RECIPE_WITHOUT_ONNX = RECIPE + "[export]\nonnx = false\n"
 
 
 @pytest.fixture
 def recipe(tmp_path: Path) -> Path:
     write_npz(tmp_path / "bars.npz")
     path = tmp_path / "recipe.toml"
-    path.write_text(RECIPE)
+    path.write_text(RECIPE_WITHOUT_ONNX)
     return path
 
 

@@ -96,7 +96,7 @@ def ratios_of(l1_ratio: float | Sequence[float]) -> list[float]:
     """Return the ratios that cross-validation chooses among: one that was given, or several."""
     ratios = np.atleast_1d(np.asarray(l1_ratio, dtype=np.float64))
     if ratios.ndim != 1 or ratios.size == 0:
-        raise InputError("l1_ratio is empty; give a number above 0 and at most 1, or a list of such")
+        raise InputError("l1_ratio is empty; give a number from 0 to 1, or a list of such")
     return [_checks.l1_ratio(float(ratio), ridge=True) for ratio in ratios]
 
 
