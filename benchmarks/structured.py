@@ -70,6 +70,9 @@ ROUND_TO = 8
 STEPS = 400
 """Steps in which torch-pruning prunes."""
 
+RUNS = {1: 300, 32: 60}
+"""Timed runs by the number of images."""
+
 COLUMNS = (
     f"{'method':14} {'strength':>8} {'MACs':>7} {'parameters':>11} {'validation':>11} {'test':>7}  faster at 1, 32"
 )
@@ -119,8 +122,13 @@ def run(model: str, seed: int, methods: Sequence[str]) -> None:
     compress.forget(FILE, common, [DENSE, *asked])
     print(f"\n{model}\n{COLUMNS}", flush=True)
     compress.keep(FILE, common | measured(work, dense, dense, DENSE))
-    for name in asked:
-        compress.keep(FILE, common | measured(work, dense, METHODS[name](work, dense), name))
+    with tempfile.TemporaryDirectory() as scratch:
+        dense_file = Path(scratch) / "dense.onnx"
+        save_onnx(dense.cpu().eval(), batch(work), dense_file)
+        for name in asked:
+            small = METHODS[name](work, dense)
+            timed = {"speed": [asdict(one) for one in latencies(dense_file, small.cpu(), batch(work))]}
+            compress.keep(FILE, common | measured(work, dense, small, name, timed))
 
 
 def recipe(model: str, seed: int, changed: dict[str, Any]) -> Recipe:
@@ -181,8 +189,10 @@ METHODS: dict[str, Callable[[Work, nn.Module], nn.Module]] = {
 }
 
 
-def measured(work: Work, dense: nn.Module, small: nn.Module, method: str) -> dict[str, Any]:
-    """Return and print the figures of a model."""
+def measured(
+    work: Work, dense: nn.Module, small: nn.Module, method: str, timed: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    """Return and print the figures of a model, with those of its time."""
     images, example = work.trainer.images, work.example.cpu()
     score = partial(accuracy, small.to(work.trainer.device), images)
     row = {
@@ -193,9 +203,7 @@ def measured(work: Work, dense: nn.Module, small: nn.Module, method: str) -> dic
         "widths": widths(small),
         "validation": score(images.validation),
         "test": score(images.test),
-    }
-    if method != DENSE:
-        row["speed"] = [asdict(one) for one in latencies(dense, small.cpu(), example)]
+    } | (timed or {})
     show(row)
     return row
 
@@ -210,14 +218,16 @@ def widths(model: nn.Module) -> dict[str, int]:
     return found
 
 
-def latencies(dense: nn.Module, small: nn.Module, example: torch.Tensor) -> list[Any]:
-    """Time both in ONNX Runtime, one image and 32 at once."""
-    batch = example.repeat(2, 1, 1, 1)[:32]
-    with tempfile.TemporaryDirectory() as scratch:
-        files = [Path(scratch) / f"{name}.onnx" for name in ("dense", "small")]
-        for model, file in zip((dense, small), files, strict=True):
-            save_onnx(model.eval(), batch, file)
-        return [speed(*files, batch[:n], runs=runs) for n, runs in ((1, 300), (32, 60))]
+def batch(work: Work) -> torch.Tensor:
+    """Return 32 images."""
+    return work.example.cpu().repeat(2, 1, 1, 1)[:32]
+
+
+def latencies(dense_file: Path, small: nn.Module, images: torch.Tensor) -> list[Any]:
+    """Time both in ONNX Runtime, one image and all at once."""
+    small_file = dense_file.with_name("small.onnx")
+    save_onnx(small.eval(), images, small_file)
+    return [speed(dense_file, small_file, images[:n], runs=RUNS[n]) for n in RUNS]
 
 
 def show(row: dict[str, Any]) -> None:
