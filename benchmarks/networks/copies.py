@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable
+from functools import cache
 
 import torch
 from torch import nn
@@ -37,7 +38,13 @@ def beyond_dense(base: str, penalty: str, *, regrow: bool) -> float:
     def wrapped(opt: torch.optim.Optimizer, weight: nn.Parameter) -> torch.optim.Optimizer:
         return spred.SpredOptimizer(opt, PENALTIES[penalty](weight), regrow=regrow)
 
-    return copies(base, wrapped) - copies(base, lambda opt, weight: opt)
+    return copies(base, wrapped) - dense(base)
+
+
+@cache
+def dense(base: str) -> float:
+    """Return the copies of the dense run."""
+    return copies(base, lambda opt, weight: opt)
 
 
 def copies(base: str, wrap: Wrap) -> float:
