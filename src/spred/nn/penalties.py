@@ -306,13 +306,16 @@ def factor_dtype(dtype: torch.dtype) -> torch.dtype:
     return torch.promote_types(dtype, torch.float32)
 
 
-def split_exactly(value: Tensor, depth: int, partition: Partition, *, balanced: bool) -> Factors:
+def split_exactly(
+    value: Tensor, depth: int, partition: Partition, *, balanced: bool, scale: float | None = None
+) -> Factors:
     """Split with gates that are powers of two near the natural ones: then ``merge`` gives every bit back.
 
     So a tensor that gets no gradient does not move, not even by rounding. (Not so with ``balanced``, and at
     depth 3 in float64 up to rounding.)
     """
-    power = 2.0 ** (depth * round(log2(typical_norm(value, partition)) / depth))
+    typical = typical_norm(value, partition) if scale is None else scale
+    power = 2.0 ** (depth * round(log2(typical) / depth))
     return split(value, depth=depth, partition=partition, scale=power, balanced=balanced)
 
 
