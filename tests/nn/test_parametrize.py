@@ -96,7 +96,7 @@ def test_attention_works_under_parametrize():
     model = nn.MultiheadAttention(6, 3, batch_first=True)
     x = torch.randn(2, 4, 6)
     before = model(x, x, x)[0]
-    parametrize(model, GroupL1(model.in_proj_weight, 0.1, heads=3))
+    parametrize(model, GroupL1(model.in_proj_weight, 0.1, heads=model))
     torch.testing.assert_close(model(x, x, x)[0], before)
 
 

@@ -8,6 +8,7 @@ same steps: ``SpredOptimizer`` inside the optimiser, ``parametrize`` by autograd
 penalties      the public penalties, L1 and GroupL1: which tensors, which groups, how strong, how deep
 joined         penalised values that span several tensors, as one matrix with a row for each group
 kept_zeros     zeros that are there at the start, and stay
+packing        how attention lays out its heads in its weights
 sharding       what is counted over the parts of a tensor that several processes hold
 optimizer      SpredOptimizer and its parts: the base optimiser steps on factors, the model stays plain
 parametrize    the same objective by autograd: parametrize, penalty, remove_parametrizations
