@@ -16,6 +16,7 @@ model_weights  the weights of a model in either form, and the mean gradient of i
 threshold      the rule by which a weight counts as zero
 inspect        what a model in training has reached: density, decay budget, residual, undecided weights
 finalize       exact zeros at the end of training, and a refit of the weights that are left
+copies         the same zeros in moving averages and other copies of a model
 alpha_path     a warm path of alphas from one run
 pruning        from zeros to a smaller model: the graph, what can be removed, multiply-adds, shrink
 """

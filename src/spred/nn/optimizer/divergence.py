@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from math import isfinite
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -67,13 +68,19 @@ def check_finite(factored: Sequence[Factored], n_steps: int) -> None:
             raise StateError(_diverged(entry, n_steps))
 
 
-def copies(factored: Sequence[Factored]) -> list[list[Tensor]]:
-    """Return copies of all factors."""
-    return [[factor.detach().clone() for factor in entry.factors] for entry in factored]
+Copies = list[tuple[Tensor, Tensor]]
+"""Tensors, and what they were."""
 
 
-def check_or_take_back(factored: Sequence[Factored], before: list[list[Tensor]], n_steps: int) -> None:
-    """Check all penalised tensors, and undo what has happened since ``before`` if they are not finite.
+def copies(groups: Sequence[dict[str, Any]]) -> Copies:
+    """Return copies of all tensors of some groups."""
+    return [(tensor, tensor.detach().clone()) for group in groups for tensor in group["params"]]
+
+
+def check_or_take_back(base: torch.optim.Optimizer, factored: Sequence[Factored], before: Copies, n_steps: int) -> None:
+    """Check all penalised tensors, and if they are not finite, undo what has happened since ``before``.
+
+    What the base remembers is dropped then: it is no number either.
 
     Raises:
         StateError: there is one that is not finite.
@@ -81,9 +88,10 @@ def check_or_take_back(factored: Sequence[Factored], before: list[list[Tensor]],
     try:
         check_finite(factored, n_steps)
     except StateError:
-        for entry, factors in zip(factored, before, strict=True):
-            for factor, value in zip(entry.factors, factors, strict=True):
-                factor.copy_(value)
+        base.state.clear()
+        for tensor, value in before:
+            tensor.copy_(value)
+        for entry in factored:
             entry.write()
         raise
 

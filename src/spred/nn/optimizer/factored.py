@@ -36,6 +36,10 @@ SAMPLE_SIZE, RUN_LENGTH = 512, 16
 More notice smaller writes and cost more of each step; ``scripts/bench torch-steps`` measures the step.
 """
 
+ROUNDING = 16.0
+"""An imbalance below so many roundings of the factors' squares is none: more, and small ones are not measured any more;
+fewer, and rounding counts as imbalance (tests of factored)."""
+
 COSTLIEST = 2.0
 """Factors are kept after a write if their penalty is at most so many times that of a fresh split.
 
@@ -54,7 +58,8 @@ class Factored:
         factors: ``(gate, …, gate, full)``.
         scale: the typical group norm when the tensor was first split: the unit in which a weight is small.
         imbalance: :func:`imbalance_of` of the factors when they were last split.
-        budget_before: the decay budget used up before that split; NaN where it cannot be measured.
+        budget_before: the decay budget used up before that split; NaN where it cannot be measured. Where the split had
+            no imbalance to lose, the budget stays at this.
         versions: addresses and versions of the tensors when the factors last agreed with them.
         sample: some of their values at that time, where they can be read without waiting for a device or a process.
         collapsed: whether all weights were at zero at the last check (:mod:`spred.nn.optimizer.divergence`).
@@ -261,7 +266,7 @@ class Factored:
             return self.budget_before
         smallest = torch.finfo(self.factors[0].dtype).tiny
         now = max(imbalance_of(self.factors, self.partition), smallest)
-        return self.budget_before + len(self.factors) / 4 * log(self.imbalance / now)
+        return self.budget_before + max(len(self.factors) / 4 * log(self.imbalance / now), 0.0)
 
 
 def sampled(tensor: Tensor) -> list[Tensor]:
@@ -348,6 +353,15 @@ def imbalance_of(factors: Iterable[Tensor], partition: Partition) -> float:
     gaps = torch.stack([(gate * gate - last).abs() for gate in gates])
     n_nonzero = (torch.stack([*(gate * gate for gate in gates), last]).amax(dim=0) > 0).sum()
     return number(gaps.sum()) / (len(gates) * max(int(whole(n_nonzero)), 1))
+
+
+def measurable_imbalance(factors: Sequence[Tensor], partition: Partition) -> float:
+    """Return :func:`imbalance_of`, or 0 where it is rounding: groups that regrew are balanced, and lose none."""
+    cost = _cost(tuple(factors), partition)
+    n_nonzero = max(int(whole((cost > 0).sum())), 1)
+    found = imbalance_of(factors, partition)
+    rounding = ROUNDING * torch.finfo(cost.dtype).eps * number(cost.sum()) / n_nonzero
+    return found if found > rounding else 0.0
 
 
 def _cost(factors: Factors, partition: Partition) -> Tensor:

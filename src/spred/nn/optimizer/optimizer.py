@@ -352,7 +352,7 @@ class SpredOptimizer(torch.optim.Optimizer):
 
     def _step_base(self, closure: Callable[[], Any] | None) -> Any:
         """Let the base step on the factors' gradients, and write the products."""
-        before = divergence.copies(self.factored) if self._is_lbfgs else None
+        before = divergence.copies(self.factor_groups) if self._is_lbfgs else None
         try:
             if closure is None:
                 self._set_gradients()
@@ -360,7 +360,7 @@ class SpredOptimizer(torch.optim.Optimizer):
         finally:
             self._write_products()  # till here the tensors may hold gradients of factors
         if before is not None:  # its line search may meet what is not finite, its end may not
-            divergence.check_or_take_back(self.factored, before, self.n_steps + 1)
+            divergence.check_or_take_back(self.base, self.factored, before, self.n_steps + 1)
         return loss
 
     def _step_fused(self, program: FusedStep, closure: Callable[[], Any] | None) -> Any:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from spred.errors import SpredWarning
 from spred.nn.optimizer.divergence import check_finite
-from spred.nn.optimizer.factored import Factored, imbalance_of, resplit_factors
+from spred.nn.optimizer.factored import Factored, measurable_imbalance, resplit_factors
 from spred.nn.optimizer.regrowth import prune_groups_, regrow_groups_
 from spred.nn.optimizer.wrapped.wrapping import clear_moments
 from spred.nn.penalties import zero_groups_
@@ -76,7 +76,7 @@ class Rewriting:
         budget = entry.budget()
         yield
         self._clear(entry, groups)
-        entry.imbalance, entry.budget_before = imbalance_of(entry.factors, entry.partition), budget
+        entry.imbalance, entry.budget_before = measurable_imbalance(entry.factors, entry.partition), budget
 
     def _clear(self, entry: Factored, groups: Tensor) -> None:
         """Drop what the base remembers about groups (bool, gate shape) whose factors were rewritten.

@@ -167,7 +167,7 @@ def _parts(
     index: int, group: Group, by_tensor: dict[Tensor, Factored], rates: Rates | None
 ) -> list[tuple[GroupLink, list[Named]]]:
     """Return the groups that one public group becomes, each with its tensors; the first takes its place."""
-    tensors = group["params"]
+    tensors: list[Any] = group["params"]
     named: list[Named] = list(zip(tensors, group.get("param_names", tensors), strict=True))
     inside = [pair for pair in named if pair[0] in by_tensor]
     outside = [pair for pair in named if pair[0] not in by_tensor]
