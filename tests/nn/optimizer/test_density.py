@@ -259,7 +259,7 @@ def test_a_penalty_that_a_target_has_switched_off_is_told_and_the_budget_is_no_n
             nn.functional.cross_entropy(model(x), y).backward()
             opt.step()
 
-    with pytest.warns(SpredWarning, match=r"switched off: alpha fell from 0\.01 to .*e-, from 0\.005") as heard:
+    with pytest.warns(SpredWarning, match=r"switched off: alpha fell from 0\.01 to .*e-.*, from 0\.005") as heard:
         run()
     assert len([w for w in heard if w.category is SpredWarning]) == 1
     assert all(budget >= 0 for budget in opt.decay_budget().values())
