@@ -156,9 +156,18 @@ def test_what_cannot_be_known_is_refused(make, sentence):
         make(Packed())
 
 
+class Mixed(Packed):
+    """Attention whose heads see one another."""
+
+    def attended(self, x):
+        return super().attended(x).cumsum(dim=-1)
+
+
 def test_attention_of_another_kind_is_refused_and_can_be_told():
-    module = Packed(scale=1.0)
-    with pytest.raises(InputError, match=r"how qkv\.weight of Packed is packed cannot be known"):
+    scaled = Packed(scale=1.0)
+    assert attention_layout(scaled, [scaled.qkv.weight]) == (HEADS, (3,))
+    module = Mixed()
+    with pytest.raises(InputError, match=r"how qkv\.weight of Mixed is packed cannot be known"):
         attention_layout(module, [module.qkv.weight])
     (target,) = targets(GroupL1(module.qkv.weight, 0.1, heads=HEADS, packed=3))
     (plain,) = targets(GroupL1(module.qkv.weight, 0.1, heads=HEADS, packed=1))

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from spred.errors import InputError
 from spred.nn.pruning.export import evaluating
-from spred.nn.pruning.heads import LAYOUTS, layout_of
+from spred.nn.pruning.heads import output_of
 
 OUTPUTS = ("proj", "out_proj", "o_proj", "out", "to_out", "out_lin", "c_proj")
 """Layers that mix the heads: their columns belong to heads, and their bias to none."""
@@ -30,6 +30,9 @@ PARTS = {
     "c_attn": 3,
 }
 """Parts that the tensors of attention modules are packed in, by the name of the tensor or of its layer."""
+
+HEADS = ("num_key_value_heads", "num_heads", "num_attention_heads", "n_heads", "n_head")
+"""What modules call their number of heads; that of keys and values first."""
 
 PROBED = "qkv"
 """A layer of this name may be packed in either way, and is tried."""
@@ -51,7 +54,7 @@ def attention_layout(module: nn.Module, tensors: Sequence[Tensor]) -> tuple[int,
     (2, (3, 3, 1))
     """
     kind = type(module).__name__
-    heads = _number(module, ("num_key_value_heads", "num_heads", "num_attention_heads", "n_heads", "n_head"))
+    heads = _number(module, HEADS)
     if heads is None:
         raise InputError(f"heads is a {kind} without a number of heads; give an attention module, or a number")
     names = {id(tensor): name for name, tensor in module.named_parameters()}
@@ -95,27 +98,48 @@ def _parts(module: nn.Module, name: str) -> int | None:
     """Return the parts that a tensor is packed in; None if that is not known."""
     first, _, rest = name.partition(".")
     if first == PROBED:
-        layout = _tried(module)
-        return None if layout is None else {LAYOUTS[0]: 3, LAYOUTS[1]: 1}[layout]
+        return _tried(module)
     if first in OUTPUTS and rest.endswith("bias"):
         return None  # it belongs to no head
     return PARTS.get(first)
 
 
-@torch.no_grad()
-def _tried(module: nn.Module) -> tuple[int, int] | None:
-    """Return the layout with which plain attention gives the outputs of a copy with random weights, if one does."""
+def _tried(module: nn.Module) -> int | None:
+    """Return the parts that a ``qkv`` layer is packed in, as a copy with random weights uses it.
+
+    What a head attends to is a run of inputs of the output projection, and depends on the head's own rows alone.
+    """
     copy: Any = deepcopy(module).cpu().float()
+    out, heads = output_of(copy), _number(copy, HEADS)
+    if out is None or heads is None or copy.qkv.out_features != 3 * out.in_features or out.in_features % heads:
+        return None
     generator = torch.Generator().manual_seed(0)
-    for parameter in copy.parameters():
-        parameter.copy_(torch.randn(parameter.shape, generator=generator) / parameter.shape[-1] ** 0.5)
-    inputs = torch.randn(2, TOKENS, copy.qkv.in_features, generator=generator)
-    with evaluating(copy):
+    with torch.no_grad():
+        for parameter in copy.parameters():
+            parameter.copy_(torch.randn(parameter.shape, generator=generator) / parameter.shape[-1] ** 0.5)
+    seen: list[Tensor] = []
+    out.register_forward_pre_hook(lambda layer, inputs: seen.append(inputs[0]))
+    with evaluating(copy), torch.enable_grad():
         try:
-            outputs = copy(inputs)
+            copy(torch.randn(2, TOKENS, copy.qkv.in_features, generator=generator))
         except Exception:  # it is called in another way: what it does is not known
             return None
-        return layout_of(copy, (inputs, outputs)) if isinstance(outputs, Tensor) else None
+    if len(seen) != 1 or seen[0].shape[-1] != out.in_features:
+        return None
+    rows = torch.arange(3 * out.in_features)
+    size = out.in_features // heads
+    labels = {3: rows % out.in_features // size, 1: rows // (3 * size)}
+    used = torch.stack([_rows_used(seen[0][..., k * size : (k + 1) * size], copy.qkv.weight) for k in range(heads)])
+    return next((n for n, of in labels.items() if torch.equal(used, of == torch.arange(heads)[:, None])), None)
+
+
+def _rows_used(outputs: Tensor, weight: Tensor) -> Tensor:
+    """Return which rows of a weight outputs depend on (bool)."""
+    generator = torch.Generator().manual_seed(1)
+    mixed = (outputs * torch.randn(outputs.shape, generator=generator)).sum()
+    (grad,) = torch.autograd.grad(mixed, weight, retain_graph=True)
+    sizes = grad.abs().amax(dim=1)
+    return sizes > torch.finfo(sizes.dtype).eps * sizes.max()
 
 
 def _number(module: nn.Module, names: Sequence[str]) -> int | None:

@@ -157,7 +157,7 @@ def _of_torch(module: nn.MultiheadAttention) -> Projections | None:
 
 
 def _is_packed(module: nn.Module) -> bool:
-    out = _output_of(module)
+    out = output_of(module)
     qkv, heads = getattr(module, "qkv", None), getattr(module, "num_heads", None)
     return (
         isinstance(qkv, nn.Linear)
@@ -168,37 +168,24 @@ def _is_packed(module: nn.Module) -> bool:
     )
 
 
-def _output_of(module: nn.Module) -> nn.Linear | None:
+def output_of(module: nn.Module) -> nn.Linear | None:
+    """Return the output projection beside a ``qkv`` layer; None if there is none."""
     found = (getattr(module, name, None) for name in OUTPUTS)
     return next((layer for layer in found if isinstance(layer, nn.Linear)), None)
 
 
 def _of_packed(module: Any, call: tuple[Tensor, Tensor]) -> Projections | None:
     """Return the weights in the layout that gives the module's own outputs; None if none does."""
-    layout = layout_of(module, call)
-    return None if layout is None else _in_layout(module, layout)
-
-
-def layout_of(module: Any, call: tuple[Tensor, Tensor]) -> tuple[int, int] | None:
-    """Return the layout of a packed ``qkv`` layer that gives the module's own outputs; None if none does.
-
-    Args:
-        module: attention with a ``qkv`` layer, ``num_heads`` and an output projection.
-        call: an input, and what the module returns for it.
-    """
+    out: Any = output_of(module)
     inputs, expected = call
-    for layout in LAYOUTS if _is_packed(module) else ():
-        same = Attention(_in_layout(module, layout)).eval()(inputs)
+    for layout in LAYOUTS:
+        parts = (_unpacked(tensor, module.num_heads, layout) for tensor in (module.qkv.weight, module.qkv.bias))
+        q, k, v = zip(*parts, strict=True)
+        weights = Projections(q, k, v, (out.weight, out.bias), module.num_heads)
+        same = Attention(weights).eval()(inputs)
         if same.shape == expected.shape and torch.allclose(same, expected, rtol=RTOL, atol=ATOL):
-            return layout
+            return weights
     return None
-
-
-def _in_layout(module: Any, layout: tuple[int, int]) -> Projections:
-    out: Any = _output_of(module)
-    parts = (_unpacked(tensor, module.num_heads, layout) for tensor in (module.qkv.weight, module.qkv.bias))
-    q, k, v = zip(*parts, strict=True)
-    return Projections(q, k, v, (out.weight, out.bias), module.num_heads)
 
 
 def _unpacked(tensor: Tensor | None, heads: int, layout: tuple[int, int]) -> list[Tensor | None]:

@@ -126,6 +126,29 @@ def test_auto_divides_for_linear_steps_and_scales_the_rates_of_others():
         divides_gradients("on", pace_of(sgd))
 
 
+class Around(Sign):
+    """Lets another optimiser step, which shares its groups."""
+
+    def __init__(self, params, lr):
+        super().__init__(params, lr)
+        self.inner = torch.optim.Adam(list(params), lr=lr)
+        self.inner.param_groups = self.param_groups
+        for group in self.param_groups:
+            group |= {key: value for key, value in self.inner.defaults.items() if key not in group}
+
+    def step(self, closure=None):
+        return self.inner.step(closure)
+
+
+def test_an_optimiser_around_another_leaves_no_trace_and_steps_on_factors():
+    model = nn.Linear(3, 2)
+    opt = SpredOptimizer(Around(list(model.parameters()), lr=0.01), L1(model.weight, 1e-3))
+    assert not opt.base.inner.state
+    model(torch.ones(1, 3)).sum().backward()
+    opt.step()
+    assert {id(p) for p in opt.base.inner.state} == {id(p) for g in opt.factor_groups for p in g["params"]}
+
+
 TRAINED = {
     "SGD": (lambda params: torch.optim.SGD(params, lr=0.2, momentum=0.9), 0.1),
     "Adam": (lambda params: torch.optim.Adam(params, lr=0.01), 0.15),

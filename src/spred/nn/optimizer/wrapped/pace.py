@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import warnings
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from math import isfinite, log10
 from typing import Any, Literal
 
@@ -145,10 +145,20 @@ def _travelled(base: torch.optim.Optimizer, gradient: float, weight: float) -> f
     finally:
         base.param_groups[:] = groups
         base.state = state
+        for inner in _inside(base):
+            inner.state.pop(matrix, None)
     moved = float((matrix.detach() - before).norm())
     if not (moved > 0 and isfinite(moved)):
         raise InputError(f"{N_STEPS} steps move it by {moved}")
     return moved
+
+
+def _inside(base: torch.optim.Optimizer) -> Iterator[torch.optim.Optimizer]:
+    """Yield the optimisers that an optimiser is wrapped around, such as that of Lookahead."""
+    for value in vars(base).values():
+        if isinstance(value, torch.optim.Optimizer):
+            yield value
+            yield from _inside(value)
 
 
 def _plain_options(group: dict[str, Any]) -> dict[str, Any]:
