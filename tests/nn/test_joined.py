@@ -30,7 +30,7 @@ CASES = {
 def test_the_value_has_a_row_for_each_group_and_is_written_back(name):
     shapes, dims, heads, n_groups = CASES[name]
     tensors = [torch.randn(shape) for shape in shapes]
-    place = join_tensors(tensors, dims, heads)
+    place = join_tensors(tensors, dims, heads, packed=(3, 1) if "packed" in name else ())
     value = place.value()
     assert value.shape == (n_groups, sum(t.numel() for t in tensors) // n_groups)
     assert torch.equal(value.flatten().sort().values, torch.cat([t.flatten() for t in tensors]).sort().values)
@@ -43,7 +43,7 @@ def test_heads_of_packed_and_plain_projections_are_the_same():
     plain = [torch.randn(6, 6) for _ in range(3)]
     out = torch.randn(6, 6)
     apart = join_tensors([*plain, out], (0, 0, 0, 1), 3).value()
-    packed = join_tensors([torch.cat(plain), out], (0, 1), 3).value()
+    packed = join_tensors([torch.cat(plain), out], (0, 1), 3, packed=(3, 1)).value()
     assert torch.equal(apart.sort(dim=1).values, packed.sort(dim=1).values)
 
 

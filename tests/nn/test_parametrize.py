@@ -1,5 +1,7 @@
 """The form by autograd, and that the optimiser takes the same steps."""
 
+import sys
+
 import pytest
 import torch
 from torch import nn
@@ -96,7 +98,7 @@ def test_attention_works_under_parametrize():
     model = nn.MultiheadAttention(6, 3, batch_first=True)
     x = torch.randn(2, 4, 6)
     before = model(x, x, x)[0]
-    parametrize(model, GroupL1(model.in_proj_weight, 0.1, heads=3))
+    parametrize(model, GroupL1(model.in_proj_weight, 0.1, heads=model))
     torch.testing.assert_close(model(x, x, x)[0], before)
 
 
@@ -115,3 +117,15 @@ def test_tied_weights_are_refused_because_the_tie_would_break():
     model[1].weight = model[0].weight
     with pytest.raises(InputError, match=r"shared by 2 modules.*SpredOptimizer"):
         parametrize(model, L1(model[0].weight, 0.1))
+
+
+def test_a_penalty_without_a_gradient_is_an_error(monkeypatch):
+    layer = nn.Linear(3, 1)
+    parametrize(layer, L1(layer.weight, 0.1))
+    assert penalty(layer).requires_grad
+    with torch.no_grad():
+        penalty(layer)
+    here = sys.modules["spred.nn.parametrize"]
+    monkeypatch.setattr(here, "quadratic_penalty", lambda *args: torch.zeros(()))  # as an old array-api-compat does
+    with pytest.raises(StateError, match=r"no gradient.*upgrade it"):
+        penalty(layer)

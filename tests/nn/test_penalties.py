@@ -71,8 +71,9 @@ def test_sqrt_weights_are_roots_of_group_sizes():
 
 
 def test_heads_are_runs_of_rows_and_packed_projections_are_joined():
-    packed = nn.MultiheadAttention(6, 3).in_proj_weight
-    (target,) = targets(GroupL1(packed, 0.1, heads=3))
+    attention = nn.MultiheadAttention(6, 3)
+    packed = attention.in_proj_weight
+    (target,) = targets(GroupL1(packed, 0.1, heads=attention))
     rows = target.partition.labels[:, 0].tolist()
     assert rows == [0, 0, 1, 1, 2, 2] * 3
     assert sizes(packed, target.partition).tolist() == [36.0] * 3
@@ -133,6 +134,10 @@ W = nn.Parameter(torch.ones(4, 6))
         ),
         (lambda: GroupL1(W, 0.1, heads=5), "5 equal heads"),
         (lambda: GroupL1(W, 0.1, heads=0), "heads is 0"),
+        (lambda: GroupL1(W, 0.1, heads="4"), "heads is '4'"),
+        (lambda: GroupL1(W, 0.1, packed=3), "give heads= with it"),
+        (lambda: GroupL1(W, 0.1, heads=2, packed=(1, 1)), "one for each tensor"),
+        (lambda: GroupL1(W, 0.1, heads=2, packed=3), "2 equal heads in 3 parts"),
         (
             lambda: GroupL1(W, 0.1, groups=torch.zeros(3, dtype=torch.int64)),
             "integer labels in the tensor's shape",

@@ -187,3 +187,91 @@ def test_moving_averages_and_swaps_of_weights_are_followed():
         torch.testing.assert_close(entry.product(), value)
     first, last = steps(model, opt, lambda: MSE(model(X), Y), 50)
     assert last < first
+
+
+class Averaged(torch.optim.Optimizer):
+    """Gradient descent on z, whose running mean is what is evaluated: schedule-free, in its plainest form."""
+
+    def __init__(self, params, lr):
+        super().__init__(params, {"lr": lr, "k": 0, "train_mode": False})
+
+    def _move(self, mode, weight):
+        for group in self.param_groups:
+            if group["train_mode"] is not mode:
+                group["train_mode"] = mode
+                for p in group["params"]:
+                    if "z" in self.state[p]:
+                        p.lerp_(self.state[p]["z"], weight)
+
+    @torch.no_grad()
+    def train(self):
+        self._move(True, 0.1)
+
+    @torch.no_grad()
+    def eval(self):
+        self._move(False, 1 - 1 / 0.9)
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        for group in self.param_groups:
+            if not group["train_mode"]:
+                raise RuntimeError("call train() first")
+            group["k"] += 1
+            for p in group["params"]:
+                if p.grad is not None:
+                    z = self.state[p].setdefault("z", p.clone())
+                    p.lerp_(z, 1 - 1 / 0.9)
+                    z.sub_(p.grad, alpha=group["lr"])
+                    p.lerp_(z, 1 / group["k"])
+                    p.lerp_(z, 0.1)
+
+
+@pytest.mark.filterwarnings("ignore:the decay budget")
+@pytest.mark.parametrize("kind", [L1, GroupL1])
+def test_a_schedule_free_base_trains_and_finalizes(kind):
+    model = net()
+    opt = SpredOptimizer(Averaged(model.parameters(), lr=0.3), kind(prunable_weights(model), 1e-2))
+    opt.train()
+    first, last = steps(model, opt, lambda: MSE(model(X), Y), 300)
+    assert last < 0.5 * first
+    opt.eval()
+    assert not torch.equal(opt.factored[0].factors[0], opt.base.state[opt.factored[0].factors[0]]["z"])
+    averaged = MSE(model(X), Y).item()
+    assert averaged < 0.5 * first
+    for entry in opt.factored:
+        torch.testing.assert_close(entry.product(), entry.place.value())
+    zeros = spred.finalize(model, opt, threshold=0.5).zeroed
+    assert zeros > 0
+    masks = [w == 0 for w in prunable_weights(model)]
+    opt.train()
+    steps(model, opt, lambda: MSE(model(X), Y), 20)
+    opt.eval()
+    assert not any(w[mask].any() for w, mask in zip(prunable_weights(model), masks, strict=True))
+
+
+def test_train_and_eval_are_nothing_to_other_bases():
+    model = net()
+    opt = SpredOptimizer(torch.optim.SGD(model.parameters(), lr=0.1), L1(prunable_weights(model), 1e-3))
+    before = model[0].weight.detach().clone()
+    opt.train()
+    opt.eval()
+    assert torch.equal(model[0].weight, before)
+
+
+@pytest.mark.parametrize("kind", [L1, GroupL1])
+@pytest.mark.parametrize("to", [torch.float16, torch.bfloat16, torch.float64])
+def test_a_model_may_change_its_dtype_midway(kind, to):
+    model = net()
+    opt = SpredOptimizer(torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9), kind(prunable_weights(model), 1e-3))
+    first, _ = steps(model, opt, lambda: MSE(model(X), Y), 100)
+    model.to(to)
+    for p in model.parameters():
+        if "momentum_buffer" in opt.base.state[p]:  # of biases, which torch leaves as they are
+            opt.base.state[p]["momentum_buffer"] = opt.base.state[p]["momentum_buffer"].to(to)
+    _, last = steps(model, opt, lambda: MSE(model(X.to(to)).float(), Y), 100)
+    assert last < 0.5 * first
+    assert {w.dtype for w in prunable_weights(model)} == {to}
+    for entry in opt.factored:
+        assert torch.equal(entry.product(), entry.place.value())
+    opt.zero_groups(entry, torch.ones_like(entry.factors[0], dtype=torch.bool))
+    assert not model[2].weight.any()

@@ -7,6 +7,8 @@ same steps: ``SpredOptimizer`` inside the optimiser, ``parametrize`` by autograd
 
 penalties      the public penalties, L1 and GroupL1: which tensors, which groups, how strong, how deep
 joined         penalised values that span several tensors, as one matrix with a row for each group
+kept_zeros     zeros that are there at the start, and stay
+packing        how attention lays out its heads in its weights
 sharding       what is counted over the parts of a tensor that several processes hold
 optimizer      SpredOptimizer and its parts: the base optimiser steps on factors, the model stays plain
 parametrize    the same objective by autograd: parametrize, penalty, remove_parametrizations
@@ -14,6 +16,7 @@ model_weights  the weights of a model in either form, and the mean gradient of i
 threshold      the rule by which a weight counts as zero
 inspect        what a model in training has reached: density, decay budget, residual, undecided weights
 finalize       exact zeros at the end of training, and a refit of the weights that are left
+copies         the same zeros in moving averages and other copies of a model
 alpha_path     a warm path of alphas from one run
 pruning        from zeros to a smaller model: the graph, what can be removed, multiply-adds, shrink
 """

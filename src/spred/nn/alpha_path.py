@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from spred.errors import InputError
+from spred.errors import InputError, noted
 from spred.nn.finalize import FinalizeReport, finalize
 from spred.nn.model_weights import LossFn
 from spred.nn.optimizer.optimizer import SpredOptimizer
@@ -82,7 +82,8 @@ def alpha_path(
             penalty.alpha = ratio * alpha
         if isinstance(opt.base, torch.optim.LBFGS):
             opt.base.state.clear()  # its history is that of another function
-        train()
+        with noted(f"in train, at alpha {alpha:g} of the path"):
+            train()
         before = deepcopy((model.state_dict(), opt.state_dict()))
         report = finalize(model, opt, loader, loss_fn)
         point = PathPoint(alpha, deepcopy(model), report)

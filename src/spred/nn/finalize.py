@@ -21,9 +21,10 @@ import torch
 from torch import Tensor, nn
 
 from spred.core.partition import norms
-from spred.errors import InputError, SpredWarning, StateError
+from spred.errors import InputError, SpredWarning, StateError, noted
+from spred.nn.copies import Copy, copy_zeros_, counterparts
 from spred.nn.inspect import SHORT, table, too_short
-from spred.nn.model_weights import LossFn, View, batch_loss, mean_gradients, views
+from spred.nn.model_weights import LossFn, View, batch_loss, batches, mean_gradients, views
 from spred.nn.optimizer.optimizer import SpredOptimizer
 from spred.nn.penalties import factor_dtype, zero_groups_
 from spred.nn.pruning.export import evaluating
@@ -123,6 +124,7 @@ def finalize(
     loss_fn: LossFn | None = None,
     *,
     threshold: float | None = None,
+    also: Sequence[Copy] = (),
     refit: bool = False,
     epochs: int = 10,
     optimizer: MakeOptimizer = adam,
@@ -143,6 +145,7 @@ def finalize(
         loss_fn: as in :func:`spred.inspect`.
         threshold: the largest group norm that is set to zero, in units of the weights. By default 0.01 of
             the size of each tensor's groups in use (``Σn²/Σn``, with n the group norms over ω).
+        also: copies of the model that get the same zeros: moving averages of its weights, models or state dicts.
         refit: train on for ``epochs`` without penalty, the zeros held: an L1 solution is shrunken.
         epochs: passes over the loader in the refit; the learning rate falls to zero along a cosine.
         optimizer: makes the optimiser of the refit from parameters; ``torch.optim.Adam`` with rate 1e-3 by default.
@@ -152,8 +155,8 @@ def finalize(
 
     Raises:
         InputError: a threshold that is not a finite number ≥ 0; a loader without a loss or the reverse; ``refit``
-            without a loader that can be read again, or with no epochs.
-        StateError: nothing is penalised.
+            without a loader that can be read again, or with no epochs; a copy that is not one of this model.
+        StateError: nothing is penalised; weights or their gradients are not finite.
 
     Warns:
         SpredWarning: the decay budget of a tensor without a target density is below 1, so its weights are not yet those
@@ -174,6 +177,7 @@ def finalize(
     found = [view for view in views(model, opt) if view.penalty is not None]
     if not found:
         raise StateError("nothing is penalised; give the SpredOptimizer, or a model under spred.parametrize")
+    pairs = counterparts(model, _parameters(found), also)
     controlled = [] if opt is None or opt.density_control is None else opt.density_control.entries()
     early = [view.name for view in found if view.entry not in controlled and too_short(view)]
     if early:
@@ -186,13 +190,37 @@ def finalize(
     if refit and (loader is None or loss_fn is None):
         raise InputError("refit needs data; give a loader and a loss_fn")
     grads = mean_gradients(model, found, loader, loss_fn)
+    _check_finite(found, grads)
     rows = tuple(_finish(view, grad, threshold, opt) for view, grad in zip(found, grads, strict=True))
+    copy_zeros_(pairs)
     if not refit or loader is None or loss_fn is None:
         return FinalizeReport(rows)
     losses = refit_model(model, group_masks(found), loader, loss_fn, epochs=epochs, optimizer=optimizer)
     if opt is not None:
         opt.resplit()
     return FinalizeReport(rows, losses)
+
+
+def _parameters(found: Sequence[View]) -> list[Tensor]:
+    """Return the parameters behind penalised weights: the weights, or their factors under parametrize."""
+    return [t for view in found for t in (view.tensors() if view.entry is not None else view.factors or ())]
+
+
+def _check_finite(found: Sequence[View], grads: Sequence[Tensor | None]) -> None:
+    """Refuse weights, and gradients, of which no zero could be told.
+
+    Raises:
+        StateError: there is one that is not finite.
+    """
+    for view, grad in zip(found, grads, strict=True):
+        value = view.value().detach()
+        if count(~torch.isfinite(value)):
+            raise StateError(f"{view.name} has weights that are not finite; go back to a checkpoint from before")
+        if grad is not None and count(~torch.isfinite(grad)):
+            raise StateError(
+                f"the gradient of {view.name} over the loader is not finite; look for a batch whose loss is not, or "
+                "leave the loader out"
+            )
 
 
 def _finish(view: View, grad: Tensor | None, threshold: float | None, opt: SpredOptimizer | None) -> FinalizedTensor:
@@ -259,12 +287,15 @@ def refit_model(
 
 def _epoch(model: nn.Module, masks: Masks, loader: Iterable[Any], loss_fn: LossFn, opt: torch.optim.Optimizer) -> float:
     total, n_samples = 0.0, 0
-    for batch in loader:
+    for number, batch in batches(loader):
         evaluated: list[tuple[float, int]] = []  # one entry for each call; LBFGS calls more than once
 
-        def closure(batch: object = batch, evaluated: list[tuple[float, int]] = evaluated) -> float:
+        def closure(
+            batch: object = batch, evaluated: list[tuple[float, int]] = evaluated, number: int = number
+        ) -> float:
             opt.zero_grad()
-            loss, size = batch_loss(model, batch, loss_fn)
+            with noted(f"in batch {number} of the refit"):
+                loss, size = batch_loss(model, batch, loss_fn)
             torch.autograd.backward(loss)
             mask_gradients_(masks)
             evaluated.append((loss.item(), size))

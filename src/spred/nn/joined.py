@@ -27,12 +27,15 @@ class Place:
         dims: for several, the axis of each along which the groups run.
         heads: for several, the number of equal runs that the axis is cut into; None for a group of each index.
         order: the indices along the axis as they are cut into runs; None if they are cut as they lie.
+        packed: for several cut into runs, the parts that the axis of each is packed in (:mod:`spred.nn.packing`); empty
+            for 1 each.
     """
 
     tensors: tuple[Tensor, ...]
     dims: tuple[int, ...] = ()
     heads: int | None = None
     order: Tensor | None = None
+    packed: tuple[int, ...] = ()
 
     @cached_property  # this and `sharded` are read several times a step
     def joined(self) -> bool:
@@ -48,6 +51,11 @@ class Place:
     def sharded(self) -> bool:
         """Whether several processes hold parts of it (a DTensor, as ``fully_shard`` makes)."""
         return any(is_sharded(tensor) for tensor in self.tensors)
+
+    @property
+    def parts_packed(self) -> tuple[int, ...]:
+        """The parts that the axis of each tensor is packed in."""
+        return self.packed or (1,) * len(self.tensors)
 
     @property
     def dtype(self) -> torch.dtype:
@@ -70,7 +78,8 @@ class Place:
         """Return what has the shapes of ``tensors`` as one value."""
         if not self.joined:
             return parts[0]
-        views = [rows(part, dim, self.heads, self.order) for part, dim in zip(parts, self.dims, strict=True)]
+        places = zip(parts, self.dims, self.parts_packed, strict=True)
+        views = [rows(part, dim, self.heads, self.order, n_parts) for part, dim, n_parts in places]
         return torch.cat([view.reshape(len(view), -1) for view in views], dim=1)
 
     def parts(self, value: Tensor) -> list[Tensor]:
@@ -78,10 +87,10 @@ class Place:
         if not self.joined:
             return [value]
         found, first = [], 0
-        for tensor, dim in zip(self.tensors, self.dims, strict=True):
+        for tensor, dim, n_parts in zip(self.tensors, self.dims, self.parts_packed, strict=True):
             part = torch.empty_like(tensor, dtype=value.dtype)
             last = first + part.numel() // len(value)
-            _fill_(part, dim, self.heads, self.order, value[:, first:last])
+            _fill_(part, dim, self.heads, self.order, n_parts, value[:, first:last])
             found.append(part)
             first = last
         return found
@@ -101,48 +110,48 @@ class Place:
         return " + ".join(str(tuple(tensor.shape)) for tensor in self.tensors)
 
 
-def rows(tensor: Tensor, dim: int, heads: int | None, order: Tensor | None = None) -> Tensor:
+def rows(tensor: Tensor, dim: int, heads: int | None, order: Tensor | None = None, packed: int = 1) -> Tensor:
     """Return what is in ``tensor`` with a first axis that runs over its groups; a view of it without an ``order``."""
     first = tensor.movedim(dim, 0)
     if heads is None:
         return first
     if order is not None:
         return torch.unflatten(first.index_select(0, order), 0, (heads, -1))
-    if is_packed(tensor, dim):
-        return torch.unflatten(first, 0, (3, heads, -1)).movedim(1, 0)
+    if packed > 1:
+        return torch.unflatten(first, 0, (packed, heads, -1)).movedim(1, 0)
     return torch.unflatten(first, 0, (heads, -1))
 
 
-def _fill_(tensor: Tensor, dim: int, heads: int | None, order: Tensor | None, value: Tensor) -> None:
+def _fill_(tensor: Tensor, dim: int, heads: int | None, order: Tensor | None, packed: int, value: Tensor) -> None:
     """Undo :func:`rows`: fill ``tensor`` with the rows of ``value``."""
     if order is None:
-        view = rows(tensor, dim, heads)
+        view = rows(tensor, dim, heads, packed=packed)
         view.copy_(value.reshape(view.shape))
     else:
         first = tensor.movedim(dim, 0)
         first.index_copy_(0, order, value.reshape(first.shape))
 
 
-def is_packed(tensor: Tensor, dim: int) -> bool:
-    """Return whether a weight or bias along ``dim`` is taken as packed query, key and value."""
-    return tensor.ndim == 2 and dim in (0, -2) and tensor.shape[0] == 3 * tensor.shape[1]
-
-
 def join_tensors(
-    tensors: Sequence[Tensor], dims: Sequence[int], heads: int | None, order: Tensor | None = None
+    tensors: Sequence[Tensor],
+    dims: Sequence[int],
+    heads: int | None,
+    order: Tensor | None = None,
+    packed: tuple[int, ...] = (),
 ) -> Place:
     """Return the place of tensors that share their groups.
 
     Raises:
         InputError: they differ in their number of groups, dtype or device, or are in parts.
     """
-    place = Place(tuple(tensors), tuple(dims), heads, order)
+    place = Place(tuple(tensors), tuple(dims), heads, order, packed)
     kinds = {(tensor.dtype, tensor.device) for tensor in tensors}
     if len(kinds) > 1:
         raise InputError(f"the joined tensors have several dtypes or devices, {sorted(map(str, kinds))}; use one")
     if place.sharded:
         raise InputError("tensors in parts (fully_shard) cannot be joined; give each a penalty of its own")
-    counts = {len(rows(tensor, dim, heads, order)) for tensor, dim in zip(tensors, dims, strict=True)}
+    cut = zip(tensors, dims, place.parts_packed, strict=True)
+    counts = {len(rows(tensor, dim, heads, order, n_parts)) for tensor, dim, n_parts in cut}
     if len(counts) > 1:
         raise InputError(
             f"the joined tensors {place.describe()} have {sorted(counts)} groups; give tensors with as many groups "

@@ -5,7 +5,7 @@ What :mod:`spred.nn.inspect` reports and :mod:`spred.nn.finalize` decides by.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,7 @@ from torch.nn.utils import parametrize as torch_parametrize
 
 from spred.core.factorization import Factors
 from spred.core.penalties import Penalty
-from spred.errors import InputError, StateError
+from spred.errors import InputError, StateError, noted
 from spred.nn.optimizer.factored import Factored
 from spred.nn.optimizer.optimizer import SpredOptimizer
 from spred.nn.parametrize import factors_of, own_products
@@ -24,6 +24,10 @@ from spred.nn.pruning.export import evaluating
 
 LossFn = Callable[..., Tensor]
 """A mean over the batch: ``loss_fn(model(inputs), targets)`` of pairs, ``loss_fn(model, batch)`` of any other batch."""
+
+
+LAST = object()
+"""What no batch is."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,8 +110,9 @@ def mean_gradients(
         return totals
     n_samples = 0
     with evaluating(model):
-        for batch in loader:
-            size, grads = _gradients(model, found, batch, loss_fn)
+        for number, batch in batches(loader):
+            with noted(f"in batch {number} of the loader, with the model in evaluation mode"):
+                size, grads = _gradients(model, found, batch, loss_fn)
             n_samples += size
             for k, grad in enumerate(grads):
                 if grad is not None:
@@ -116,6 +121,20 @@ def mean_gradients(
     if not n_samples:
         raise InputError("the loader has no batches; a generator, say, can be read only once")
     return [None if total is None else total / n_samples for total in totals]
+
+
+def batches(loader: Iterable[Any]) -> Iterator[tuple[int, Any]]:
+    """Yield number and batch; what the loader raises says at which."""
+    number = 0
+    with noted("in the loader, before its first batch"):
+        iterator = iter(loader)
+    while True:
+        with noted(f"in the loader, at batch {number}"):
+            batch = next(iterator, LAST)
+        if batch is LAST:
+            return
+        yield number, batch
+        number += 1
 
 
 def batch_loss(model: nn.Module, batch: Any, loss_fn: LossFn) -> tuple[Tensor, int]:

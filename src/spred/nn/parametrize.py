@@ -16,30 +16,51 @@ from torch.nn.utils import parametrize as torch_parametrize
 from spred.core.factorization import merge, quadratic_penalty
 from spred.core.penalties import Penalty
 from spred.errors import InputError, StateError
-from spred.nn.penalties import L1, Target, factor_dtype, split_exactly, targets
+from spred.nn.joined import Place
+from spred.nn.kept_zeros import first_split, groups_within, scale_in_use, tell_of_zeros, zeros_to_keep
+from spred.nn.penalties import L1, Target, factor_dtype, targets
+from spred.nn.sharding import count
 
 
 class Product(nn.Module):
-    """A weight as the product of its factors: ``forward`` merges, ``right_inverse`` splits."""
+    """A weight as the product of its factors: ``forward`` merges, ``right_inverse`` splits.
 
-    def __init__(self, target: Target, *, balanced: bool) -> None:
+    Attributes:
+        n_kept: how many weights were zero at the split, and stay zero.
+        held: those of them whose group is not zero (bool, a buffer); None if there are none.
+    """
+
+    held: Tensor | None
+
+    def __init__(self, target: Target, *, balanced: bool, keep_zeros: bool = True) -> None:
         super().__init__()
         self.penalty = target.core()
         self.balanced = balanced
         self.dtype = target.place.dtype
+        zeros = zeros_to_keep(target.place, self.penalty.partition)
+        zeros = zeros if keep_zeros else torch.zeros_like(zeros)
+        self.keep_zeros = keep_zeros
+        self.n_kept = count(zeros)
+        live = zeros & ~self.penalty.partition.spread(groups_within(zeros, self.penalty.partition), zeros)
+        self.register_buffer("held", live if count(live) else None)
 
     def forward(self, *factors: Tensor) -> Tensor:
         """Return the weight."""
         value: Tensor = merge(factors, self.penalty.partition)
-        return value.to(self.dtype)
+        return (value if self.held is None else value.masked_fill(self.held, 0.0)).to(self.dtype)
 
     def right_inverse(self, value: Tensor) -> tuple[Tensor, ...]:
         """Return factors of ``value``."""
-        precise = value.to(factor_dtype(value.dtype))
-        return split_exactly(precise, self.penalty.depth, self.penalty.partition, balanced=self.balanced)
+        precise, partition = value.detach().to(factor_dtype(value.dtype)), self.penalty.partition
+        zeros = zeros_to_keep(Place((precise,)), partition) if self.keep_zeros else torch.zeros_like(precise).bool()
+        absent = groups_within(zeros, partition)
+        scale = scale_in_use(precise, partition, absent)
+        return first_split(precise, self.penalty.depth, partition, absent, scale, balanced=self.balanced)
 
 
-def parametrize(model: nn.Module, penalties: L1 | Iterable[L1], *, balanced: bool = False) -> nn.Module:
+def parametrize(
+    model: nn.Module, penalties: L1 | Iterable[L1], *, balanced: bool = False, keep_zeros: bool = True
+) -> nn.Module:
     """Prepare to minimise ``L(v) + Σ Ω(v)`` by autograd: each penalised v becomes a product of factors, in place.
 
     Train ``loss + spred.penalty(model)`` afterwards with an optimiser made *after* this call, and without weight decay.
@@ -51,9 +72,14 @@ def parametrize(model: nn.Module, penalties: L1 | Iterable[L1], *, balanced: boo
         penalties: :class:`~spred.nn.penalties.L1`, :class:`~spred.nn.penalties.GroupL1`, or several. Factors have the
             shape of their tensor, or of its gates (one number for each group), and are in single precision at least.
         balanced: split as in :func:`spred.core.factorization.split`.
+        keep_zeros: let weights stay zero that are exactly zero now, unless their whole tensor is
+            (:mod:`~spred.nn.kept_zeros`).
 
     Returns:
         ``model``, with the same outputs.
+
+    Warns:
+        SpredWarning: zeros stay zero; how many.
 
     Raises:
         InputError: a tensor that is not in the model, that several modules share, or that is joined with others.
@@ -68,8 +94,10 @@ def parametrize(model: nn.Module, penalties: L1 | Iterable[L1], *, balanced: boo
     """
     listed = targets(penalties)
     homes = [_home(model, target) for target in listed]
-    for target, (module, name) in zip(listed, homes, strict=True):
-        torch_parametrize.register_parametrization(module, name, Product(target, balanced=balanced))
+    made = [Product(target, balanced=balanced, keep_zeros=keep_zeros) for target in listed]
+    for product, (module, name) in zip(made, homes, strict=True):
+        torch_parametrize.register_parametrization(module, name, product)
+    tell_of_zeros(sum(product.n_kept for product in made), sum(t.place.value().numel() for t in listed))
     return model
 
 
@@ -88,10 +116,17 @@ def penalty(model: nn.Module) -> Tensor:
 
     Source: Ziyin and Wang, ICML 2023, theorems 1 and 2.
     """
-    terms = [_quadratic(module, name, product) for module, name, product in products(model)]
-    if not terms:
+    found = list(products(model))
+    if not found:
         raise StateError("the model has no factors; call spred.parametrize(model, penalties) first")
-    return torch.stack(terms).sum()
+    total = torch.stack([_quadratic(module, name, product) for module, name, product in found]).sum()
+    trained = any(factor.requires_grad for each in found for factor in factors_of(*each))
+    if torch.is_grad_enabled() and trained and not total.requires_grad:
+        raise StateError(
+            "the penalty has no gradient, as with array-api-compat before 1.12; upgrade it: "
+            "pip install 'array-api-compat>=1.12'"
+        )
+    return total
 
 
 def remove_parametrizations(model: nn.Module) -> nn.Module:

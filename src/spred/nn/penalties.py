@@ -20,7 +20,8 @@ from spred.core.factorization import Factors, split
 from spred.core.partition import SINGLES, Axes, Labels, Partition, sizes
 from spred.core.penalties import Penalty
 from spred.errors import InputError, did_you_mean
-from spred.nn.joined import Place, is_packed, join_tensors
+from spred.nn.joined import Place, join_tensors
+from spred.nn.packing import attention_layout, check_unpacked
 from spred.nn.sharding import typical_norm
 
 WEIGHTED = (
@@ -130,9 +131,11 @@ class GroupL1(L1):
         groups: instead of ``dim``, an integer tensor of the shape of each weight: the group of every
             coordinate, numbered from 0. With ``join`` it is a vector: the group of each index along ``dim``, in groups
             of one size.
-        heads: number of attention heads. The indices along ``dim`` are cut into that many equal runs, one
-            group each. A weight three times as tall as wide, cut along 0, is taken as packed query, key and
-            value, and a head is its rows in all three.
+        heads: the attention module that the tensors are of, whose heads are the groups: their number and how its
+            weights hold them are read from it (:mod:`spred.nn.packing`). Or a number: the indices along ``dim`` are
+            cut into that many equal runs.
+        packed: for a number of heads, the parts that the axis is packed in: 3 for queries, keys and values one after
+            the other, each of all heads; 1 for head after head. A tuple has one for each tensor.
         group_weight: ω. ``"none"`` is 1, ``"sqrt"`` the root of the group's size, which treats groups of unlike
             sizes alike.
         depth: number of factors D; above 2 the penalty is ``alpha · Σ_g ω_g ‖v_g‖^{2/D}``.
@@ -162,7 +165,8 @@ class GroupL1(L1):
         *,
         dim: int | tuple[int, ...] | None = None,
         groups: Tensor | None = None,
-        heads: int | None = None,
+        heads: int | nn.Module | None = None,
+        packed: int | tuple[int, ...] | None = None,
         group_weight: str = "none",
         depth: int = 2,
         target_density: float | None = None,
@@ -172,8 +176,8 @@ class GroupL1(L1):
         super().__init__(params, alpha, depth=depth, target_density=target_density, penalty_weight=penalty_weight)
         if groups is not None and (heads is not None or (dim is not None and not join)):
             raise InputError("groups= already names every group; leave out heads=, and dim= unless join=True")
-        if heads is not None and heads < 1:
-            raise InputError(f"heads is {heads}; give the number of attention heads")
+        if heads is not None and not isinstance(heads, nn.Module) and (not isinstance(heads, int) or heads < 1):
+            raise InputError(f"heads is {heads!r}; give the number of attention heads, or the attention module")
         if group_weight not in GROUP_WEIGHTS:
             nearest = did_you_mean(str(group_weight), GROUP_WEIGHTS)
             raise InputError(f"group_weight is {group_weight!r}{nearest}; use one of {list(GROUP_WEIGHTS)}")
@@ -184,12 +188,15 @@ class GroupL1(L1):
             )
         self.dims = dims
         self.groups = groups
-        self.heads = heads
+        self.heads, self.packed = self._layout(heads, packed)
         self.group_weight = group_weight
         self.join = join
-        for position, (tensor, axis) in enumerate(zip(self.params, dims, strict=True)):
-            self._check_fit(tensor, axis, f"GroupL1, tensor {position} of shape {tuple(tensor.shape)}")
-        self._joined = join_tensors(self.params, dims, *_runs(groups, heads, self.params[0])) if join else None
+        for position, (tensor, axis, n_parts) in enumerate(zip(self.params, dims, self.packed, strict=True)):
+            self._check_fit(tensor, axis, n_parts, f"GroupL1, tensor {position} of shape {tuple(tensor.shape)}")
+        if heads is not None and packed is None and not isinstance(heads, nn.Module):
+            check_unpacked(self.params, dims, heads, joined=join)
+        runs = _runs(groups, self.heads, self.params[0])
+        self._joined = join_tensors(self.params, dims, *runs, self.packed) if join else None
 
     def places(self) -> list[Place]:
         """Return where the penalised values live."""
@@ -205,7 +212,8 @@ class GroupL1(L1):
         if self.groups is not None:
             return Labels(self.groups.to(tensor.device), int(self.groups.max()) + 1)
         if self.heads is not None:
-            return Labels(_head_labels(tensor, dim, self.heads), self.heads)
+            n_parts = next(n for param, n in zip(self.params, self.packed, strict=True) if param is tensor)
+            return Labels(_head_labels(tensor, dim, self.heads, n_parts), self.heads)
         return Axes((dim,))
 
     def group_weights(self, place: Place, partition: Partition) -> Tensor | float:
@@ -215,7 +223,22 @@ class GroupL1(L1):
         size: Tensor = sizes(place.value().to(factor_dtype(place.dtype)), partition)
         return self.penalty_weight * size.sqrt()
 
-    def _check_fit(self, tensor: Tensor, dim: int, place: str) -> None:
+    def _layout(
+        self, heads: int | nn.Module | None, packed: int | tuple[int, ...] | None
+    ) -> tuple[int | None, tuple[int, ...]]:
+        """Return the number of heads, and the parts that the axis of each tensor is packed in."""
+        if isinstance(heads, nn.Module):
+            if packed is not None:
+                raise InputError("heads is a module, which says how its weights are packed; leave out packed=")
+            return attention_layout(heads, self.params)
+        parts = packed if isinstance(packed, tuple) else (1 if packed is None else packed,) * len(self.params)
+        if len(parts) != len(self.params) or any(not isinstance(n, int) or n < 1 for n in parts):
+            raise InputError(f"packed is {packed!r}; give a number of parts, 1 or 3 say, or one for each tensor")
+        if packed is not None and heads is None:
+            raise InputError("packed says how heads lie along an axis; give heads= with it")
+        return heads, parts
+
+    def _check_fit(self, tensor: Tensor, dim: int, n_parts: int, place: str) -> None:
         if self.groups is not None and not self.join:
             if self.groups.dtype not in INTEGERS or self.groups.shape != tensor.shape:
                 raise InputError(
@@ -230,8 +253,9 @@ class GroupL1(L1):
                 f"{place}: groups of joined tensors has shape {tuple(self.groups.shape)}; give one integer label for "
                 f"each of the {tensor.shape[dim]} indices along axis {dim}, from 0, each as often as the others"
             )
-        if self.heads is not None and _run_length(tensor, dim) % self.heads:
-            raise InputError(f"{place}: axis {dim} cannot be cut into {self.heads} equal heads")
+        if self.heads is not None and tensor.shape[dim] % (n_parts * self.heads):
+            packing = f" in {n_parts} parts" if n_parts > 1 else ""
+            raise InputError(f"{place}: axis {dim} cannot be cut into {self.heads} equal heads{packing}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -306,13 +330,16 @@ def factor_dtype(dtype: torch.dtype) -> torch.dtype:
     return torch.promote_types(dtype, torch.float32)
 
 
-def split_exactly(value: Tensor, depth: int, partition: Partition, *, balanced: bool) -> Factors:
+def split_exactly(
+    value: Tensor, depth: int, partition: Partition, *, balanced: bool, scale: float | None = None
+) -> Factors:
     """Split with gates that are powers of two near the natural ones: then ``merge`` gives every bit back.
 
     So a tensor that gets no gradient does not move, not even by rounding. (Not so with ``balanced``, and at
     depth 3 in float64 up to rounding.)
     """
-    power = 2.0 ** (depth * round(log2(typical_norm(value, partition)) / depth))
+    typical = typical_norm(value, partition) if scale is None else scale
+    power = 2.0 ** (depth * round(log2(typical) / depth))
     return split(value, depth=depth, partition=partition, scale=power, balanced=balanced)
 
 
@@ -351,13 +378,8 @@ def _runs(groups: Tensor | None, heads: int | None, like: Tensor) -> tuple[int |
     return int(groups.max()) + 1, groups.argsort(stable=True).to(like.device)
 
 
-def _run_length(tensor: Tensor, dim: int) -> int:
-    """Length of the axis that the heads share; a third of it for packed query, key and value."""
-    return tensor.shape[dim] // 3 if is_packed(tensor, dim) else tensor.shape[dim]
-
-
-def _head_labels(tensor: Tensor, dim: int, heads: int) -> Tensor:
-    length = _run_length(tensor, dim)
+def _head_labels(tensor: Tensor, dim: int, heads: int, n_parts: int) -> Tensor:
+    length = tensor.shape[dim] // n_parts
     index = torch.arange(tensor.shape[dim], device=tensor.device) % length // (length // heads)
     shape = [1] * tensor.ndim
     shape[dim] = -1

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from spred.errors import InputError, StateError
+from spred.errors import InputError, SpredWarning, StateError
 from spred.nn.finalize import finalize
 from spred.nn.optimizer.density import HOLD_START, groups_at_zero
 from spred.nn.optimizer.optimizer import SpredOptimizer
@@ -242,3 +242,24 @@ def test_a_state_without_the_target_is_refused():
     controlled = SpredOptimizer(sgd(model), L1(prunable_weights(model), 1e-3), target_density=0.1, total_steps=100)
     with pytest.raises(StateError, match="same target_density"):
         controlled.load_state_dict(plain.state_dict())
+
+
+def test_a_penalty_that_a_target_has_switched_off_is_told_and_the_budget_is_no_nonsense():
+    torch.manual_seed(0)
+    x = torch.randn(128, 20)
+    y = (x[:, 0] - x[:, 1] > 0).long()
+    model = nn.Sequential(nn.Linear(20, 32), nn.BatchNorm1d(32), nn.ReLU(), nn.Linear(32, 2))
+    parts = [model[0].weight, model[0].bias, model[1].weight, model[1].bias]
+    penalties = [GroupL1(parts, 1e-2, join=True), L1(model[3].weight, 5e-3)]
+    opt = SpredOptimizer(sgd(model), penalties, target_density=0.3, total_steps=300)
+
+    def run():
+        for _ in range(300):
+            opt.zero_grad()
+            nn.functional.cross_entropy(model(x), y).backward()
+            opt.step()
+
+    with pytest.warns(SpredWarning, match=r"switched off: alpha fell from 0\.01 to .*e-.*, from 0\.005") as heard:
+        run()
+    assert len([w for w in heard if w.category is SpredWarning]) == 1
+    assert all(budget >= 0 for budget in opt.decay_budget().values())

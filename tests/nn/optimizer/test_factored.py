@@ -161,7 +161,9 @@ def test_decay_budget_goes_on_over_a_mask_and_is_unknown_after_a_balanced_split(
         model.weight[0] = 0.0
     train(model, opt, 500)
     assert opt.decay_budget()[model.weight] == pytest.approx(1000 * 0.01 * 0.1, rel=0.02)
-    balanced = SpredOptimizer(torch.optim.SGD(model.parameters(), lr=0.01), L1(model.weight, 0.1), balanced=True)
+    balanced = SpredOptimizer(
+        torch.optim.SGD(model.parameters(), lr=0.01), L1(model.weight, 0.1), balanced=True, keep_zeros=False
+    )
     assert math.isnan(balanced.decay_budget()[model.weight])
 
 

@@ -26,6 +26,7 @@ from spred.compress.recipe import PenaltySection
 from spred.errors import InputError
 from spred.nn import L1, GroupL1, prunable_weights
 from spred.nn.joined import join_tensors
+from spred.nn.packing import attention_layout
 from spred.nn.pruning.channels import CONVOLUTIONS, Layer
 from spred.nn.pruning.export import exported
 from spred.nn.pruning.graph import trace
@@ -55,6 +56,7 @@ class Bundle:
         names: their names in the model.
         dims: the axis of each along which its groups run; empty where every weight is alone.
         heads: the number of heads that the axes are cut into; None for a group of each index.
+        packed: for heads, the parts that each axis is packed in (:mod:`spred.nn.packing`).
         together: how many indices become zero at once.
         followers: names of tensors that are not penalised, and zero wherever, along their first axis, all of it is.
     """
@@ -64,6 +66,7 @@ class Bundle:
     heads: int | None = None
     together: int = 1
     followers: tuple[str, ...] = ()
+    packed: tuple[int, ...] | None = None
 
 
 class Found(NamedTuple):
@@ -73,6 +76,7 @@ class Found(NamedTuple):
     dims: tuple[int, ...] = ()
     heads: int | None = None
     followers: Sequence[Tensor] = ()
+    packed: tuple[int, ...] | None = None
 
 
 Asked = Callable[[nn.Module], bool]
@@ -105,7 +109,7 @@ def find(model: nn.Module, section: PenaltySection, example: Tensor) -> list[Bun
                 fits = channels and found.tensors[0].shape[found.dims[0]] % section.multiple_of == 0
                 names, followers = (tuple(tensors[id(t)] for t in some) for some in (found.tensors, found.followers))
                 together = section.multiple_of if fits else 1
-                bundles.append(Bundle(names, found.dims, found.heads, together, followers))
+                bundles.append(Bundle(names, found.dims, found.heads, together, followers, found.packed))
     if not bundles:
         where = f" in the modules {list(section.modules)}" if section.modules else ""
         raise InputError(f"the model has no {' or '.join(section.kind)} to penalise{where}; see penalty.kind")
@@ -142,6 +146,7 @@ def penalties(
         if bundle.dims:
             groups = _ranked(parts, bundle.dims, bundle.together) if bundle.together > 1 else None
             where: dict[str, Any] = {"dim": bundle.dims, "heads": bundle.heads, "groups": groups, "join": True}
+            where["packed"] = bundle.packed
             found.append(
                 GroupL1(parts, alpha, **where, group_weight="sqrt", depth=depth, penalty_weight=_price(parts, cost))
             )
@@ -257,10 +262,13 @@ def _heads(model: nn.Module, example: Tensor, asked: Asked) -> Iterator[Found]:
         if isinstance(module, nn.MultiheadAttention):
             inputs = ("in_proj_weight", "q_proj_weight", "k_proj_weight", "v_proj_weight")
             tensors = [p for name in inputs if (p := getattr(module, name)) is not None]
-            yield Found([*tensors, module.out_proj.weight], (*(0,) * len(tensors), 1), heads)
+            tensors.append(module.out_proj.weight)
+            layout = attention_layout(module, tensors)
+            yield Found(tensors, (*(0,) * (len(tensors) - 1), 1), layout[0], packed=layout[1])
         elif isinstance(packed, nn.Linear) and isinstance(heads, int):
             output: Any = next(getattr(module, name) for name in OUTPUTS if hasattr(module, name))
-            yield Found([packed.weight, output.weight], (0, 1), heads)
+            layout = attention_layout(module, [packed.weight, output.weight])
+            yield Found([packed.weight, output.weight], (0, 1), layout[0], packed=layout[1])
 
 
 def _blocks(model: nn.Module, example: Tensor, asked: Asked) -> Iterator[Found]:

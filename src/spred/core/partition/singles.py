@@ -19,5 +19,9 @@ class Singles:
         """Return ``gate``: it already has the tensor's shape."""
         return gate
 
+    def __reduce__(self) -> str:
+        """Return the name of the one there is: copies are it, so that ``is`` goes on to hold."""
+        return "SINGLES"
+
 
 SINGLES = Singles()

@@ -13,7 +13,8 @@ density         alpha and the support follow a target density
 reweight        large weights pay less of alpha, small ones more
 divergence      a run that has diverged or collapsed says so, by the name of the tensor
 fused_step      a step as one program of torch.compile
+rewriting       changes of factors by hand: written weights split again, groups zeroed, pruned, regrown
 state_dict      what a checkpoint holds, whether it fits, and loading it
-wrapping        the base optimiser's groups, options and moments, with factors in the places of their tensors
+wrapped         the base optimiser: its groups, options and moments, with factors in the places of tensors; its pace
 optimizer       SpredOptimizer: the torch optimiser that joins them
 """

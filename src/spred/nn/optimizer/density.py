@@ -22,6 +22,7 @@ There alone: outside, gradients may exceed alpha, and it is the target that keep
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import exp, inf, log
@@ -30,7 +31,7 @@ import torch
 from torch import Tensor
 
 from spred.core.partition import norms
-from spred.errors import InputError
+from spred.errors import InputError, SpredWarning
 from spred.nn.optimizer.factored import Factored
 from spred.nn.optimizer.regrowth import EVERY, Regrown, Regrowth, regrowth_score
 from spred.nn.penalties import L1, factor_dtype
@@ -84,6 +85,10 @@ LOOKAHEAD = 5.0
 """Updates by which the error is extrapolated: weights take that long to reach zero. More rises less and overshoots
 less."""
 
+SWITCHED_OFF = 1e-3
+"""The penalty has no say below this part of the largest alpha. Larger also warns where the user's alpha was generous,
+smaller passes over runs that size alone decided (tests of density)."""
+
 REGROWTHS = 75
 """How often at least weights may regrow in a run. More often means more chances and noisier means."""
 
@@ -104,6 +109,7 @@ class Controller:
         entries: the tensors of these penalties.
         cost: what the density is a fraction of.
         fraction: alpha over the largest.
+        told: whether it has been said that alpha is as good as zero.
         error: how far the density is above its goal, on a scale on which 1 is where it began.
         largest_alphas: alpha of each penalty when the run began.
         essential: for each tensor, whether the network is cut in two without it.
@@ -115,6 +121,7 @@ class Controller:
     cost: Cost = field(default_factory=Weights)
     fraction: float = FIRST_FRACTION
     error: float = 1.0
+    told: bool = False
     largest_alphas: list[float] = field(init=False)
     essential: list[bool] = field(init=False)
 
@@ -142,6 +149,24 @@ class Controller:
         """Give the penalties their fraction of the largest alpha."""
         for penalty, alpha in zip(self.penalties, self.largest_alphas, strict=True):
             penalty.alpha = alpha * self.fraction
+
+    def tell_of_alpha(self) -> None:
+        """Say that the penalty has ended up with no say, if so; once.
+
+        Warns:
+            SpredWarning: alpha is below :data:`SWITCHED_OFF` of the largest.
+        """
+        if self.fraction < SWITCHED_OFF and not self.told:
+            self.told = True
+            pairs = zip(self.penalties, self.largest_alphas, strict=True)
+            fell = ", ".join(f"from {largest:.3g} to {penalty.alpha:.3g}" for penalty, largest in pairs)
+            warnings.warn(
+                f"target_density={self.target:g} was reached with the penalty all but switched off: alpha fell {fell}, "
+                "because any more would have left less than the target, so size alone decided at the end; give a "
+                "smaller alpha, or penalise what has a scale of its own (layers before a batch norm have none)",
+                SpredWarning,
+                stacklevel=4,
+            )
 
     def scheduled_density(self, progress: float) -> float:
         """Return the largest density to have when ``progress`` of the run is over."""
@@ -240,6 +265,8 @@ class DensityControl:
         begins = n_steps == int(HOLD_START * self.total_steps)
         if not begins and n_steps != self.total_steps:
             return [], []
+        for controller in self.controllers:
+            controller.tell_of_alpha()
         zeros = [pruned for controller in self.controllers for pruned in controller.to_prune(controller.target)]
         zeros += [(entry, groups_at_zero(entry)) for entry in self.entries()]
         regrown: list[Regrown] = []

@@ -5,9 +5,10 @@ The factors follow the tensor when it is written from outside, and remember how 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from math import isfinite, log, nan
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +17,7 @@ from spred.core.factorization import Factors, merge
 from spred.core.partition import SINGLES, Partition, norms
 from spred.errors import InputError
 from spred.nn.joined import Place
+from spred.nn.kept_zeros import first_split, groups_within, scale_in_use, tell_of_zeros, zeros_to_keep
 from spred.nn.optimizer.gradients import (
     Number,
     deep_gradients,
@@ -26,13 +28,17 @@ from spred.nn.optimizer.gradients import (
 )
 from spred.nn.optimizer.preconditioner import PEAK_DECAY, damping_constant
 from spred.nn.penalties import Target, factor_dtype, split_exactly
-from spred.nn.sharding import number, typical_norm, whole
+from spred.nn.sharding import count, number, whole
 
 SAMPLE_SIZE, RUN_LENGTH = 512, 16
 """Values of a tensor that each step compares to notice writes that torch does not count; so many in a row.
 
 More notice smaller writes and cost more of each step; ``scripts/bench torch-steps`` measures the step.
 """
+
+ROUNDING = 16.0
+"""An imbalance below so many roundings of the factors' squares is none: more, and small ones are not measured any more;
+fewer, and rounding counts as imbalance (tests of factored)."""
 
 COSTLIEST = 2.0
 """Factors are kept after a write if their penalty is at most so many times that of a fresh split.
@@ -52,11 +58,15 @@ class Factored:
         factors: ``(gate, …, gate, full)``.
         scale: the typical group norm when the tensor was first split: the unit in which a weight is small.
         imbalance: :func:`imbalance_of` of the factors when they were last split.
-        budget_before: the decay budget used up before that split; NaN where it cannot be measured.
+        budget_before: the decay budget used up before that split; NaN where it cannot be measured. Where the split had
+            no imbalance to lose, the budget stays at this.
         versions: addresses and versions of the tensors when the factors last agreed with them.
         sample: some of their values at that time, where they can be read without waiting for a device or a process.
         collapsed: whether all weights were at zero at the last check (:mod:`spred.nn.optimizer.divergence`).
         peak_gradient: the largest gradient norm of a group, its penalty's with it; older ones decay.
+        held: weights that stay zero although their group is not, or whatever the optimiser does (bool); None if none.
+        n_kept_zeros: how many weights were zero at the first split, and stay zero.
+        holds_zeros: whether every zero is in ``held``: the optimiser moves weights whose gradient is zero.
         damping: what is added to the speed before gradients are divided by it, at the present learning rate.
     """
 
@@ -70,6 +80,9 @@ class Factored:
     sample: list[Tensor] | None = None
     collapsed: bool = False
     peak_gradient: float = 0.0
+    held: Tensor | None = None
+    holds_zeros: bool = False
+    n_kept_zeros: int = 0
     damping: float = field(init=False)
     _buffers: list[Tensor] = field(default_factory=list, init=False, repr=False)
     _divisor: Tensor | None = field(default=None, init=False, repr=False)
@@ -92,6 +105,10 @@ class Factored:
         """Return the product of the factors in the tensor's dtype."""
         merged: Tensor = merge(self.factors, self.partition)
         return merged.to(self.place.dtype)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a copy needs: no memory that is shared with the tensor, nor what it was at the last step."""
+        return vars(self) | {"versions": None, "sample": None, "_sampled": [], "_buffers": [], "_divisor": None}
 
     # --- the tensor and its factors ---------------------------------------------------------------------------
 
@@ -126,11 +143,38 @@ class Factored:
     def write(self) -> None:
         """Put the product of the factors into the tensor."""
         gate, full = self.factors[0], self.factors[-1]
+        self.hold()
         if len(self.factors) == 2 and self.shares_memory:
             torch.mul(self.partition.spread(gate, full), full, out=self.place.tensors[0])
         else:
             self.place.write_(self.product())
         self.after_write()
+
+    def hold(self) -> None:
+        """Set the full factor to zero where weights stay zero."""
+        if self.held is not None:
+            self.factors[-1].masked_fill_(self.held, 0.0)
+
+    def take_over_zeros(self) -> None:
+        """Hold the zeros that are in the tensor now, where zero factors would not do, and no others."""
+        if self.partition is SINGLES and not self.holds_zeros:
+            return
+        value = self.place.value()
+        zeros = zeros_to_keep(self.place, self.partition) & (value != self.product())
+        held = zeros if self.held is None else (self.held | zeros) & (value == 0)
+        self.held = self._to_hold(held)
+
+    def hold_groups(self, groups: Tensor) -> None:
+        """Hold groups that were set to zero for good, where zero factors would not do."""
+        if self.holds_zeros:
+            zeros = self.partition.spread(groups, self.factors[-1])
+            self.held = zeros.clone() if self.held is None else self.held | zeros
+
+    def _to_hold(self, zeros: Tensor) -> Tensor | None:
+        """Return what of these zeros has to be held; None if nothing."""
+        if not self.holds_zeros:
+            zeros = zeros & ~self.partition.spread(groups_within(zeros, self.partition), zeros)
+        return zeros if count(zeros) else None
 
     def after_write(self) -> None:
         """Remember the tensor, which is the product of the factors again; it does not hold a gradient any more."""
@@ -156,8 +200,9 @@ class Factored:
                 factor.grad = None
             return []
         shared = [self.place.tensors[0].detach()] if self.shares_memory else []
-        if not self._buffers:
-            self._buffers = [torch.empty_like(factor) for factor in self.factors[: len(self.factors) - len(shared)]]
+        n_own = len(self.factors) - len(shared)
+        if len(self._buffers) != n_own:  # at first, and after the model has changed its dtype
+            self._buffers = [torch.empty_like(factor) for factor in self.factors[:n_own]]
         buffers = [*self._buffers, *shared]
         for factor, buffer in zip(self.factors, buffers, strict=True):
             factor.grad = buffer
@@ -221,7 +266,7 @@ class Factored:
             return self.budget_before
         smallest = torch.finfo(self.factors[0].dtype).tiny
         now = max(imbalance_of(self.factors, self.partition), smallest)
-        return self.budget_before + len(self.factors) / 4 * log(self.imbalance / now)
+        return self.budget_before + max(len(self.factors) / 4 * log(self.imbalance / now), 0.0)
 
 
 def sampled(tensor: Tensor) -> list[Tensor]:
@@ -234,14 +279,46 @@ def sampled(tensor: Tensor) -> list[Tensor]:
     return [flat if length <= RUN_LENGTH else flat[: n_runs * length].view(n_runs, length)[:, :RUN_LENGTH]]
 
 
-def factorise(target: Target, balanced: bool, name: str = "a penalised tensor") -> Factored:
-    """Return the first split of a target's tensor."""
-    value = target.place.value().to(factor_dtype(target.place.dtype))
-    factors = split_exactly(value, target.penalty.depth, target.partition, balanced=balanced)
-    imbalance = 0.0 if balanced else imbalance_of(factors, target.partition)
-    scale = typical_norm(value, target.partition)
+def factorise(
+    target: Target, balanced: bool, name: str = "a penalised tensor", *, keep_zeros: bool = True, holds: bool = False
+) -> Factored:
+    """Return the first split of a target's tensor.
+
+    Args:
+        target: what is penalised.
+        balanced: as in :func:`spred.core.factorization.split`.
+        name: what messages call it.
+        keep_zeros: whether exact zeros stay, unless the whole tensor is zero (:mod:`spred.nn.kept_zeros`).
+        holds: as :attr:`Factored.holds_zeros`.
+    """
+    value, partition = target.place.value().to(factor_dtype(target.place.dtype)), target.partition
+    zeros = zeros_to_keep(target.place, partition) if keep_zeros else torch.zeros_like(value, dtype=torch.bool)
+    absent = groups_within(zeros, partition)
+    scale = scale_in_use(value, partition, absent)
+    factors = first_split(value, target.penalty.depth, partition, absent, scale, balanced=balanced)
+    imbalance = 0.0 if balanced else imbalance_of(factors, partition)
     budget = nan if balanced else 0.0
-    return Factored(name, target, tuple(map(nn.Parameter, factors)), scale, imbalance, budget)
+    entry = Factored(name, target, tuple(map(nn.Parameter, factors)), scale, imbalance, budget, holds_zeros=holds)
+    entry.held = entry._to_hold(zeros)
+    entry.n_kept_zeros = count(zeros)
+    return entry
+
+
+def factorise_all(
+    listed: Sequence[Target], names: Sequence[str], *, balanced: bool, keep_zeros: bool, holds: bool
+) -> list[Factored]:
+    """Return the first split of all targets; arguments as in :func:`factorise`.
+
+    Warns:
+        SpredWarning: zeros stay zero; how many.
+    """
+    factored = [
+        factorise(target, balanced, name, keep_zeros=keep_zeros, holds=holds)
+        for target, name in zip(listed, names, strict=True)
+    ]
+    n_weights = sum(entry.factors[-1].numel() for entry in factored)
+    tell_of_zeros(sum(entry.n_kept_zeros for entry in factored), n_weights)
+    return factored
 
 
 def resplit_factors(entry: Factored, balanced: bool) -> tuple[Factors, Tensor]:
@@ -276,6 +353,15 @@ def imbalance_of(factors: Iterable[Tensor], partition: Partition) -> float:
     gaps = torch.stack([(gate * gate - last).abs() for gate in gates])
     n_nonzero = (torch.stack([*(gate * gate for gate in gates), last]).amax(dim=0) > 0).sum()
     return number(gaps.sum()) / (len(gates) * max(int(whole(n_nonzero)), 1))
+
+
+def measurable_imbalance(factors: Sequence[Tensor], partition: Partition) -> float:
+    """Return :func:`imbalance_of`, or 0 where it is rounding: groups that regrew are balanced, and lose none."""
+    cost = _cost(tuple(factors), partition)
+    n_nonzero = max(int(whole((cost > 0).sum())), 1)
+    found = imbalance_of(factors, partition)
+    rounding = ROUNDING * torch.finfo(cost.dtype).eps * number(cost.sum()) / n_nonzero
+    return found if found > rounding else 0.0
 
 
 def _cost(factors: Factors, partition: Partition) -> Tensor:

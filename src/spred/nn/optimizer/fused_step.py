@@ -67,6 +67,7 @@ class FusedStep:
 def fill_product(entry: Factored) -> None:
     """Put the product of the factors into the tensor; where memory is shared, by way of the full factor's gradient."""
     shared = entry.factors[-1].grad
+    entry.hold()
     if not entry.shares_memory:
         entry.place.write_(entry.product())
     elif shared is not None:  # without a gradient nothing has moved

@@ -21,7 +21,6 @@ from torch import Tensor
 
 from spred.core.factorization import Factors
 from spred.core.partition import Partition
-from spred.errors import InputError
 
 Precondition = bool | Literal["auto"]
 
@@ -48,17 +47,6 @@ PEAK_DECAY = 0.9
 Nearer to 1 a rare steep batch slows training for longer, nearer to 0 the next one comes unprepared;
 ``scripts/bench torch`` measures it.
 """
-
-ADAPTIVE = (
-    torch.optim.Adagrad,
-    torch.optim.Adam,
-    torch.optim.Adamax,
-    torch.optim.AdamW,
-    torch.optim.NAdam,
-    torch.optim.RAdam,
-    torch.optim.RMSprop,
-)
-"""Optimisers whose step does not depend on the scale of the gradients."""
 
 
 def speed(factors: Factors, partition: Partition) -> Tensor:
@@ -103,26 +91,3 @@ def learning_rate_scale(scale: float, depth: int, size: float = 1.0) -> float:
     """
     factor: float = scale ** (1.0 - 1.0 / depth) * (1.0 + (depth - 1) / size**0.5)
     return 1.0 / factor
-
-
-def divides_gradients(base: torch.optim.Optimizer, precondition: Precondition) -> bool:
-    """Return whether the gradients for ``base`` are divided by speed and damping.
-
-    ``"auto"`` is yes for SGD. Adaptive optimisers undo it, and get :func:`learning_rate_scale` instead; LBFGS must see
-    the plain gradient, because it builds its curvature from it.
-
-    Raises:
-        InputError: something else than a bool or ``"auto"``; True for LBFGS.
-    """
-    if precondition not in (True, False, "auto"):
-        raise InputError(f"precondition is {precondition!r}; give True, False or 'auto'")
-    if precondition is True and isinstance(base, torch.optim.LBFGS):
-        raise InputError("LBFGS needs plain gradients; leave precondition at 'auto' for it")
-    if isinstance(base, ADAPTIVE):
-        return False
-    return isinstance(base, torch.optim.SGD) if precondition == "auto" else bool(precondition)
-
-
-def scales_learning_rates(base: torch.optim.Optimizer, precondition: Precondition) -> bool:
-    """Return whether the factors have learning rates of their own: for adaptive optimisers, unless switched off."""
-    return precondition is not False and isinstance(base, ADAPTIVE)

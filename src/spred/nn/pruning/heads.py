@@ -157,7 +157,7 @@ def _of_torch(module: nn.MultiheadAttention) -> Projections | None:
 
 
 def _is_packed(module: nn.Module) -> bool:
-    out = _output_of(module)
+    out = output_of(module)
     qkv, heads = getattr(module, "qkv", None), getattr(module, "num_heads", None)
     return (
         isinstance(qkv, nn.Linear)
@@ -168,14 +168,15 @@ def _is_packed(module: nn.Module) -> bool:
     )
 
 
-def _output_of(module: nn.Module) -> nn.Linear | None:
+def output_of(module: nn.Module) -> nn.Linear | None:
+    """Return the output projection beside a ``qkv`` layer; None if there is none."""
     found = (getattr(module, name, None) for name in OUTPUTS)
     return next((layer for layer in found if isinstance(layer, nn.Linear)), None)
 
 
 def _of_packed(module: Any, call: tuple[Tensor, Tensor]) -> Projections | None:
     """Return the weights in the layout that gives the module's own outputs; None if none does."""
-    out: Any = _output_of(module)
+    out: Any = output_of(module)
     inputs, expected = call
     for layout in LAYOUTS:
         parts = (_unpacked(tensor, module.num_heads, layout) for tensor in (module.qkv.weight, module.qkv.bias))

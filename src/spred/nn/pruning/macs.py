@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from spred.errors import InputError
 from spred.nn.joined import Place
 from spred.nn.pruning.channels import CONVOLUTIONS, Layer
-from spred.nn.pruning.export import evaluating, exported
+from spred.nn.pruning.export import evaluating, exported, unwrapped
 from spred.nn.pruning.graph import trace
 from spred.nn.sharding import count, whole
 
@@ -95,6 +95,7 @@ class MACs:
 
     def __init__(self, model: nn.Module, example_input: Any) -> None:
         args = tuple(example_input) if isinstance(example_input, tuple | list) else (example_input,)
+        model = unwrapped(model)
         with evaluating(model):
             traced = trace(exported(model, args), model)
             positions = _positions(model, args)
@@ -102,13 +103,23 @@ class MACs:
         if not self._matrices:
             raise InputError("no linear layer and no convolution of the model has channels that can be removed")
         norms = [(layer.module, layer.normalises.weight) for layer in traced.layers if layer.normalises is not None]
-        self._gained = {id(norm.weight): read for norm, read in norms}  # a gain of zero is as good as a row of zeros
-        self._scaled = {id(part): read for norm, read in norms for part in norm.parameters()}
+        self._norms = [(norm.weight, list(norm.parameters()), read) for norm, read in norms]
+        self._know_norms()
         self._roots = traced.ties.roots()
         self._fixed = torch.zeros(len(self._roots), dtype=torch.bool)
         self._fixed[self._roots[traced.ties.kept()]] = True
         self.total = self._left({})
         self._outputs = self._reached({}) & self._fixed
+
+    def _know_norms(self) -> None:
+        """Know gains, and all parameters, of batch norms by their identity."""
+        self._gained = {id(gain): read for gain, _, read in self._norms}  # a gain of zero is as good as a row of zeros
+        self._scaled = {id(part): read for _, parts, read in self._norms for part in parts}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Take the attributes of a copy, whose tensors are others."""
+        vars(self).update(state)
+        self._know_norms()
 
     def share(self, kept: Kept) -> float:
         """Return the fraction of the multiply-adds that is left.

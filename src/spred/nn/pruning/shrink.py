@@ -15,11 +15,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from spred.errors import InputError, StateError
+from spred.errors import InputError, StateError, noted
 from spred.nn.parametrize import products
 from spred.nn.pruning.branches import drop_branches
 from spred.nn.pruning.channels import CONVOLUTIONS, Constant, Layer, Weighted, largest_constant, removable
-from spred.nn.pruning.export import exported
+from spred.nn.pruning.export import exported, unwrapped
 from spred.nn.pruning.graph import trace
 from spred.nn.pruning.heads import shrink_heads
 
@@ -42,7 +42,8 @@ def shrink(model: nn.Module, example_input: Any, *, multiple: int = 1) -> nn.Mod
     compared on ``example_input`` before the model is returned.
 
     Args:
-        model: a model with exact zeros (:func:`spred.finalize`); it is not changed. Shared weights and operations
+        model: a model with exact zeros (:func:`spred.finalize`), or a wrapper of one such as DistributedDataParallel;
+            it is not changed. Shared weights and operations
             that are not known (:mod:`spred.nn.pruning.graph`) keep their channels.
         example_input: what ``model`` is called with: a tensor, a tuple of arguments or a dict of named ones.
         multiple: layers are left with a multiple of so many channels, or with all they had: 8 suits the vector units
@@ -71,10 +72,12 @@ def shrink(model: nn.Module, example_input: Any, *, multiple: int = 1) -> nn.Mod
         raise StateError(
             "the weights are still products; call spred.remove_parametrizations(model) before spred.shrink"
         )
+    model = unwrapped(model)
     args, kwargs = _call(example_input)
     small = deepcopy(model).eval()
     modes = {name: module.training for name, module in model.named_modules()}
-    expected = deepcopy(small)(*args, **kwargs)
+    with noted("in the model, called with the example"):
+        expected = deepcopy(small)(*args, **kwargs)
     small = shrink_heads(small, args, kwargs)
     program = _program(small, args, kwargs)
     if drop_branches(trace(program, small), program.graph):

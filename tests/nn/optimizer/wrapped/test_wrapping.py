@@ -18,7 +18,7 @@ def test_the_model_stays_plain_and_groups_hold_its_own_tensors():
     assert isinstance(opt, torch.optim.Optimizer)
     held = [p for group in opt.param_groups for p in group["params"]]
     assert all(a is b for a, b in zip(held, model.parameters(), strict=True))
-    inside = {id(p) for group in opt.base.param_groups for p in group["params"]}
+    inside = {id(p) for group in opt.factor_groups for p in group["params"]}
     assert not inside & {id(w) for w in prunable_weights(model)}
     assert {id(model[0].bias), id(model[2].bias)} <= inside
     assert "SpredOptimizer of Adam with L1(alpha=0.01, depth=2, 2 tensors)" in repr(opt)
@@ -36,7 +36,7 @@ def test_schedulers_reach_every_group_of_the_base(decay):
     train(model, opt, 1)
     schedule.step()
     train(model, opt, 1)
-    assert [group["lr"] for group in base.param_groups] == [0.2] * len(base.param_groups)
+    assert [group["lr"] for group in opt.factor_groups] == [0.2] * len(opt.factor_groups)
     assert opt.param_groups[0]["initial_lr"] == 0.4
 
 
@@ -47,7 +47,7 @@ def test_one_cycle_moves_momentum_too():
     train(model, opt, 1)
     schedule.step()
     train(model, opt, 1)
-    assert {group["momentum"] for group in opt.base.param_groups} == {opt.param_groups[0]["momentum"]}
+    assert {group["momentum"] for group in opt.factor_groups} == {opt.param_groups[0]["momentum"]}
     assert opt.param_groups[0]["momentum"] < 0.95
 
 
@@ -58,7 +58,7 @@ def test_new_groups_reach_the_base():
     before = more.weight.detach().clone()
     train(nn.Sequential(model, more), opt, 1)
     assert not torch.equal(more.weight, before)
-    assert opt.base.param_groups[-1]["lr"] == 0.5
+    assert opt.factor_groups[-1]["lr"] == 0.5
 
 
 def test_named_parameters_stay_named():
@@ -67,7 +67,7 @@ def test_named_parameters_stay_named():
         torch.optim.AdamW(model.named_parameters(), lr=0.01, weight_decay=0.0), L1(prunable_weights(model), 0.01)
     )
     train(model, opt, 2)
-    names = [name for group in opt.base.param_groups for name in group["param_names"]]
+    names = [name for group in opt.factor_groups for name in group["param_names"]]
     assert sorted(names) == sorted(["0.bias", "2.bias", *(f"{k}.weight.factor{f}" for k in (0, 2) for f in (0, 1))])
 
 
