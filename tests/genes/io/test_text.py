@@ -25,6 +25,10 @@ from spred.genes.io.text import Layout, layout_of, read_labels, read_text
             "\n ;;\nTable 1, by gene\na;b;c\nx;1,5;2\n",
             Layout(["a", "b", "c"], ";", ",", 4, title=("Table 1, by gene",)),
         ),
+        (
+            "A,,,,,,,\nDate:,today,,,,,,\na,b,c,d,e,f,g,h\nx,1,2,3,4,5,6,7\n",
+            Layout(list("abcdefgh"), ",", ".", 3, title=("A,,,,,,,", "Date:,today,,,,,,")),
+        ),
         ("sep=;\na;b;c\nx;1;2\n", Layout(["a", "b", "c"], ";", ".", 2, title=("sep=;",))),
         ('"b\n(mg)";"\'=c"\nx;1\n', Layout(["b (mg)", "=c"], ";", ".", 2)),
         ("class\ns1,x\ns2,y\n", Layout(["", "class"], ",", ".", 1, extra="corner")),

@@ -13,7 +13,7 @@ import re
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from itertools import chain, islice
+from itertools import chain, islice, pairwise
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, TextIO, TypeVar
 
@@ -34,8 +34,8 @@ CHECKED_ROWS = 20
 MOST_TITLES = 10
 """Lines of a title above a header."""
 
-MOST_LOOKED_AT = 1000
-"""Characters of a row that show its separator."""
+TITLE_CELLS = 3
+"""A line of a title fills one cell, or one in so many of the columns: "Date:", and the date. A header fills more."""
 
 SHORT = 1000
 """Columns up to which pandas reads in pieces, with a third less memory; with longer rows it would be far slower.
@@ -43,6 +43,11 @@ SHORT = 1000
 
 DECIMAL_COMMA = re.compile(r"[-+]?\d*,\d+([eE][-+]?\d+)?")
 DECIMAL_POINT = re.compile(r"[-+]?\d*\.\d+([eE][-+]?\d+)?")
+NAME = re.compile(
+    r"|.*(sample|patient|subject|donor|name|gene|probe|symbol|barcode|array|accession).*|(.*[\W_])?id|rowid", re.I
+)
+"""A heading of names. Where it is the first, no cell above the names is missing."""
+
 IN_QUOTES = re.compile(r'"[^"]*"')
 LINE_BREAKS = re.compile(r"\s*[\r\n]+\s*")
 
@@ -83,7 +88,7 @@ def layout_of(path: Path, encoding: str) -> Layout:
             raise InputError("the table is empty")
         top = [first, *islice(lines, CHECKED_ROWS)]
         above = titles(top)
-        separator = separator_of(*records(top[above:]))
+        separator = separator_of(*(text for _, text in records(top[above:])[:2]))
         reader = csv.reader(chain(top[above:], lines), delimiter=separator)
         try:
             names = [unguarded(LINE_BREAKS.sub(" ", name.strip())) for name in next(reader, [])]
@@ -124,26 +129,33 @@ def with_corner(layout: Layout, names: list[str], line: int) -> Layout:
 
 
 def titles(top: list[str]) -> int:
-    """Return how many lines stand above the header: each has one cell, and rows of three or more follow.
+    """Return how many lines stand above the header: few of their cells are filled, and rows that agree follow.
 
     >>> titles(["My table", "", "sample,class,TP53", "a,x,1"])
     2
     """
-    for i, line in enumerate(top[:MOST_TITLES]):
-        below = [row for row in top[i + 1 :] if is_filled(row)]
-        if is_filled(line) and not any(map(is_title, [line] * len(below), below, below[1:])):
-            return i
+    found = [(i, text) for i, text in records(top) if is_filled(text)]
+    for (i, header), (_, row) in pairwise(found):
+        if i > MOST_TITLES:
+            break
+        separator = separator_of(header, row)
+        width = n_cells(header, separator)
+        named = header.split(separator, 1)[0].strip('" ').lower() in SAMPLE_HEADERS - {""}
+        most = max(1, width // TITLE_CELLS)
+        agree = n_cells(row, separator) - width in (0, 1) and (width > 2 or (width == 2 and named))
+        if agree and n_filled(header, separator) > most:
+            return i if all(n_filled(above, separator) <= most for above in top[:i]) else 0
     return 0
 
 
-def is_title(line: str, first: str, second: str) -> bool:
-    """Return whether a line is a title, if the two are the rows of a table: they agree in their cells, it has one."""
-    separator = separator_of(first[:MOST_LOOKED_AT])
-    if sum(bool(cell.strip(f' "\r\n{separator}')) for cell in line.split(separator, 2)) > 1:
-        return False
-    width, next_width = (IN_QUOTES.sub("", row).count(separator) + 1 for row in (first, second))
-    named = first.split(separator, 1)[0].strip('" ').lower() in SAMPLE_HEADERS - {""}
-    return next_width - width in (0, 1) and (width > 2 or (width == 2 and named))
+def n_cells(row: str, separator: str) -> int:
+    """Return how many cells a row has."""
+    return IN_QUOTES.sub("", row).count(separator) + 1
+
+
+def n_filled(row: str, separator: str) -> int:
+    """Return how many cells of a row hold anything."""
+    return sum(bool(cell.strip()) for cell in IN_QUOTES.sub("text", row).split(separator))
 
 
 def is_filled(line: str) -> bool:
@@ -151,15 +163,21 @@ def is_filled(line: str) -> bool:
     return bool(line.strip(" ,;\t\r\n"))
 
 
-def records(lines: list[str]) -> tuple[str, str]:
-    """Return the header, whose quotes may hold line breaks, and what follows.
+def records(lines: list[str]) -> list[tuple[int, str]]:
+    """Return the rows of these lines with the number of the first line of each; quotes may hold line breaks.
 
     >>> records(['"a\\n', 'b",c\\n', 'x,1\\n'])
-    ('"a\\nb",c\\n', 'x,1\\n')
+    [(0, '"a\\nb",c\\n'), (2, 'x,1\\n')]
     """
-    ends = (i for i in range(1, len(lines) + 1) if "".join(lines[:i]).count('"') % 2 == 0)
-    end = next(ends, 1)
-    return "".join(lines[:end]), lines[end] if end < len(lines) else ""
+    rows: list[tuple[int, str]] = []
+    is_open = False
+    for i, line in enumerate(lines):
+        if is_open:
+            rows[-1] = (rows[-1][0], rows[-1][1] + line)
+        else:
+            rows.append((i, line))
+        is_open ^= line.count('"') % 2 == 1
+    return list(enumerate(lines)) if is_open else rows
 
 
 def separator_of(header: str, row: str = "") -> str:
@@ -264,6 +282,11 @@ def read_text(path: Path, text: set[str] | None, encoding: str) -> tuple[Layout,
     if layout.extra == "end" and not rows.trailing:  # it looked so in the first rows
         layout = with_corner(layout, layout.header[:-1], layout.n_before + 1)
         frame, rows = delimited(path, layout, text=text, encoding=encoding)
+    if layout.extra == "end" and not NAME.fullmatch(layout.header[0]):
+        raise FileError(
+            f"every row ends with an empty cell that the header lacks, so {layout.header[0]!r} may be the heading of "
+            "the first column or of the second; put 'sample' or 'gene' above the names, or take out the last separators"
+        )
     notes = notes_on(layout)
     if rows.trailing and not layout.extra and len(frame):
         notes.append(
