@@ -139,3 +139,11 @@ def test_names_that_a_spreadsheet_would_compute(frame: pd.DataFrame, tmp_path: P
     pd.testing.assert_frame_equal(plain, safe)
     assert plain["sample"][0] == "=s0"
     assert set(plain["predicted"]) == {"-normal", "-tumour"}
+
+
+def test_a_value_too_large_to_compute_with_is_named(study: Study, new: pd.DataFrame) -> None:
+    values = new.drop(columns="class")
+    values.iloc[3, 0] = 1e308
+    table = Table(values.to_numpy(), list(new.index), list(values.columns), new[["class"]])
+    with pytest.raises(InputError, match="sample 'n3', gene 'G0': the value is 1e\\+308"):
+        predict_samples(model_of(study), table)

@@ -44,6 +44,7 @@ def read_text(folder: Path, text: str | bytes, name: str = "a.csv") -> Table:
         (WHOLE.replace(",B", ""), "line 2 has 4 cells, and the header, which begins with 'sample', has 3"),
         ("class,A,B\ns1,x,1,2\ns2,y,3\n", "line 2 has 4 cells but line 3 has 3, and the header has 3"),
         ("class,A,B\ns1,x,1,\ns2,y,3,\n", "'class' may be the heading of the first column or of the second"),
+        ("sample,class,,A,B\ns1,x,1,2,\ns2,y,3,4,\n", "the header has an empty cell, and the last column, 'B'"),
         ("A title, with a comma\n" + WHOLE, "line 2 has 4 cells, and the header has 2"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from contextlib import closing
 from dataclasses import replace
 from itertools import pairwise
@@ -50,10 +51,13 @@ def read_sheets(path: Path) -> tuple[list[str], list[list[Any]]]:
     """Return the names of the sheets, and the rows of the first one that hold anything."""
     openpyxl = extra("openpyxl")
     try:
-        book = openpyxl.load_workbook(path, read_only=True, data_only=True)
-        with closing(book):
-            rows = [list(row) for row in book.worksheets[0].iter_rows(values_only=True)]
-            names = [book.worksheets[0].title, *(name for name in book.sheetnames if name != book.worksheets[0].title)]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # of styles and checks of cells, which are not read
+            book = openpyxl.load_workbook(path, read_only=True, data_only=True)
+            with closing(book):
+                rows = [list(row) for row in book.worksheets[0].iter_rows(values_only=True)]
+                first = book.worksheets[0].title
+                names = [first, *(name for name in book.sheetnames if name != first)]
     except (MemoryError, PermissionError):
         raise
     except Exception as err:  # damaged bytes end in errors of every kind: of zip, of XML, and of what openpyxl expects

@@ -287,6 +287,11 @@ def read_text(path: Path, text: set[str] | None, encoding: str) -> tuple[Layout,
             f"every row ends with an empty cell that the header lacks, so {layout.header[0]!r} may be the heading of "
             "the first column or of the second; put 'sample' or 'gene' above the names, or take out the last separators"
         )
+    if rows.trailing and not layout.extra and layout.header[-1] and "" in layout.header[1:]:
+        raise FileError(
+            f"the header has an empty cell, and the last column, {layout.header[-1]!r}, is empty in every row, so the "
+            "header may have a cell too many; take it out, or name the column"
+        )
     notes = notes_on(layout)
     if rows.trailing and not layout.extra and len(frame):
         notes.append(
