@@ -7,7 +7,7 @@ import signal
 from pathlib import Path
 
 import pytest
-from commands import arguments, assert_failed, spred_process, started, study, wait_for_pieces
+from commands import arguments, assert_failed, call, spred_process, started, study, wait_for_pieces
 
 from spred.cli.terminal import sentence
 from spred.errors import InputError
@@ -78,3 +78,17 @@ def test_exit_codes_leave_the_process(tmp_path: Path) -> None:
 def test_what_went_wrong_in_a_sentence(error: Exception, text: str) -> None:
     assert sentence(error).startswith(text)
     assert "\n" not in sentence(error)
+
+
+def test_names_are_no_commands_to_the_terminal(tmp_path: Path) -> None:
+    evil = "G\x1b]0;owned\x07\x1b[2J"
+    rows = [f"s{i},{'xy'[i % 2]}\x1b[31m,{8 + 3 * (i % 2) + 0.1 * (i % 7)},{7 + 0.3 * (i % 5)}" for i in range(30)]
+    (tmp_path / "a.csv").write_text("\n".join([f"sample,disease state,{evil},G1", *rows, ""]))
+    told = call("describe", tmp_path / "a.csv")
+    ran = study(tmp_path / "a.csv", tmp_path / "out")
+    failed = call("describe", tmp_path / "\x1b[2J.csv")
+    assert (told.exit_code, ran.exit_code, failed.exit_code) == (0, 0, 1)
+    for result in (told, ran, failed):
+        assert not {"\x1b", "\x07"} & set(result.output + result.stderr)
+    assert r"G\x1b]0;owned\x07\x1b[2J" in ran.stdout
+    assert r"\x1b[31m" in told.stdout

@@ -10,10 +10,11 @@ import pandas as pd
 import pytest
 
 from spred.errors import InputError
-from spred.genes import Settings, Study, apply_model, run_study, write_study
+from spred.genes import Settings, Study, apply_model, read, run_study, write_study
 from spred.genes.application import predict_samples
 from spred.genes.data.expression import Expression, Table
 from spred.genes.saved_model import model_of
+from spred.report.spreadsheet import to_csv
 
 
 @pytest.fixture(scope="module")
@@ -120,3 +121,29 @@ def test_three_classes_and_no_gene(expression: Expression, new: pd.DataFrame, tm
     model = model_of(three)
     empty = replace(model, genes=[], medians=[], coef=[[], [], []])
     assert apply_model(empty, tmp_path / "new.csv").table["predicted"].nunique() == 1
+
+
+def test_names_that_a_spreadsheet_would_compute(frame: pd.DataFrame, tmp_path: Path) -> None:
+    evil = {"G0": "=G0", "G1": "-G1", "G2": "@G2", "class": "+class", "sample": "sample"}
+    data = frame.drop(columns="patient").rename(columns=evil)
+    data["sample"], data["+class"] = "=" + data["sample"], "-" + data["+class"]
+    data.to_csv(tmp_path / "raw.csv", index=False)
+    study = run_study(read(tmp_path / "raw.csv", target="+class"), Settings(n_alphas=10, folds=3))
+    out = write_study(study, tmp_path / "out")
+    for name in ("genes.csv", "predictions.csv"):
+        cells = pd.read_csv(out / name, dtype=str, header=None).to_numpy().ravel()
+        assert not [c for c in cells if str(c)[:1] in "=+@"], name
+    assert {"'=G0", "'-G1"} <= set(pd.read_csv(out / "genes.csv")["gene"])
+    (tmp_path / "guarded.csv").write_text(to_csv(data))
+    plain, safe = (apply_model(out, tmp_path / f"{name}.csv").table for name in ("raw", "guarded"))
+    pd.testing.assert_frame_equal(plain, safe)
+    assert plain["sample"][0] == "=s0"
+    assert set(plain["predicted"]) == {"-normal", "-tumour"}
+
+
+def test_a_value_too_large_to_compute_with_is_named(study: Study, new: pd.DataFrame) -> None:
+    values = new.drop(columns="class")
+    values.iloc[3, 0] = 1e308
+    table = Table(values.to_numpy(), list(new.index), list(values.columns), new[["class"]])
+    with pytest.raises(InputError, match="sample 'n3', gene 'G0': the value is 1e\\+308"):
+        predict_samples(model_of(study), table)

@@ -69,3 +69,7 @@ def test_references_inside_a_figure_lead_somewhere() -> None:
 
 def test_the_same_figure_gives_the_same_text() -> None:
     assert inline(drawing("t"), "one") == inline(drawing("t"), "one")
+
+
+def test_letters_that_no_font_of_matplotlib_has_are_left_to_the_page() -> None:
+    assert "腫瘍" in inline(drawing("腫瘍"), "a")

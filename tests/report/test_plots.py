@@ -76,6 +76,7 @@ def test_a_scatter_names_what_is_predicted() -> None:
 
 def test_names_are_cut_and_dollars_are_no_formula() -> None:
     assert plots.shorten("x" * 50) == "x" * 17 + "…"
+    assert plots.shorten("a\x1b$") == r"a\x1b\$"
     assert ">cost$a$b<" in texts(plots.heatmap(np.zeros((2, 1)), ["cost$a$b"], ["x", "x"]))
 
 

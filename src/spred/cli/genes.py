@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -162,14 +163,16 @@ def predict(
     with reported_errors():
         from spred.genes import apply_model
         from spred.genes.report.text import application_text
+        from spred.report.spreadsheet import to_csv
+        from spred.report.wording import printable
         from spred.runtime.atomic import write_text
 
         screen = Console(soft_wrap=True, stderr=out is None)
         found = apply_model(model, data, target=target, labels=labels, log2=log2, annotation=annotation)
         print_notes(screen, found.notes)
-        table = found.table.to_csv(index=False)
+        table = to_csv(found.table)
         if out is None:
-            typer.echo(table, nl=False)
+            typer.echo("\n".join(map(printable, table.split("\n"))) if sys.stdout.isatty() else table, nl=False)
         else:
             write_text(out, table)
         say(screen, application_text(found))
@@ -180,10 +183,11 @@ def predict(
 def print_study(screen: Console, study: Study) -> None:
     """Print the selected genes, the score beside guessing, and the certificate."""
     from spred.genes.report import robustness, text
+    from spred.report.wording import printable
 
     say(screen, "")
     for gene in study.genes.head(MOST_PRINTED).to_dict("records"):
-        name = f"{gene['gene']:<20} {gene.get('symbol', ''):<12}"
+        name = f"{printable(gene['gene']):<20} {printable(gene.get('symbol', '')):<12}"
         say(screen, f"  {name} chosen in {gene['frequency']:4.0%} of folds   strength {gene['strength']:.3f}")
     if len(study.genes) > MOST_PRINTED:
         say(screen, f"  and {len(study.genes) - MOST_PRINTED} more in genes.csv")

@@ -15,6 +15,7 @@ import typer
 from rich.console import Console
 
 from spred.errors import SpredError
+from spred.report.wording import printable
 
 STOPPED = 130
 """The exit code of a process that Ctrl-C ended."""
@@ -35,8 +36,8 @@ def print_notes(screen: Console, notes: Iterable[str]) -> None:
 
 
 def say(screen: Console, text: str) -> None:
-    """Print a line as it is: names of genes are not markup."""
-    screen.print(text, markup=False, highlight=False, emoji=False)
+    """Print a line as it is: names of genes are not markup, and no commands to the terminal."""
+    screen.print(printable(text), markup=False, highlight=False, emoji=False)
 
 
 @contextmanager
@@ -61,7 +62,7 @@ def reported_errors() -> Iterator[None]:
             sys.exit(STOPPED)
         if os.environ.get("SPRED_DEBUG"):
             raise
-        typer.echo(f"Error: {sentence(err)}", err=True)
+        typer.echo(f"Error: {printable(sentence(err))}", err=True)
         sys.exit(1)
     finally:
         if ours:

@@ -16,7 +16,7 @@ from spred.core.losses import get_loss
 from spred.core.targets import survival_target
 from spred.errors import InputError
 from spred.genes.data.covariates import encode
-from spred.genes.data.expression import Covariate, Table, number_repeats
+from spred.genes.data.expression import Covariate, Table, number_repeats, refuse_infinite
 from spred.genes.data.preprocess import log2_intensity, needs_log2, quantile_normalized
 from spred.genes.data.probes import collapse_probes
 from spred.genes.data.survival import make_survival
@@ -61,6 +61,7 @@ def predict_samples(
             that the selection saw.
     """
     table = number_repeats(table)
+    refuse_infinite(table)
     apply_log2 = check_scale(model, table, log2)
     table = collapsed_as(model, table, apply_log2)
     values = values_of(model, table)

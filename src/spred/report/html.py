@@ -7,6 +7,7 @@ is what :func:`inline` makes of our own figures, whose texts Matplotlib has esca
 from __future__ import annotations
 
 import re
+import warnings
 from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -48,7 +49,8 @@ def inline(figure: Figure, name: str) -> Markup:
     from matplotlib import rc_context
 
     buffer = StringIO()
-    with rc_context({"svg.hashsalt": name, "svg.fonttype": "none"}):
+    with rc_context({"svg.hashsalt": name, "svg.fonttype": "none"}), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")  # the page's font draws the letters
         figure.savefig(buffer, format="svg", transparent=True)
     svg = buffer.getvalue()
     svg = svg[svg.index("<svg") :]

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from spred.report.wording import printable
+
 if TYPE_CHECKING:  # Matplotlib is slow to import, and most runs of the command line draw nothing
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -296,6 +298,7 @@ def blank(width: float, height: float) -> tuple[Figure, Axes]:
 
 
 def shorten(name: str, most: int = 18) -> str:
-    """Cut a name that is too long for a figure; ``$`` is escaped, for it would start a formula."""
+    """Cut a name that is too long for a figure; ``$`` is escaped, for it would start a formula, and so are controls."""
+    name = printable(name)
     name = name if len(name) <= most else name[: most - 1] + "…"
     return name.replace("$", r"\$")

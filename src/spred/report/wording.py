@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from unicodedata import category
 
 import numpy as np
+
+SHOWN = ("Zs", "Co", "Cn")
+"""Categories of characters that Python calls unprintable and terminals show: blanks, and letters newer than Python."""
 
 
 def count(n: int, noun: str) -> str:
@@ -26,6 +30,20 @@ def joined(names: Sequence[str]) -> str:
     """
     *first, last = names
     return f"{', '.join(first)} and {last}" if first else last
+
+
+def printable(text: str) -> str:
+    """Return text with its control characters written out, so that a terminal shows them and does nothing else.
+
+    Escape sequences move the cursor, set titles or answer as if someone typed; other invisible characters turn the
+    direction of what follows. Accents, Greek letters and the like stay.
+
+    >>> printable("TP53\\x1b[2J"), printable("IFN-γ\\nβ")
+    ('TP53\\\\x1b[2J', 'IFN-γ\\\\nβ')
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or category(c) in SHOWN else c.encode("unicode_escape").decode() for c in text)
 
 
 def label(value: object) -> str:

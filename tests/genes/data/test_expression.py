@@ -140,3 +140,11 @@ def test_words_for_lists() -> None:
     assert count(1, "gene") == "1 gene"
     assert count(2, "gene") == "2 genes"
     assert (label(2.0), label(2.5), label(" x "), label(True)) == ("2", "2.5", "x", "True")
+
+
+@pytest.mark.parametrize("log2", [True, False, "auto"])
+def test_a_value_too_large_to_square_is_an_error_with_its_place(log2: bool | str) -> None:
+    values = np.arange(12.0).reshape(4, 3)
+    values[1, 2] = -1e308
+    with pytest.raises(InputError, match="sample 'b', gene 'G3': the value is -1e\\+308, too large to compute with"):
+        chosen(table(values=values), log2=log2)

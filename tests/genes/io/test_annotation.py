@@ -27,3 +27,9 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
         read_annotation(platform(tmp_path, "!x\nno tabs\n"))
     with pytest.raises(FileError, match="no column of gene symbols; the platform's table has 'ID', 'SPOT_ID'"):
         read_annotation(platform(tmp_path, "ID\tSPOT_ID\n1\t2\n"))
+
+
+def test_a_row_that_lost_a_cell(tmp_path: Path) -> None:
+    text = "ID\tGene title\tGene symbol\n1\tx\tTP53\n2\tMYC\n!platform_table_end\n"
+    with pytest.raises(FileError, match="line 3 has 2 cells, and the header has 3"):
+        read_annotation(platform(tmp_path, text))

@@ -219,3 +219,31 @@ def test_a_truncated_download(tmp_path: Path) -> None:
 def test_a_subset_type_that_is_misspelled(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="did you mean 'disease state'"):
         read(write_soft(tmp_path, DATASET + TABLE), target="disease_state")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "sentence"),
+    [
+        ("\t7.2\t8.4", "\t8.4", "line 15 has 4 cells, and the header has 5"),
+        ("\t6.2\t", "\t6.2\t\t", "line 17 has 6 cells, and the header has 5"),
+        ('"age: 61"\t"tissue: n', '"tissue: n', "line 10, !Sample_characteristics_ch1, has 3 values for 4 samples"),
+        ('"GSM2"\t"GSM3"\t"GSM4"\n"', '"GSM2"\t"GSM3"\t"GSM3"\n"', "sample 'GSM3' occurs 2 times"),
+        ('"A study"', f'"{"x" * 140_000}"', "line 1 cannot be parsed"),
+    ],
+)
+def test_a_series_that_lost_a_cell(old: str, new: str, sentence: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=sentence):
+        read(write(tmp_path, (SERIES + ROWS).replace(old, new, 1)), target="tissue")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "sentence"),
+    [
+        ("\t2000", "", "line 30 has 5 cells, and the header has 6"),
+        ("\t60", "\t60\t", "line 31 has 7 cells, and the header has 6"),
+        ("\t1100\t1200\n!dataset_table_end\n", "\t11", "line 33 has 5 cells.*cut short"),
+    ],
+)
+def test_a_dataset_that_lost_a_cell(old: str, new: str, sentence: str, tmp_path: Path) -> None:
+    with pytest.raises(FileError, match=sentence):
+        read(write_soft(tmp_path, (DATASET + TABLE).replace(old, new, 1)), target="disease state")

@@ -75,3 +75,23 @@ def test_neighbours_are_named_with_their_correlation() -> None:
     assert first.startswith("g12 ")
     assert ", g13 -0.9" in first
     assert second == ""
+
+
+@pytest.mark.parametrize("unit", [1e-200, 1e-13, 1e13, 1e150])
+def test_the_unit_of_a_gene_does_not_matter(unit: float) -> None:
+    y, numbers = survival_target(RNG.random(30) < 0.7, RNG.exponential(size=30)), RNG.normal(size=30)
+    for target, task in ((LABELS, "classification"), (LABELS == "a", "classification"), (y, "survival")):
+        np.testing.assert_allclose(p_values(unit * VALUES, target, task), p_values(VALUES, target, task), rtol=1e-9)
+    expected = p_values(VALUES, numbers, "regression")
+    np.testing.assert_allclose(p_values(unit * VALUES, unit * numbers, "regression"), expected, rtol=1e-9)
+    np.testing.assert_allclose(correlations(unit * VALUES, VALUES), correlations(VALUES, VALUES), atol=1e-14)
+
+
+def test_a_gene_on_top_of_a_large_constant_is_tested_and_rounding_is_not() -> None:
+    y = survival_target(RNG.random(30) < 0.7, RNG.exponential(size=30))
+    raised = 1e6 + VALUES
+    np.testing.assert_allclose(p_values(raised, y, "survival"), p_values(VALUES, y, "survival"), rtol=1e-6)
+    flat = np.full((30, 1), 0.1)
+    for target, task in ((LABELS, "classification"), (VALUES[:, 0], "regression"), (y, "survival")):
+        assert p_values(flat, target, task).tolist() == [1.0]
+        assert p_values(VALUES[:, :1], target, task)[0] < 1.0

@@ -21,6 +21,7 @@ from spred.compress.report.report import page
 from spred.compress.results import Outcome, Point, Sizes, Speed
 from spred.errors import InputError
 from spred.nn.pruning.shrink import shrink
+from spred.report.spreadsheet import write_csv
 from spred.runtime.folder import write_json
 
 BATCHES = (1, 32)
@@ -94,7 +95,7 @@ def write_models(
                 speeds = _speeds(Path(scratch) / "model.onnx", folder / "model.onnx", inputs)
         sizes = _with_files(sizes, Path(scratch), folder, speeds)
     outcome = replace(outcome, sizes=sizes, speeds=speeds, checks=checks, notes=tuple(notes))
-    frontier(outcome).to_csv(folder / "frontier.csv", index=False)
+    write_csv(folder / "frontier.csv", frontier(outcome))
     write_json(folder / "metrics.json", metrics(outcome))
     there = {name: what for name, what in FILES.items() if name == "report.html" or (folder / name).exists()}
     outcome = replace(outcome, files=there)

@@ -277,12 +277,15 @@ def number_repeats(table: Table) -> Table:
 
 
 def refuse_infinite(table: Table) -> None:
-    """Raise an error with the place of the first infinite value, if there is one."""
-    places = np.argwhere(np.isinf(table.values))
+    """Raise an error with the place of the first value that is infinite, or too large for squares to be finite."""
+    largest = np.sqrt(np.finfo(np.float64).max / (4.0 * len(table.samples)))
+    places = np.argwhere(np.abs(table.values) > largest)
     if len(places):
         row, column = places[0]
+        value = table.values[row, column]
+        what = "infinite" if np.isinf(value) else f"{value:g}, too large to compute with"
         raise InputError(
-            f"sample {table.samples[row]!r}, gene {table.genes[column]!r}: the value is infinite; "
+            f"sample {table.samples[row]!r}, gene {table.genes[column]!r}: the value is {what}; "
             "leave the cell empty where nothing was measured"
         )
 

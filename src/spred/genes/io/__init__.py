@@ -2,6 +2,7 @@
 
 readers      a row for each suffix, and what a study asks of a file
 text         encodings, separators and decimal signs of text files
+rows         the cells of every row, counted while pandas reads it
 tables       which way round a table stands, which columns are names, annotations and numbers
 geo          series matrices and DataSets of the Gene Expression Omnibus
 matrices     h5ad files and 10x folders

@@ -10,14 +10,14 @@ import csv
 from pathlib import Path
 from typing import TextIO
 
-import pandas as pd
-
 from spred.errors import FileError
 from spred.genes.data.probes import SEVERAL
+from spred.genes.io.rows import CountedRows
 from spred.genes.io.tables import SYMBOL_HEADERS
-from spred.genes.io.text import in_some_encoding, open_text
+from spred.genes.io.text import in_some_encoding, open_text, parse
 from spred.report.wording import some
 
+TABLE_END = "!platform_table_end"
 ASSIGNMENT = "gene_assignment"  # Affymetrix: accession // symbol // title /// accession // …
 NO_SYMBOL = {"", "---", "--Control", "NA", "nan"}
 
@@ -34,29 +34,31 @@ def read_annotation(path: Path) -> dict[str, str]:
 def parse_annotation(path: Path, encoding: str) -> dict[str, str]:
     """Read the table of a platform: probes in the first column, symbols in the column that is called so."""
     with open_text(path, encoding) as lines:
-        header = find_header(lines)
+        header, before = find_header(lines)
         column = next((i for i, name in enumerate(header) if name.lower() in {*SYMBOL_HEADERS, ASSIGNMENT}), None)
         if column is None or column == 0:
             raise FileError(f"no column of gene symbols; the platform's table has {some(header, 8)}")
-        frame = pd.read_csv(
-            lines,
+        frame = parse(
+            CountedRows(lines.read, "\t", len(header), before=before, gone=before, quoted=False, end=TABLE_END),
             sep="\t",
-            header=None,
-            names=range(len(header)),
+            index_col=False,
+            names=list(range(len(header))),
             usecols=[0, column],
             dtype=str,
             quoting=csv.QUOTE_NONE,
         )
+    frame = frame[frame[0].notna()]
     frame = frame[~frame[0].str.startswith("!", na=True)].fillna("")
     read = assigned if header[column].lower() == ASSIGNMENT else listed
     return {probe: SEVERAL.join(read(text)) for probe, text in zip(frame[0], frame[column], strict=True)}
 
 
-def find_header(lines: TextIO) -> list[str]:
-    """Read up to the header of the table: the first line with tabs that is no comment."""
-    for line in iter(lines.readline, ""):
+def find_header(lines: TextIO) -> tuple[list[str], int]:
+    """Read up to the header of the table, the first line with tabs that is no comment; return its number too."""
+    for number, line in enumerate(iter(lines.readline, ""), start=1):
         if "\t" in line and line[0] not in "!#^":
-            return [name.strip().strip('"') for name in line.rstrip("\r\n").split("\t")]
+            names = [name.strip().strip('"') for name in line.rstrip("\r\n").split("\t")]
+            return names, number
     raise FileError("no platform table in this file: probes and symbols, separated by tabs")
 
 

@@ -23,7 +23,7 @@ import pandas as pd
 
 from spred.errors import FileError, InputError
 from spred.genes.data.expression import Table
-from spred.genes.io.tables import Request, numbers
+from spred.genes.io.tables import Request, numbers, sample_names
 from spred.genes.io.text import open_text, rows_of_table
 from spred.report.wording import count, some
 
@@ -46,28 +46,48 @@ def is_series(first: str) -> bool:
 def read_series(path: Path, request: Request) -> Table:
     """Read a series matrix; sample names are the accessions, GSM…"""
     with open_text(path, request.encoding) as lines:
-        head = read_head(lines)
-        header = next(csv.reader([lines.readline()], delimiter="\t"), [])
+        head, before = read_head(lines)
+        header = cells_of(lines.readline(), before + 1)
         refuse_empty(header, head)
-        frame = rows_of_table(lines, header, SERIES_END, quoting=csv.QUOTE_MINIMAL)
+        frame = rows_of_table(lines, header, SERIES_END, before=before + 1, quoting=csv.QUOTE_MINIMAL)
     if frame.empty:
         refuse_empty([], head)
-    samples, genes = header[1:], frame.pop(0).astype(str).tolist()
+    samples, genes = sample_names(pd.Series(header[1:])), frame.pop(0).astype(str).tolist()
     values = numbers(frame, list(frame.columns), genes, samples)
     note = f"GEO series matrix: {count(len(samples), 'sample')}, {count(len(genes), 'probe')}."
     return Table(values, samples, genes, sample_table(head, samples), notes=[note, *platform_notes(head)])
 
 
-def read_head(lines: TextIO) -> Lines:
-    """Read up to the table: the name of each line and its cells."""
+def read_head(lines: TextIO) -> tuple[Lines, int]:
+    """Read up to the table: the name of each line and its cells; return the number of lines read too."""
     head: Lines = []
-    for line in iter(lines.readline, ""):
+    n_samples = 0
+    for number, line in enumerate(iter(lines.readline, ""), start=1):
         if line.startswith(SERIES_BEGIN):
-            return head
-        cells = next(csv.reader([line.rstrip("\r\n")], delimiter="\t"), [])
-        if cells:
-            head.append((cells[0], [cell.strip() for cell in cells[1:]]))
+            return head, number
+        cells = cells_of(line, number)
+        if not cells:
+            continue
+        name, values = cells[0], [cell.strip() for cell in cells[1:]]
+        if name.startswith("!Sample_"):
+            n_samples = n_samples or len(values)
+            while len(values) > n_samples and not values[-1]:
+                values.pop()
+            if len(values) != n_samples:
+                raise FileError(
+                    f"line {number}, {name}, has {count(len(values), 'value')} for {count(n_samples, 'sample')}; "
+                    "download the file again"
+                )
+        head.append((name, values))
     raise FileError(f"no line {SERIES_BEGIN!r}: this series matrix is cut short; download it again")
+
+
+def cells_of(line: str, number: int) -> list[str]:
+    """Return the cells of a line of a series matrix."""
+    try:
+        return next(csv.reader([line.rstrip("\r\n")], delimiter="\t"), [])
+    except csv.Error as err:
+        raise FileError(f"line {number} cannot be parsed, {err}: close the quote that is open there") from err
 
 
 def sample_table(head: Lines, samples: list[str]) -> pd.DataFrame:
@@ -75,11 +95,14 @@ def sample_table(head: Lines, samples: list[str]) -> pd.DataFrame:
     columns: dict[str, dict[str, str]] = {}
     accessions = next((cells for name, cells in head if name == "!Sample_geo_accession"), samples)
     for name, cells in head:
-        if name in KEPT:
-            columns[KEPT[name]] = {s: cell for s, cell in zip(accessions, cells, strict=False) if cell}
-        if name not in CHANNELS:
+        if name not in KEPT and name not in CHANNELS:
             continue
-        for sample, cell in zip(accessions, cells, strict=False):
+        if len(cells) != len(accessions):
+            raise FileError(f"{name} has {len(cells)} values for {count(len(accessions), 'sample')}; download it again")
+        if name in KEPT:
+            columns[KEPT[name]] = {s: cell for s, cell in zip(accessions, cells, strict=True) if cell}
+            continue
+        for sample, cell in zip(accessions, cells, strict=True):
             key, colon, value = (part.strip() for part in cell.partition(":"))
             if not colon:
                 key, value = WITHOUT_KEY, key
@@ -122,13 +145,13 @@ def refuse_empty(header: list[str], head: Lines) -> None:
 def read_dataset(path: Path, request: Request) -> Table:
     """Read a GEO DataSet; sample columns are those whose name starts with GSM."""
     with open_text(path, request.encoding) as lines:
-        subsets = read_subsets(lines)
+        subsets, before = read_subsets(lines)
         header = lines.readline().rstrip("\r\n").split("\t")
         columns = [i for i, name in enumerate(header) if name.startswith("GSM")]
         if not columns:
             raise InputError("the table has no sample: no column whose name starts with GSM")
-        frame = rows_of_table(lines, header, DATASET_END, columns=columns)
-    samples = [header[i] for i in columns]
+        frame = rows_of_table(lines, header, DATASET_END, before=before + 1, columns=columns)
+    samples = sample_names(pd.Series([header[i] for i in columns]))
     genes = frame[0].astype(str).tolist()
     symbols = None
     if "IDENTIFIER" in header:
@@ -143,14 +166,17 @@ def read_dataset(path: Path, request: Request) -> Table:
     )
 
 
-def read_subsets(lines: TextIO) -> dict[str, dict[str, str]]:
-    """Read up to the table; return for each subset type the level of each sample (two levels are joined)."""
+def read_subsets(lines: TextIO) -> tuple[dict[str, dict[str, str]], int]:
+    """Read up to the table; return for each subset type the level of each sample (two levels are joined).
+
+    The second part is the number of lines read.
+    """
     types: dict[str, dict[str, str]] = {}
     level, members = "", []  # of the subset being read
-    for line in iter(lines.readline, ""):
+    for number, line in enumerate(iter(lines.readline, ""), start=1):
         key, _, value = (part.strip() for part in line.partition("="))
         if key == DATASET_BEGIN:
-            return types
+            return types, number
         if key == "!subset_description":
             level = value
         elif key == "!subset_sample_id":

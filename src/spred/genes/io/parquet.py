@@ -18,10 +18,14 @@ def read_parquet(path: Path, request: Request) -> Table:
 
     try:
         with pyarrow.parquet.ParquetFile(path, pre_buffer=False) as file:  # buffers of many columns outweigh them
-            frame = file.read(use_threads=False).to_pandas()
-    except pyarrow.ArrowInvalid as err:
-        raise FileError("this is no parquet file, or it is cut short; write or copy it again") from err
-    if frame.index.name is not None or not isinstance(frame.index, pd.RangeIndex):
-        frame = frame.reset_index(names=str(frame.index.name or ""))
+            table = file.read(use_threads=False)
+        table.validate(full=True)  # text that is none would be found only where it is looked at
+        frame = table.to_pandas()
+    except (MemoryError, PermissionError):
+        raise
+    except Exception as err:  # damaged bytes end in errors of every kind: pyarrow's, pandas', of text, of JSON
+        raise FileError("this is no parquet file, or it is damaged or cut short; write or copy it again") from err
+    if not isinstance(frame.index, pd.RangeIndex) or frame.index.name is not None:
+        frame = frame.reset_index(names=["" if n is None else str(n) for n in frame.index.names], allow_duplicates=True)
     header = [str(c) for c in frame.columns]
     return from_frame(header, frame.set_axis(range(len(header)), axis=1), request)

@@ -202,9 +202,7 @@ def read_delimited(path: Path, request: Request) -> Table:
             return read_series(path, request)
     layout, frame = read_text(path, request.columns, request.encoding)
     table = from_frame(layout.header, frame, request)
-    if layout.decimal == ",":
-        return replace(table, notes=["Numbers are written with a decimal comma.", *table.notes])
-    return table
+    return replace(table, notes=[*layout.notes, *table.notes])
 
 
 def read_demo(name: str) -> Table:

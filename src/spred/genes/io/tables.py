@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime, time
+from decimal import Decimal
 
 import numpy as np
 import pandas as pd
 
 from spred.errors import InputError, did_you_mean
 from spred.genes.data.expression import Table
-from spred.report.wording import count, some
+from spred.report.spreadsheet import unguarded
+from spred.report.wording import count, label, some
 
 SAMPLE_HEADERS = {
     "",
@@ -25,6 +28,7 @@ SAMPLE_HEADERS = {
     "index",
     "geo_accession",
 }
+GENE_HEADERS = {"gene", "genes", "gene_id", "geneid", "gene id", "probe", "probe_id", "probeset", "id_ref"}
 UNNAMED = "Unnamed: "  # what pandas calls a column without a heading
 MOST_LEADING = 30
 """Columns of whole numbers before the genes that can be annotations; more are genes that happen to be whole."""
@@ -78,6 +82,7 @@ def from_frame(header: list[str], frame: pd.DataFrame, request: Request) -> Tabl
     """Make a :class:`Table` of a frame, whichever way round it stands."""
     if frame.empty or len(header) < 2:
         raise InputError("the table is empty: it needs names and numbers, in one row or more")
+    frame, header = with_text(frame, header), [unguarded(name) for name in header]
     if request.labels is None:
         if has_genes_in_rows(header, frame, request):
             return genes_in_rows(header, frame, {header[i] for i in range(1, len(header)) if not is_text(frame[i])})
@@ -93,6 +98,53 @@ def from_frame(header: list[str], frame: pd.DataFrame, request: Request) -> Tabl
     if as_columns > as_rows:
         return genes_in_rows(header, frame, wanted)
     return samples_in_rows(header, frame, request)
+
+
+def with_text(frame: pd.DataFrame, header: Sequence[str]) -> pd.DataFrame:
+    """Return the frame with text for all that is neither number nor text: dates, times, periods, yes and no.
+
+    Such columns are annotations, as they are where a text file writes them; as numbers a date would be a gene of 1e18.
+    """
+    others = [i for i, kind in enumerate(frame.dtypes) if not is_number(kind)]
+    frame = frame.copy(deep=False) if others else frame
+    for i in others:
+        column = frame[i]
+        if pd.api.types.is_string_dtype(column.dtype) and not pd.api.types.is_object_dtype(column.dtype):
+            if column.str.startswith("'", na=False).any():
+                frame.isetitem(i, column.map(unguarded, na_action="ignore"))
+        elif isinstance(column.dtype, pd.CategoricalDtype):
+            names = column.astype(object).map(lambda cell: label(written(cell)), na_action="ignore")
+            frame.isetitem(i, names.astype("category"))
+        else:
+            frame.isetitem(i, column.astype(object).map(written, na_action="ignore"))
+    unreal = [header[i] for i, kind in enumerate(frame.dtypes) if pd.api.types.is_complex_dtype(kind)]
+    if unreal:
+        raise InputError(f"column {unreal[0]!r} holds complex numbers; give real ones, such as their absolute values")
+    return frame
+
+
+def written(cell: object) -> object:
+    """Return a cell as a text file would hold it: numbers and text as they are, all else as text.
+
+    >>> written(pd.Timestamp("2020-01-05")), written(True), written(1.5), written(pd.Timedelta("2h"))
+    ('2020-01-05', 'True', 1.5, '0 days 02:00:00')
+    """
+    match cell:
+        case str():
+            return unguarded(cell)
+        case bool() | np.bool_():
+            return str(bool(cell))
+        case int() | float() | np.integer() | np.floating():
+            return cell
+        case Decimal():
+            return float(cell)
+        case complex() | np.complexfloating():
+            raise InputError(f"a cell holds the complex number {cell}; give real ones, such as their absolute values")
+        case datetime() if cell.time() == time() and cell.tzinfo is None:
+            return cell.date().isoformat()
+        case bytes():
+            return cell.decode("utf-8", errors="replace")
+    return str(cell)
 
 
 def has_genes_in_rows(header: list[str], frame: pd.DataFrame, request: Request) -> bool:
@@ -217,8 +269,11 @@ def is_number(kind: object) -> bool:
 
 
 def is_text(column: pd.Series) -> bool:
-    """Return whether a column is an annotation and no gene: fewer than half of its filled cells are numbers."""
-    if pd.api.types.is_bool_dtype(column):
+    """Return whether a column is an annotation and no gene: fewer than half of its filled cells are numbers.
+
+    Yes and no are, and so are categories, be their names numbers.
+    """
+    if pd.api.types.is_bool_dtype(column) or isinstance(column.dtype, pd.CategoricalDtype):
         return True
     if pd.api.types.is_numeric_dtype(column):
         return False
@@ -246,7 +301,7 @@ def numbers(frame: pd.DataFrame, which: Sequence[int], rows: Sequence[str], colu
 
 def parsed(cells: pd.Series, rows: Sequence[str], column: str) -> pd.Series:
     """Return text as the numbers that it writes."""
-    found = pd.to_numeric(cells, errors="coerce")
+    found = pd.to_numeric(cells.astype(object), errors="coerce")
     bad = (found.isna() & cells.notna()).to_numpy()
     if bad.any():
         row = int(np.flatnonzero(bad)[0])

@@ -24,6 +24,7 @@ from spred.genes.study.models import find_model
 from spred.genes.study.study import Study
 from spred.report.blocks import Cell, Heading, Table
 from spred.report.html import render
+from spred.report.spreadsheet import write_csv
 from spred.runtime.folder import results_folder, run_record, write_json
 
 TEMPLATE = Path(__file__).with_name("report.html")
@@ -68,10 +69,10 @@ def write_study(study: Study, out: str | Path, *, arguments: Mapping[str, object
     run = run_record("genes", arguments or {}, seed=study.settings.seed)
     run["settings"], run["notes"] = asdict(study.settings), list(study.notes)
     with results_folder(out, run) as folder:
-        study.genes.to_csv(folder / "genes.csv", index=False)
+        write_csv(folder / "genes.csv", study.genes)
         if study.stability is not None:
-            study.stability.genes.to_csv(folder / "stable_genes.csv", index=False)
-        predictions(study).to_csv(folder / "predictions.csv", index=False)
+            write_csv(folder / "stable_genes.csv", study.stability.genes)
+        write_csv(folder / "predictions.csv", predictions(study))
         write_json(folder / "metrics.json", metrics(study))
         write_json(folder / "model.json", as_json(model_of(study)))
         (folder / "report.html").write_text(page(study, run), encoding="utf-8")

@@ -15,8 +15,9 @@ NEIGHBOUR = 0.7
 """Correlation from which a gene counts as a neighbour: another sample of patients may have chosen it instead."""
 
 MOST_NEIGHBOURS = 5
-CONSTANT = 1e-12
-"""Standard deviation below which a column is constant but for rounding: it has no test and no correlation."""
+CONSTANT = 1e-14
+"""Standard deviation over the largest value, below which a column is constant but for rounding: it has no test and no
+correlation. Fifty units of the last digit; with more, a real gene on top of a large constant is lost."""
 
 TINY = 1e-300
 """Keeps a division by zero away; the p-value of a perfect correlation is 0 either way."""
@@ -25,23 +26,39 @@ TINY = 1e-300
 def p_values(values: np.ndarray, target: np.ndarray, task: str) -> np.ndarray:
     """Return a two-sided p-value for each column: Welch's t, one-way ANOVA, a correlation's, or Cox's score test.
 
-    Two classes are compared without assuming equal variances; a column without variance has p = 1.
+    Two classes are compared without assuming equal variances; a column without variance has p = 1. Units of a column
+    or a target do not matter.
 
     >>> p_values(np.array([[0.0], [1.0], [5.0], [6.0]]), np.array(["a", "a", "b", "b"]), "classification").round(3)
     array([0.019])
     """
     with np.errstate(divide="ignore", invalid="ignore"):
         if task == "regression":
-            return cleaned(correlation_p(values, target.astype(np.float64)))
-        if task == "survival":
-            return cleaned(stats.chi2.sf(cox_score(values, target), 1))
-        parts = [values[target == c] for c in sorted(set(target.tolist()))]
-        return cleaned(welch_p(*parts) if len(parts) == 2 else anova_p(parts))
+            p = correlation_p(values, target.astype(np.float64))
+        elif task == "survival":
+            p = stats.chi2.sf(cox_score(values, target), 1)
+        else:
+            scaled = in_own_unit(values)
+            parts = [scaled[target == c] for c in sorted(set(target.tolist()))]
+            p = welch_p(*parts) if len(parts) == 2 else anova_p(parts)
+    return np.where(np.isnan(p) | ~varies(values), 1.0, p)
 
 
-def cleaned(p: np.ndarray) -> np.ndarray:
-    """Return the p-values with 1 where nothing could be tested."""
-    return np.where(np.isnan(p), 1.0, p)
+def in_own_unit(values: np.ndarray) -> np.ndarray:
+    """Return columns in units of a power of 2 near their largest value, so that no square leaves the range of numbers.
+
+    No digit changes.
+
+    >>> in_own_unit(np.array([[3e-300], [1e-300]])).ravel().round(3)
+    array([0.502, 0.167])
+    """
+    return np.asarray(np.ldexp(values, -np.frexp(np.abs(values).max(axis=0))[1]))
+
+
+def varies(values: np.ndarray) -> np.ndarray:
+    """Return which columns vary by more than rounding explains."""
+    scaled = in_own_unit(values)
+    return np.asarray((scaled - scaled.mean(axis=0)).std(axis=0) > CONSTANT)
 
 
 def welch_p(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -75,14 +92,16 @@ def cox_score(values: np.ndarray, target: np.ndarray) -> np.ndarray:
     without ties this is the log-rank test. Source: D. R. Cox, Journal of the Royal Statistical Society B 34, 1972.
     """
     order = np.argsort(-target["time"], kind="stable")
-    x, time, event = values[order], target["time"][order], target["event"][order]
+    x = in_own_unit(values)
+    x = x - x.mean(axis=0)  # the information is a difference of squares
+    x, time, event = x[order], target["time"][order], target["event"][order]
     last = np.searchsorted(-time, -time[event], side="right") - 1  # the risk set ends with the last of equal times
     at_risk = (last + 1)[:, None]
     mean = np.cumsum(x, axis=0)[last] / at_risk
     square = np.cumsum(x**2, axis=0)[last] / at_risk
     score = (x[event] - mean).sum(axis=0)
     information = np.maximum(square - mean**2, 0.0).sum(axis=0)
-    return np.where(values.std(axis=0) > CONSTANT, score**2 / information, np.nan)
+    return np.where(varies(values), score**2 / information, np.nan)
 
 
 def adjusted(p: np.ndarray) -> np.ndarray:
@@ -105,7 +124,8 @@ def correlations(values: np.ndarray, others: np.ndarray) -> np.ndarray:
 
 def z_scored(values: np.ndarray) -> np.ndarray:
     """Return columns of mean 0 and variance 1, or of zeros."""
-    centred = values - values.mean(axis=0)
+    centred = in_own_unit(values)
+    centred = centred - centred.mean(axis=0)
     sd = centred.std(axis=0)
     return np.asarray(np.divide(centred, sd, out=np.zeros_like(centred), where=sd > CONSTANT))
 
