@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy import sparse
 
-from spred.errors import MissingPackageError
+from spred.errors import MissingPackageError, WorkerError
 from spred.runtime import tasks
-from spred.runtime.tasks import Arrays, Store, digest, run_tasks, tracked, tracking, unfinished_work, workers
+from spred.runtime.tasks import Arrays, Store, digest, lost, run_tasks, tracked, tracking, unfinished_work, workers
 
 
 def square(x: int) -> Arrays:
@@ -123,13 +125,43 @@ def test_dask_that_is_not_there_is_one_sentence(monkeypatch: pytest.MonkeyPatch)
         pass
 
 
-def test_two_dask_workers_give_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    distributed = pytest.importorskip("distributed")
-    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
-        monkeypatch.setattr(tasks, "START_UP", 0.0)
-        monkeypatch.setattr("distributed.Client", lambda: distributed.client.Client(cluster))
-        with workers("dask"):
-            assert values(run_tasks(portable(), [(i,) for i in range(6)], n_jobs=-1)) == [0, 1, 4, 9, 16, 25]
+def killed_with(name: str) -> Callable[[int], Arrays]:
+    """A piece whose process is killed from outside by this signal, unless it is the one of the tests."""
+    parent = os.getpid()
+
+    def piece(x: int) -> Arrays:
+        if os.getpid() != parent:
+            os.kill(os.getpid(), getattr(signal, name))
+        return {"square": np.array(x * x)}
+
+    return piece
+
+
+def test_a_worker_that_was_killed_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tasks, "START_UP", 0.0)
+    with pytest.raises(WorkerError, match=r"^a worker process was killed, most often for want of memory; take fewer"):
+        run_tasks(killed_with("SIGKILL"), [(i,) for i in range(4)], n_jobs=2)
+
+
+def test_how_a_worker_was_lost() -> None:
+    assert lost("terminated\n\nThe exit codes of the workers are {SIGSEGV(-11), SIGSEGV(-11)}") == (
+        "a worker process crashed (SIGSEGV)"
+    )
+    for other in ("{SIGKILL(-9), SIGTERM(-15)}", "{EXIT(137)}", ""):
+        assert "want of memory" in lost(other)
+
+
+def test_what_breaks_the_workers_otherwise_is_raised_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unpicklable(*arguments: object, **options: object) -> Callable[[object], Iterator[Arrays]]:
+        def pieces(given: object) -> Iterator[Arrays]:
+            raise BrokenProcessPool("A result has failed to un-serialize")
+            yield
+
+        return pieces
+
+    monkeypatch.setattr("joblib.Parallel", unpicklable)
+    with pytest.raises(BrokenProcessPool, match="un-serialize"):
+        run_tasks(square, [(1,)])
 
 
 # --- tracked work ------------------------------------------------------------------------------------------
