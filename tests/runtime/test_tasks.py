@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from spred.errors import MissingPackageError, WorkerError
+from spred.errors import FileError, MissingPackageError, WorkerError
 from spred.runtime import tasks
 from spred.runtime.tasks import Arrays, Store, digest, lost, run_tasks, tracked, tracking, unfinished_work, workers
 
@@ -117,6 +117,20 @@ def test_without_resume_the_work_begins_anew(tmp_path: Path) -> None:
     Store(tmp_path / ".out.work").keep(0, square(1))
     with unfinished_work(tmp_path / "out", resume=False) as store:
         assert store.load(0) is None
+
+
+def test_a_second_run_in_the_same_place_is_refused(tmp_path: Path) -> None:
+    with unfinished_work(tmp_path / "out", resume=False) as store:
+        store.keep(0, square(1))
+        with pytest.raises(FileError, match="another run is at work on this folder"):
+            unfinished_work(tmp_path / "out", resume=False).__enter__()
+        assert store.load(0) is not None
+
+
+def test_what_killed_runs_left_half_written_is_removed(tmp_path: Path) -> None:
+    (tmp_path / ".out.0123abcd.part").mkdir()
+    with unfinished_work(tmp_path / "out", resume=True):
+        assert {path.name for path in tmp_path.iterdir()} == {".out.lock"}
 
 
 def test_dask_that_is_not_there_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 folder    results folders and their run.json
 atomic    files and folders that appear whole or not at all
+lock      one run at a time for a folder
 cluster   tasks on a Dask cluster
 tasks     work in pieces, side by side, kept on the disk
 progress  a bar or plain lines

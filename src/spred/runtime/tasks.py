@@ -25,8 +25,9 @@ import numpy as np
 
 from spred import __version__
 from spred.errors import WorkerError
-from spred.runtime.atomic import whole_file
+from spred.runtime.atomic import tidy, whole_file
 from spred.runtime.cluster import active_client, cluster, n_slots, on_cluster
+from spred.runtime.lock import locked
 
 Arrays = dict[str, np.ndarray]
 
@@ -154,14 +155,20 @@ def run_tasks(
 def unfinished_work(out: str | Path, *, resume: bool) -> Iterator[Store]:
     """Give the store of the work for the results folder ``out``: a hidden folder beside it, gone when all is done.
 
-    If the block raises, what was finished stays there, for ``resume``; without ``resume`` the work begins anew.
+    If the block raises, what was finished stays there, for ``resume``; without ``resume`` the work begins anew. What
+    killed runs have left half written is removed.
+
+    Raises:
+        FileError: another run is at work on this folder.
     """
     target = Path(out).resolve()
     folder = target.with_name(f".{target.name}.work")
-    if not resume:
+    with locked(target):
+        tidy(target)
+        if not resume:
+            shutil.rmtree(folder, ignore_errors=True)
+        yield Store(folder)
         shutil.rmtree(folder, ignore_errors=True)
-    yield Store(folder)
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager
