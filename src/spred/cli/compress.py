@@ -32,7 +32,7 @@ def compress(
     """Make a network smaller and faster at the same accuracy, with a report."""
     if demo == (recipe is not None):
         raise typer.BadParameter("give a recipe, or --demo", param_hint="RECIPE")
-    with reported_errors():
+    with reported_errors("--resume") as ending:
         extra("torch")
         from spred.compress import DEMO, read_recipe, run, with_peers
         from spred.compress.report.report import lines
@@ -40,6 +40,7 @@ def compress(
         given = read_recipe(DEMO if recipe is None else recipe)
         with listener(quiet, tensorboard) as listen:
             outcome = run(with_peers(given) if compare else given, out, resume=resume, listen=listen)
+        ending.written = out
         print_notes(Console(soft_wrap=True), [*lines(outcome), f"Report: {out / 'report.html'}"])
 
 
