@@ -5,16 +5,18 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import typer
 from rich.console import Console
 
 from spred.cli.stops import STOPPED, stoppable
-from spred.errors import ResourceError, SpredError, WorkerError
+from spred.errors import ResourceError, SpredError, SpredWarning, WorkerError
 
 
 @dataclass
@@ -77,6 +79,18 @@ def reported_errors(resume: str = "", jobs: str = "") -> Iterator[Ending]:
                 raise
             typer.echo(f"Error: {ending.failure(err)}", err=True)
             sys.exit(1)
+
+
+def warnings_as_notes() -> None:
+    """Show spred's own warnings as a line each, without the place in the code; for the process of a command alone."""
+    theirs = warnings.formatwarning
+
+    def shown(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> str:
+        return (
+            f"Note: {message}.\n" if issubclass(category, SpredWarning) else theirs(message, category, *where, **more)
+        )
+
+    warnings.formatwarning = shown
 
 
 def sentence(err: Exception) -> str:
