@@ -50,6 +50,15 @@ def test_a_stream_that_takes_nothing(shell: str, code: int, error: str) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (code, "", error)
 
 
+@pytest.mark.parametrize("python", [[], ["-u"]])
+def test_a_table_that_cannot_be_printed_is_an_error(python: list[str]) -> None:
+    code = "import typer\n" + CODE.replace('say(Console(), "30 × 12")', 'typer.echo("s0,normal")')
+    command = [sys.executable, *python, "-c", code]
+    env = {**os.environ, "PYTHONUNBUFFERED": ""}
+    done = subprocess.run(["sh", "-c", '"$0" "$@" >/dev/full', *command], capture_output=True, text=True, env=env)
+    assert (done.returncode, done.stderr) == (1, "Error: standard output: No space left on device\n")
+
+
 def test_the_command_prepares_its_streams() -> None:
     command = [sys.executable, "-c", "from spred.cli import main; main()", "--version"]
     done = subprocess.run(["sh", "-c", '"$0" "$@" >&- 2>&-', *command], capture_output=True)

@@ -31,6 +31,8 @@ class Patient(io.FileIO):
         Raises:
             OSError: what was asked for cannot be written, as on a full disk; the rest is dropped.
         """
+        if not len(data):  # a question of libraries, which are not to get the one answer that counts
+            return 0
         try:
             return super().write(data)
         except OSError as err:
