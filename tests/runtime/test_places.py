@@ -69,11 +69,14 @@ def test_matplotlib_gets_a_place_where_the_home_cannot_be_written(
     assert os.environ["MPLCONFIGDIR"] == "as the user says"
 
 
-def test_what_can_be_written_or_made(temporary: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_can_be_made_and_written(temporary: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def read_only(dir: Path) -> None:
+        raise OSError(30, "Read-only file system")
+
     assert writable(temporary / "new" / "deep")
     (temporary / "file").write_text("")
     assert not writable(temporary / "file" / "below")
-    monkeypatch.setattr("os.access", lambda path, mode: False)
+    monkeypatch.setattr("tempfile.TemporaryFile", read_only)
     assert not writable(temporary)
 
 

@@ -17,7 +17,6 @@ from spred.cli.app import app
 from spred.cli.stops import STOPPED, leave_at_once
 from spred.cli.streams import prepare_streams
 from spred.cli.terminal import reported_errors, warnings_as_notes
-from spred.runtime.places import give_matplotlib_a_place
 
 __all__ = ["app", "compress", "genes", "main"]
 
@@ -26,7 +25,6 @@ def main() -> None:
     """Run the command line; the entry point of the console script."""
     prepare_streams()
     warnings_as_notes()
-    give_matplotlib_a_place()
     try:
         with reported_errors():
             app(prog_name="spred")

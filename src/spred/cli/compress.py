@@ -14,6 +14,7 @@ from spred.cli import options
 from spred.cli.app import app
 from spred.cli.terminal import print_notes, reported_errors, say
 from spred.runtime.extras import extra
+from spred.runtime.places import give_matplotlib_a_place
 
 if TYPE_CHECKING:
     from spred.compress.training.trainer import Epoch, Listener
@@ -34,6 +35,7 @@ def compress(
         raise typer.BadParameter("give a recipe, or --demo", param_hint="RECIPE")
     with reported_errors("--resume") as ending:
         extra("torch")
+        give_matplotlib_a_place()
         from spred.compress import DEMO, read_recipe, run, with_peers
         from spred.compress.report.report import lines
 

@@ -70,7 +70,7 @@ def genes(
     with reported_errors("--resume", "--jobs 1") as ending:
         from spred.genes import Settings, read, run_study, write_study
         from spred.runtime.folder import check_folder
-        from spred.runtime.places import ensure_temporary
+        from spred.runtime.places import ensure_temporary, give_matplotlib_a_place
         from spred.runtime.progress import progress
         from spred.runtime.tasks import unfinished_work, workers
 
@@ -104,6 +104,7 @@ def genes(
         print_notes(screen, expression.notes)
         with unfinished_work(out, resume=resume) as store, workers(backend):
             ensure_temporary(store.folder)
+            give_matplotlib_a_place()
             with progress(Console(stderr=True), "outer folds") as advance:
                 study = run_study(expression, settings, n_jobs=jobs, store=store, on_fold=advance)
             print_notes(screen, study.notes[len(expression.notes) :])

@@ -26,12 +26,9 @@ def temporary_place(name: str) -> Path | None:
             hasattr(os, "geteuid") and (found.st_uid != user or found.st_mode & 0o022)
         ):
             return None
-        place = folder / name
-        place.mkdir(exist_ok=True)
-        tempfile.TemporaryFile(dir=place).close()
     except OSError:
         return None
-    return place
+    return folder / name if writable(folder / name) else None
 
 
 def give_matplotlib_a_place() -> None:
@@ -39,15 +36,21 @@ def give_matplotlib_a_place() -> None:
     if "MPLCONFIGDIR" in os.environ or "matplotlib" in sys.modules:
         return
     places = ("XDG_CONFIG_HOME", ".config"), ("XDG_CACHE_HOME", ".cache")
-    own = [Path(os.environ.get(variable) or Path("~").expanduser() / folder) for variable, folder in places]
+    own = [
+        Path(os.environ.get(variable) or Path("~", folder).expanduser(), "matplotlib") for variable, folder in places
+    ]
     if not all(map(writable, own)) and (place := temporary_place("matplotlib")) is not None:
         os.environ["MPLCONFIGDIR"] = str(place)
 
 
 def writable(folder: Path) -> bool:
-    """Whether a folder can be written, or made."""
-    there = next(place for place in (folder, *folder.parents) if place.exists())
-    return there.is_dir() and os.access(there, os.W_OK | os.X_OK)
+    """Whether a folder can be made and written: it is tried, for permissions alone do not tell."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError:
+        return False
+    return True
 
 
 def ensure_temporary(folder: Path) -> None:
