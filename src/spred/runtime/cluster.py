@@ -55,7 +55,8 @@ def cluster() -> Iterator[None]:
         if client.status == "running":
             client.close()
         else:  # it would try to reconnect first, and log how it fails
-            logging.getLogger("distributed").setLevel(logging.CRITICAL)
+            for name in [name for name in logging.root.manager.loggerDict if name.startswith("distributed")]:
+                logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 def active_client() -> Any | None:
