@@ -31,6 +31,14 @@ class StateError(SpredError, RuntimeError):
     """A call came at the wrong time: parametrizations that are not there, a load into another model."""
 
 
+class ResourceError(SpredError, RuntimeError):
+    """Memory, room on the disk, a worker process or a cluster ran out while the work was under way."""
+
+
+class WorkerError(ResourceError):
+    """A process that did a piece of the work was killed from outside, most often for want of memory."""
+
+
 class MissingPackageError(SpredError, ImportError):
     """A package that only some work needs is not installed; the sentence says how to install it."""
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import signal
 from pathlib import Path
 
 import pytest
-from commands import arguments, assert_failed, call, spred_process, started, study, wait_for_pieces
+from commands import assert_failed, call, spred_process, study
 
-from spred.cli.terminal import sentence
-from spred.errors import InputError
+from spred.cli.terminal import Ending, sentence
+from spred.errors import InputError, ResourceError, WorkerError
 
 
 def test_a_mistake_of_ours_is_one_sentence_too(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -30,7 +29,8 @@ def test_a_full_disk_is_one_sentence(data: Path, tmp_path: Path, monkeypatch: py
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("spred.genes.report.report.write_json", full)
-    assert_failed(study(data, tmp_path / "out"), "No space left on device")
+    full_disk = f"{tmp_path / 'out'}: No space left on device; make room, or write to another disk"
+    assert_failed(study(data, tmp_path / "out"), f"{full_disk}; what is finished is kept: go on with --resume\n")
     assert [p.name for p in tmp_path.iterdir()] == [".out.work"]
 
 
@@ -47,17 +47,6 @@ def test_a_stop_by_the_user_is_130_and_leaves_nothing(
     assert [p.name for p in tmp_path.iterdir()] == [".out.work"]
 
 
-def test_ctrl_c_ends_a_run_with_one_sentence(data: Path, tmp_path: Path) -> None:
-    process = started(*arguments(data, tmp_path / "out", "--jobs", "2"))
-    wait_for_pieces(tmp_path / ".out.work", "halves-*/*.npz", 2, process)
-    os.killpg(process.pid, signal.SIGINT)
-    printed = process.communicate(timeout=20)[0]
-    assert process.returncode == 130
-    assert printed.endswith("Stopped. No results were written; what is finished is kept for --resume.\n")
-    assert "Traceback" not in printed
-    assert not (tmp_path / "out").exists()
-
-
 def test_exit_codes_leave_the_process(tmp_path: Path) -> None:
     assert spred_process("--version").returncode == 0
     assert spred_process("nothing").returncode == 2
@@ -66,12 +55,60 @@ def test_exit_codes_leave_the_process(tmp_path: Path) -> None:
     assert missing.stderr == "Error: missing.csv: no such file\n"
 
 
+KEPT = "; what is finished is kept: go on with --resume"
+
+
+@pytest.mark.parametrize(
+    ("error", "text", "hint", "fewer"),
+    [
+        (WorkerError("a worker process was killed"), "a worker process was killed", KEPT, " --jobs 1"),
+        (MemoryError("Unable to allocate"), "there is not enough memory (Unable to allocate)", KEPT, " --jobs 1"),
+        (ResourceError("the cluster is gone"), "the cluster is gone", KEPT, ""),
+        (InputError("a column is missing"), "a column is missing", "", ""),
+    ],
+)
+def test_what_ran_out_is_told_with_the_way_to_go_on(error: Exception, text: str, hint: str, fewer: str) -> None:
+    assert Ending("--resume", "--jobs 1").failure(error) == text + hint + fewer
+    assert Ending("--resume").failure(error) == text + hint
+    assert Ending().failure(error) == text
+    assert Ending("--resume", written=Path("out")).failure(error) == f"{text}; the results are in out"
+
+
+def test_a_stop_says_what_it_has_left() -> None:
+    assert Ending().stop() == "Stopped. No results were written."
+    assert Ending("--resume", written=Path("out")).stop() == "Stopped. The results are in out."
+
+
+def test_a_stop_after_the_results_says_where_they_are(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("spred.cli.genes.print_study", stopped)
+    result = study(data, tmp_path / "out")
+    assert result.exit_code == 130
+    assert result.stderr.endswith(f"Stopped. The results are in {tmp_path / 'out'}.\n")
+
+
+def test_a_folder_that_is_gone_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    with pytest.raises(FileNotFoundError) as error:
+        os.getcwd()
+    assert sentence(error.value).startswith("the folder that this command was started in is no longer there")
+    monkeypatch.chdir(tmp_path)
+    assert sentence(error.value) == "No such file or directory"
+
+
 @pytest.mark.parametrize(
     ("error", "text"),
     [
         (InputError("a column is missing"), "a column is missing"),
         (OSError(13, "Permission denied", "/root/x"), "/root/x: Permission denied"),
         (OSError("odd"), "odd"),
+        (MemoryError(), "there is not enough memory"),
         (KeyError("x"), "a mistake in spred (KeyError: 'x')"),
     ],
 )

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
+
+import pytest
 from threadpoolctl import threadpool_info
 
 from spred.linear.threads import MEDIUM, SMALL, blas_threads
@@ -30,3 +34,34 @@ def test_medium_data_leave_scipys_threads_alone() -> None:
     assert {name: count for name, count in now.items() if "numpy" not in name} == {
         name: count for name, count in before.items() if "numpy" not in name
     }
+
+
+def test_solvers_in_several_threads_leave_the_limits_as_they_were() -> None:
+    """The first to begin is the first to end: what the second found was the limit of the first."""
+    before, began, ended = threads(), Event(), Event()
+
+    def second() -> None:
+        with blas_threads(SMALL):
+            began.set()
+            assert ended.wait(60)
+
+    with ThreadPoolExecutor(1) as pool:
+        with blas_threads(SMALL):
+            other = pool.submit(second)
+            assert began.wait(60)
+            assert set(threads().values()) == {1}
+        ended.set()
+        other.result()
+    assert threads() == before
+
+
+def test_limits_may_be_nested_and_an_error_puts_them_back() -> None:
+    def fail() -> None:
+        with blas_threads(SMALL + 1), blas_threads(SMALL):
+            assert set(threads().values()) == {1}
+            raise ZeroDivisionError
+
+    before = threads()
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    assert threads() == before

@@ -125,6 +125,13 @@ def test_a_file_in_the_way_is_refused(tmp_path: Path) -> None:
         check_folder(tmp_path / "out" / "below")
 
 
+def test_the_place_of_a_disk_is_refused_before_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Path, "is_mount", lambda self: self == tmp_path)
+    with pytest.raises(FileError, match="a disk is mounted here"):
+        check_folder(tmp_path)
+    assert check_folder(tmp_path / "out") == tmp_path / "out"
+
+
 def test_a_place_that_may_not_be_written_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module.os, "access", lambda path, mode: False)
     with pytest.raises(FileError, match="no folder can be made"):

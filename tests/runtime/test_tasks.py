@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy import sparse
 
-from spred.errors import MissingPackageError
+from spred.errors import FileError, MissingPackageError, WorkerError
 from spred.runtime import tasks
-from spred.runtime.tasks import Arrays, Store, digest, run_tasks, tracked, tracking, unfinished_work, workers
+from spred.runtime.tasks import Arrays, Store, digest, lost, run_tasks, tracked, tracking, unfinished_work, workers
 
 
 def square(x: int) -> Arrays:
@@ -117,19 +119,63 @@ def test_without_resume_the_work_begins_anew(tmp_path: Path) -> None:
         assert store.load(0) is None
 
 
+def test_a_second_run_in_the_same_place_is_refused(tmp_path: Path) -> None:
+    with unfinished_work(tmp_path / "out", resume=False) as store:
+        store.keep(0, square(1))
+        with pytest.raises(FileError, match="another run is at work on this folder"):
+            unfinished_work(tmp_path / "out", resume=False).__enter__()
+        assert store.load(0) is not None
+
+
+def test_what_killed_runs_left_half_written_is_removed(tmp_path: Path) -> None:
+    (tmp_path / ".out.0123abcd.part").mkdir()
+    with unfinished_work(tmp_path / "out", resume=True):
+        assert {path.name for path in tmp_path.iterdir()} == {".out.lock"}
+
+
 def test_dask_that_is_not_there_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "distributed", None)
     with pytest.raises(MissingPackageError, match=r"torch-spred\[cluster\]"), workers("dask"):
         pass
 
 
-def test_two_dask_workers_give_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    distributed = pytest.importorskip("distributed")
-    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
-        monkeypatch.setattr(tasks, "START_UP", 0.0)
-        monkeypatch.setattr("distributed.Client", lambda: distributed.client.Client(cluster))
-        with workers("dask"):
-            assert values(run_tasks(portable(), [(i,) for i in range(6)], n_jobs=-1)) == [0, 1, 4, 9, 16, 25]
+def killed_with(name: str) -> Callable[[int], Arrays]:
+    """A piece whose process is killed from outside by this signal, unless it is the one of the tests."""
+    parent = os.getpid()
+
+    def piece(x: int) -> Arrays:
+        if os.getpid() != parent:
+            os.kill(os.getpid(), getattr(signal, name))
+        return {"square": np.array(x * x)}
+
+    return piece
+
+
+def test_a_worker_that_was_killed_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tasks, "START_UP", 0.0)
+    with pytest.raises(WorkerError, match=r"^a worker process was killed, most often for want of memory; take fewer"):
+        run_tasks(killed_with("SIGKILL"), [(i,) for i in range(4)], n_jobs=2)
+
+
+def test_how_a_worker_was_lost() -> None:
+    assert lost("terminated\n\nThe exit codes of the workers are {SIGSEGV(-11), SIGSEGV(-11)}") == (
+        "a worker process crashed (SIGSEGV)"
+    )
+    for other in ("{SIGKILL(-9), SIGTERM(-15)}", "{EXIT(137)}", ""):
+        assert "want of memory" in lost(other)
+
+
+def test_what_breaks_the_workers_otherwise_is_raised_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unpicklable(*arguments: object, **options: object) -> Callable[[object], Iterator[Arrays]]:
+        def pieces(given: object) -> Iterator[Arrays]:
+            raise BrokenProcessPool("A result has failed to un-serialize")
+            yield
+
+        return pieces
+
+    monkeypatch.setattr("joblib.Parallel", unpicklable)
+    with pytest.raises(BrokenProcessPool, match="un-serialize"):
+        run_tasks(square, [(1,)])
 
 
 # --- tracked work ------------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from spred.cli import options
 from spred.cli.app import app
 from spred.cli.terminal import print_notes, reported_errors, say
 from spred.runtime.extras import extra
+from spred.runtime.places import give_matplotlib_a_place
 
 if TYPE_CHECKING:
     from spred.compress.training.trainer import Epoch, Listener
@@ -32,14 +33,16 @@ def compress(
     """Make a network smaller and faster at the same accuracy, with a report."""
     if demo == (recipe is not None):
         raise typer.BadParameter("give a recipe, or --demo", param_hint="RECIPE")
-    with reported_errors():
+    with reported_errors("--resume") as ending:
         extra("torch")
+        give_matplotlib_a_place()
         from spred.compress import DEMO, read_recipe, run, with_peers
         from spred.compress.report.report import lines
 
         given = read_recipe(DEMO if recipe is None else recipe)
         with listener(quiet, tensorboard) as listen:
             outcome = run(with_peers(given) if compare else given, out, resume=resume, listen=listen)
+        ending.written = out
         print_notes(Console(soft_wrap=True), [*lines(outcome), f"Report: {out / 'report.html'}"])
 
 

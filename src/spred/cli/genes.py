@@ -68,9 +68,10 @@ def genes(
     chosen_rule = parse_rule(rule)
     check_survival(target, time, event)
     arguments = {name: str(v) if isinstance(v, Path) else v for name, v in context.params.items()}
-    with reported_errors():
+    with reported_errors("--resume", "--jobs 1") as ending:
         from spred.genes import Settings, read, run_study, write_study
         from spred.runtime.folder import check_folder
+        from spred.runtime.places import ensure_temporary, give_matplotlib_a_place
         from spred.runtime.progress import progress
         from spred.runtime.tasks import unfinished_work, workers
 
@@ -103,11 +104,13 @@ def genes(
         )
         print_notes(screen, expression.notes)
         with unfinished_work(out, resume=resume) as store, workers(backend):
+            ensure_temporary(store.folder)
+            give_matplotlib_a_place()
             with progress(Console(stderr=True), "outer folds") as advance:
                 study = run_study(expression, settings, n_jobs=jobs, store=store, on_fold=advance)
             print_notes(screen, study.notes[len(expression.notes) :])
             study = add_to_study(study, baselines, permutations, pfer if stability else None, jobs, store)
-            folder = write_study(study, out, arguments=arguments)
+            ending.written = folder = write_study(study, out, arguments=arguments)
         print_study(screen, study)
         say(screen, f"Report: {folder / 'report.html'}")
 

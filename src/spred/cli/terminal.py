@@ -2,31 +2,53 @@
 
 from __future__ import annotations
 
-import atexit
 import os
 import signal
 import sys
-import threading
+import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from types import FrameType
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import typer
 from rich.console import Console
 
-from spred.errors import SpredError
+from spred.cli.stops import STOPPED, stoppable
+from spred.errors import ResourceError, SpredError, SpredWarning, WorkerError
 from spred.report.wording import printable
 
-STOPPED = 130
-"""The exit code of a process that Ctrl-C ended."""
 
+@dataclass
+class Ending:
+    """What is said at the end of a command that does not reach it.
 
-def leave_at_once() -> None:
-    """End the process after its exit handlers (joblib removes its files there), without waiting for threads."""
-    atexit._run_exitfuncs()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(STOPPED)
+    Attributes:
+        resume: the option that goes on with what is finished; none where nothing is kept.
+        jobs: the option for one piece of the work at a time, where there is one.
+        written: the results, as soon as they are there.
+    """
+
+    resume: str = ""
+    jobs: str = ""
+    written: Path | None = None
+
+    def stop(self) -> str:
+        """Say what a stop has left."""
+        if self.written is not None:
+            return f"Stopped. The results are in {self.written}."
+        kept = f"; what is finished is kept for {self.resume}" if self.resume else ""
+        return f"Stopped. No results were written{kept}."
+
+    def failure(self, error: Exception) -> str:
+        """Say what went wrong, and how to go on."""
+        if self.written is not None:
+            return f"{sentence(error)}; the results are in {self.written}"
+        if not (self.resume and isinstance(error, ResourceError | MemoryError)):
+            return sentence(error)
+        fewer = f" {self.jobs}" if self.jobs and isinstance(error, WorkerError | MemoryError) else ""
+        return f"{sentence(error)}; what is finished is kept: go on with {self.resume}{fewer}"
 
 
 def print_notes(screen: Console, notes: Iterable[str]) -> None:
@@ -41,40 +63,56 @@ def say(screen: Console, text: str) -> None:
 
 
 @contextmanager
-def reported_errors() -> Iterator[None]:
+def reported_errors(resume: str = "", jobs: str = "") -> Iterator[Ending]:
     """Turn what goes wrong into a sentence on stderr and an exit code; SPRED_DEBUG=1 shows the traceback.
 
-    Ctrl-C reaches worker processes too, and their end may be noticed as an error first: it is a stop all the same.
+    Stops reach worker processes too, and their end may be noticed as an error first: it is a stop all the same.
     """
-    asked: list[int] = []
+    ending = Ending(resume, jobs)
+    with stoppable() as came:
+        try:
+            yield ending
+        except (KeyboardInterrupt, Exception) as err:
+            if came or isinstance(err, KeyboardInterrupt):
+                typer.echo(ending.stop(), err=True)
+                sys.exit(STOPPED[came[0] if came else signal.SIGINT])
+            if os.environ.get("SPRED_DEBUG"):
+                raise
+            typer.echo(f"Error: {printable(ending.failure(err))}", err=True)
+            sys.exit(1)
 
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        asked.append(number)
-        signal.default_int_handler(number, frame)
 
-    ours = threading.current_thread() is threading.main_thread()
-    before = signal.signal(signal.SIGINT, interrupt) if ours else None
-    try:
-        yield
-    except (KeyboardInterrupt, Exception) as err:
-        if asked or isinstance(err, KeyboardInterrupt):
-            typer.echo("Stopped. No results were written; what is finished is kept for --resume.", err=True)
-            sys.exit(STOPPED)
-        if os.environ.get("SPRED_DEBUG"):
-            raise
-        typer.echo(f"Error: {printable(sentence(err))}", err=True)
-        sys.exit(1)
-    finally:
-        if ours:
-            signal.signal(signal.SIGINT, before)
+def warnings_as_notes() -> None:
+    """Show spred's own warnings as a line each, without the place in the code; for the process of a command alone."""
+    theirs = warnings.formatwarning
+
+    def shown(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> str:
+        if issubclass(category, SpredWarning):
+            return f"Note: {printable(str(message))}.\n"
+        return theirs(message, category, *where, **more)
+
+    warnings.formatwarning = shown
 
 
 def sentence(err: Exception) -> str:
     """Say what went wrong: in spred's own words, in the system's, or that it is a mistake of ours."""
     if isinstance(err, SpredError):
         return str(err)
+    if isinstance(err, MemoryError):
+        return f"there is not enough memory{f' ({err})' if str(err) else ''}".splitlines()[0]
     if isinstance(err, OSError):
+        if isinstance(err, FileNotFoundError) and not err.filename and not folder_is_there():
+            return "the folder that this command was started in is no longer there; go to another one"
         place = f"{err.filename}: " if err.filename else ""
         return f"{place}{err.strerror or err}"
     kind = f"{type(err).__name__}: {err}".splitlines()[0]
     return f"a mistake in spred ({kind}); run again with SPRED_DEBUG=1 to see where, and please report it"
+
+
+def folder_is_there() -> bool:
+    """Whether the current folder still exists."""
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        return False
+    return True

@@ -2,7 +2,11 @@
 
 folder    results folders and their run.json
 atomic    files and folders that appear whole or not at all
+lock      one run at a time for a folder
+cluster   tasks on a Dask cluster
 tasks     work in pieces, side by side, kept on the disk
 progress  a bar or plain lines
+compiled  functions that numba compiles and keeps
+places    where files are kept if a user's own folders cannot be written
 extras    packages that only some work needs
 """

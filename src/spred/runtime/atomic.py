@@ -6,11 +6,22 @@ written is deleted; what a killed process left ends in ``.part``.
 
 from __future__ import annotations
 
+import errno
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryFile
 from uuid import uuid4
+
+from spred.errors import ResourceError, SpredError
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""What a system answers that has no room: on the disk, within a user's quota, within the size that files may have."""
+
+TRIAL = 1_000_000
+"""Bytes that are written to see whether a disk is full. Too few, and what is left of it takes them."""
 
 
 @contextmanager
@@ -30,8 +41,9 @@ def whole_file(target: Path) -> Iterator[Path]:
     """
     work = unfinished(target)
     try:
-        yield work
-        work.replace(target)
+        with room(target):
+            yield work
+            work.replace(target)
     finally:
         work.unlink(missing_ok=True)
 
@@ -43,12 +55,13 @@ def whole_folder(target: Path) -> Iterator[Path]:
     If the block raises, an earlier folder stays as it was. It is renamed aside, replaced and then deleted: at every
     moment one whole folder is on the disk.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
     work = unfinished(target)
-    work.mkdir()
     try:
-        yield work
-        replace_folder(work, target)
+        with room(target):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            work.mkdir()
+            yield work
+            replace_folder(work, target)
     finally:
         shutil.rmtree(work, ignore_errors=True)
 
@@ -71,6 +84,56 @@ def replace_folder(new: Path, target: Path) -> None:
         aside.rename(target)
         raise
     shutil.rmtree(aside)
+
+
+def tidy(target: Path) -> None:
+    """Remove what killed writers of ``target`` have left beside it; an earlier result that was put aside comes back.
+
+    Nobody may be writing ``target`` meanwhile.
+    """
+    left = re.compile(rf"\.{re.escape(target.name)}\.[0-9a-f]{{8}}\.(part|old)")
+    for path in sorted(target.parent.iterdir()):
+        if not left.fullmatch(path.name):
+            continue
+        if path.suffix == ".old" and not target.exists():
+            path.rename(target)
+        elif path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+
+
+@contextmanager
+def room(target: Path) -> Iterator[None]:
+    """Say where the disk is full.
+
+    Raises:
+        ResourceError: the system has no room for what the block writes.
+    """
+    try:
+        yield
+    except SpredError:
+        raise
+    except Exception as err:  # libraries that write have words of their own for it
+        reason = no_room(err) or no_room(trial(target.parent))
+        if reason is None:
+            raise
+        raise ResourceError(f"{target}: {reason}; make room, or write to another disk") from err
+
+
+def no_room(error: BaseException | None) -> str | None:
+    """Return the system's words where an error says that there is no room."""
+    return error.strerror if isinstance(error, OSError) and error.errno in FULL else None
+
+
+def trial(folder: Path) -> OSError | None:
+    """Write something into a folder, and return the error if that fails."""
+    try:
+        with TemporaryFile(dir=folder) as file:
+            file.write(bytes(TRIAL))
+    except OSError as err:
+        return err
+    return None
 
 
 def write_text(path: str | Path, text: str) -> None:

@@ -31,6 +31,10 @@ def check_folder(path: str | Path) -> Path:
         FileError: it is a file, it holds something of another origin, or it cannot be written.
     """
     folder = Path(path).resolve()
+    if folder.is_mount():
+        raise FileError(
+            f"{path}: a disk is mounted here, and no result can take its place; choose a folder inside of it"
+        )
     if folder.is_dir():
         foreign = sorted(p.name for p in folder.iterdir() if p.name not in files_of_result(folder))
         if foreign:

@@ -6,11 +6,13 @@ A piece is a function call that returns named arrays. With a :class:`Store`, wha
 
 from __future__ import annotations
 
+import re
 import shutil
 import signal
 import warnings
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -22,8 +24,10 @@ from typing import Any
 import numpy as np
 
 from spred import __version__
-from spred.runtime.atomic import whole_file
-from spred.runtime.extras import extra
+from spred.errors import WorkerError
+from spred.runtime.atomic import tidy, whole_file
+from spred.runtime.cluster import active_client, cluster, n_slots, on_cluster
+from spred.runtime.lock import locked
 
 Arrays = dict[str, np.ndarray]
 
@@ -151,14 +155,20 @@ def run_tasks(
 def unfinished_work(out: str | Path, *, resume: bool) -> Iterator[Store]:
     """Give the store of the work for the results folder ``out``: a hidden folder beside it, gone when all is done.
 
-    If the block raises, what was finished stays there, for ``resume``; without ``resume`` the work begins anew.
+    If the block raises, what was finished stays there, for ``resume``; without ``resume`` the work begins anew. What
+    killed runs have left half written is removed.
+
+    Raises:
+        FileError: another run is at work on this folder.
     """
     target = Path(out).resolve()
     folder = target.with_name(f".{target.name}.work")
-    if not resume:
+    with locked(target):
+        tidy(target)
+        if not resume:
+            shutil.rmtree(folder, ignore_errors=True)
+        yield Store(folder)
         shutil.rmtree(folder, ignore_errors=True)
-    yield Store(folder)
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager
@@ -169,14 +179,15 @@ def workers(backend: str) -> Iterator[None]:
 
     Raises:
         MissingPackageError: Dask is not installed.
+        ResourceError: the cluster does not answer.
     """
     from joblib import parallel_config
 
-    if backend != "dask":
-        with parallel_config(backend="loky", initializer=leave_stopping_to_the_parent):
+    if backend == "dask":
+        with cluster():
             yield
         return
-    with extra("distributed").Client(), parallel_config(backend="dask"):
+    with parallel_config(backend="loky", initializer=leave_stopping_to_the_parent):
         yield
 
 
@@ -189,20 +200,48 @@ def side_by_side(
     function: Callable[..., Arrays], tasks: Sequence[tuple[Any, ...]], n_jobs: int | None
 ) -> Iterator[Arrays]:
     """Give the result of each task in order, as soon as it is there."""
-    from joblib import Parallel, delayed, effective_n_jobs
+    from joblib import effective_n_jobs
 
-    if 1 < effective_n_jobs(n_jobs) < len(tasks):
+    client = active_client()
+    if 1 < (effective_n_jobs(n_jobs) if client is None else n_slots(client)) < len(tasks):
         start = process_time()
         yield function(*tasks[0])
         tasks = tasks[1:]
-        n_jobs = 1 if (process_time() - start) * len(tasks) < START_UP else n_jobs
+        if (process_time() - start) * len(tasks) < START_UP:
+            yield from (function(*task) for task in tasks)
+            return
+    yield from in_processes(function, tasks, n_jobs) if client is None else on_cluster(client, function, tasks)
+
+
+def in_processes(
+    function: Callable[..., Arrays], tasks: Sequence[tuple[Any, ...]], n_jobs: int | None
+) -> Iterator[Arrays]:
+    """Give the result of each task through joblib.
+
+    Raises:
+        WorkerError: a process was killed from outside.
+    """
+    from joblib import Parallel, delayed
+
     pieces = Parallel(n_jobs=n_jobs, return_as="generator")(delayed(function)(*task) for task in tasks)
     try:
         yield from pieces
+    except BrokenProcessPool as err:
+        if "terminated" not in str(err):  # what cannot be pickled breaks the pool too
+            raise
+        raise WorkerError(lost(str(err))) from err
     finally:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that tasks were cancelled is what stopping means
             pieces.close()
+
+
+def lost(reported: str) -> str:
+    """Say that a worker process was lost, and by which signal, as far as joblib reports it."""
+    names = sorted(set(re.findall(r"SIG[A-Z]+", reported)))
+    if names and "SIGKILL" not in names:
+        return f"a worker process crashed ({', '.join(names)})"
+    return "a worker process was killed, most often for want of memory; take fewer jobs at a time, or more memory"
 
 
 def digest(*inputs: object) -> str:

@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from spred.runtime.compiled import compiled
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def conjugate_gradients(columns, ridge, diagonal, least, starts, inside, unit, strength, b, accuracy, max_steps):
     """Solve ``(AᵀA + ridge + strength·(I − unit unitᵀ)) d = b`` in the coordinates ``inside`` by conjugate gradients.
 
@@ -60,7 +61,7 @@ def conjugate_gradients(columns, ridge, diagonal, least, starts, inside, unit, s
     return d, size <= target
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def _precondition(inverse, unit, correction, starts, x, out):
     for g in range(starts.size):
         along = 0.0
@@ -71,6 +72,6 @@ def _precondition(inverse, unit, correction, starts, x, out):
             out[j] += inverse[j] * unit[j] * correction[g] * along
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def _end(starts, g, k):
     return starts[g + 1] if g + 1 < starts.size else k

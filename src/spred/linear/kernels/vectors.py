@@ -4,18 +4,19 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from spred.runtime.compiled import compiled as kept
 
 # ``fastmath`` is given, for a function that leaves it open takes over what the first to call it has.
-compiled = njit(cache=True, nogil=True, error_model="numpy", fastmath=False)
+compiled = kept(nogil=True, error_model="numpy", fastmath=False)
 
 
 # Compiled as a part of its one caller, and not once more by itself.
-inlined = njit(cache=True, nogil=True, error_model="numpy", fastmath=False, inline="always")
+inlined = kept(nogil=True, error_model="numpy", fastmath=False, inline="always")
 
 
 # Sums may be reordered, which lets them run in vector registers; NaN and infinity keep their meaning.
-reordered = njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz", "arcp"})
+reordered = kept(nogil=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz", "arcp"})
 
 
 TINY = 1e-300

@@ -6,10 +6,10 @@ A file of its own, because numba takes long to import: it is imported at the fir
 
 from __future__ import annotations
 
-from numba import njit
+from spred.runtime.compiled import compiled
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled(nogil=True, error_model="numpy")
 def plain_gradients(grad, gate, full, rate, of_gate, of_full):
     """Write ``g·w + rate·u`` and ``g·u + rate·w``, the gradients of the factors of single weights."""
     for i in range(grad.size):
@@ -18,7 +18,7 @@ def plain_gradients(grad, gate, full, rate, of_gate, of_full):
         of_full[i] = g * u + rate * w
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled(nogil=True, error_model="numpy")
 def preconditioned_gradients(grad, gate, full, rate, damping, of_gate, of_full):
     """Write the same, divided by ``u² + w² + damping``."""
     one = type(damping)(1.0)
