@@ -71,3 +71,13 @@ def did_you_mean(name: str, known: object) -> str:
     lowered = {n.lower(): n for n in names}
     near = get_close_matches(name.lower(), list(lowered), n=1, cutoff=0.6)
     return f"; did you mean {lowered[near[0]]!r}?" if near else ""
+
+
+def first_line(err: BaseException) -> str:
+    """Return the first line of another library's message for a sentence, control characters written out; or its kind.
+
+    >>> first_line(ValueError("bad \x1b[31mname\n  at line 3")), first_line(KeyError())
+    ('bad \\x1b[31mname', 'KeyError')
+    """
+    line = next(iter(str(err).strip().splitlines()), "") or type(err).__name__
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in line)
