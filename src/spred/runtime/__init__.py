@@ -2,6 +2,7 @@
 
 folder      results folders and their run.json; JSON
 atomic      files and folders that appear whole or not at all
+arrays      arrays in .npz files, read without pickle
 tasks       work in pieces, side by side, kept on the disk
 memory      how much of it there is
 progress    a bar or plain lines

@@ -10,6 +10,7 @@ from spred.errors import MissingPackageError
 EXTRAS = {
     "PIL": "compress",
     "PIL.Image": "compress",
+    "PIL.ImageOps": "compress",
     "distributed": "cluster",
     "h5py": "h5ad",
     "mlxtend.data": "demo",

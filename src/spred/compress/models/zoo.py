@@ -24,8 +24,8 @@ from spred.runtime.memory import available_memory
 from spred.runtime.users_code import users_code
 
 MOST_LAYERS = 1000
-"""Layers of a built-in model at most, ten times the deepest that people train. More, and a recipe or a file with an absurd
-number takes minutes to be refused; less, and somebody's model is."""
+"""Layers of a built-in model, ten times the deepest that people train. More, and an absurd number takes minutes to be
+refused; less, and somebody's model is."""
 
 Size = tuple[int, int]
 
