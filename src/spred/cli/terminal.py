@@ -14,7 +14,8 @@ from types import FrameType
 import typer
 from rich.console import Console
 
-from spred.errors import SpredError
+from spred.errors import SpredError, first_line
+from spred.runtime.users_code import users_note
 
 STOPPED = 130
 """The exit code of a process that Ctrl-C ended."""
@@ -69,11 +70,14 @@ def reported_errors() -> Iterator[None]:
 
 
 def sentence(err: Exception) -> str:
-    """Say what went wrong: in spred's own words, in the system's, or that it is a mistake of ours."""
+    """Say what went wrong: in spred's own words, in the system's, in whose code, or that it is a mistake of ours."""
     if isinstance(err, SpredError):
         return str(err)
-    if isinstance(err, OSError):
+    if isinstance(err, OSError) and users_note(err) is None:
         place = f"{err.filename}: " if err.filename else ""
         return f"{place}{err.strerror or err}"
-    kind = f"{type(err).__name__}: {err}".splitlines()[0]
+    kind = f"{type(err).__name__}: {first_line(err)}"
+    own = users_note(err)
+    if own is not None:
+        return f"{own}: {kind}; SPRED_DEBUG=1 shows the whole traceback"
     return f"a mistake in spred ({kind}); run again with SPRED_DEBUG=1 to see where, and please report it"
