@@ -9,7 +9,6 @@ from __future__ import annotations
 import shutil
 import signal
 import warnings
-import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -22,6 +21,8 @@ from typing import Any
 import numpy as np
 
 from spred import __version__
+from spred.errors import FileError, SpredWarning, where
+from spred.runtime.arrays import read_arrays
 from spred.runtime.atomic import whole_file
 from spred.runtime.extras import extra
 
@@ -51,12 +52,15 @@ class Store:
         return Store(self.folder / f"{name}-{digest(*inputs)}")
 
     def load(self, index: int) -> Arrays | None:
-        """Return a finished piece, or None; a file that was cut short counts as not finished."""
+        """Return a finished piece, or None; of a file that cannot be read a warning says that it is made again."""
+        path = self._path(index)
+        if not path.exists():
+            return None
         try:
-            # Opened here: of a damaged file np.load itself leaves the handle open.
-            with self._path(index).open("rb") as file, np.load(file, allow_pickle=False) as found:
-                return {name: found[name] for name in found.files}
-        except (FileNotFoundError, zipfile.BadZipFile, ValueError, EOFError):
+            with where(str(path)):
+                return read_arrays(path)
+        except FileError as err:
+            warnings.warn(f"{err}; so this finished piece is computed again", SpredWarning, stacklevel=2)
             return None
 
     def keep(self, index: int, arrays: Mapping[str, np.ndarray]) -> None:

@@ -101,6 +101,9 @@ def load_images(recipe: Recipe) -> Images:
     classes = whole.classes
     if len(classes) < 2:
         raise InputError(f"data: all training images are of one class, {classes[0]!r}; there is nothing to learn")
+    if section.crop >= min(whole.images.shape[2:]):
+        height, width = whole.images.shape[2:]
+        raise InputError(f"data: crop is {section.crop}, which shifts images of {height} × {width} pixels out of sight")
     parts = {name: _part(name, one, whole) for name, one in others.items()}
     index = np.random.default_rng(recipe.seed).permutation(len(whole.labels))
     rest = Part(torch.from_numpy(whole.images), torch.from_numpy(whole.labels))
