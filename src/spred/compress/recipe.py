@@ -82,7 +82,6 @@ class DataSection:
                 ranges.text(name, source)
             elif not 0.0 < source < 0.5:
                 raise InputError(f"{name} is {source:g}; give a file, or a fraction of the training images below 0.5")
-        ranges.text("train", self.train)
         ranges.whole(1, size=self.size, limit=self.limit)
         ranges.whole(0, crop=self.crop)
 
@@ -283,6 +282,7 @@ class Recipe:
 
     def __post_init__(self) -> None:
         ranges.whole(0, seed=self.seed)
+        ranges.text("data.train", self.data.train)
         if len(set(self.compare)) < len(self.compare):
             raise InputError(f"compare is {list(self.compare)}; name each peer once")
         if self.start == "path" and self.penalty.densities:

@@ -21,6 +21,9 @@ from spred.runtime.atomic import whole_folder
 
 RECORD = "run.json"
 
+OF_THE_SYSTEM = (".DS_Store", "Thumbs.db", "desktop.ini", ".directory")
+"""Files of desktops, which go with the folder that they describe."""
+
 LARGEST_JSON = 2**28
 """Bytes of a JSON file that is read, far above what spred writes. More, and another program's file can fill the memory;
 less, and the model of a large study may be refused."""
@@ -38,7 +41,11 @@ def check_folder(path: str | Path) -> Path:
     """
     folder = Path(path).resolve()
     if folder.is_dir():
-        foreign = sorted(p.name for p in folder.iterdir() if p.name not in files_of_result(folder))
+        ours = files_of_result(folder)
+        try:
+            foreign = sorted(p.name for p in folder.iterdir() if p.name not in ours and not of_the_system(p.name))
+        except OSError as err:
+            raise FileError(f"{path}: the folder cannot be read ({err.strerror}); choose another folder") from err
         if foreign:
             raise FileError(
                 f"{path}: the folder holds something that spred has not written ({foreign[0]}); "
@@ -88,6 +95,11 @@ def files_of_result(folder: Path) -> set[str]:
     ours = isinstance(run, dict) and run.get("made_by") == "spred"
     files = run.get("files") if ours else None
     return {name for name in files if isinstance(name, str)} if isinstance(files, list) else set()
+
+
+def of_the_system(name: str) -> bool:
+    """Return whether a file is what a desktop leaves in every folder that it shows."""
+    return name in OF_THE_SYSTEM or name.startswith("._")
 
 
 def run_record(command: str, arguments: Mapping[str, object], seed: int) -> dict[str, object]:

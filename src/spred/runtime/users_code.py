@@ -7,13 +7,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import spred
 from spred.errors import SpredError
 
 MARK = "raised in "
 """How a note of :func:`users_code` begins; the command line knows by it whose mistake an error is."""
 
-OURS = str(Path(spred.__file__).parent)
+OURS = str(Path(__file__).parents[1])
 STANDARD = str(Path(traceback.__file__).parent)
 
 

@@ -33,17 +33,17 @@ def labelled(images: np.ndarray, labels: Sequence[Any], classes: tuple[str, ...]
     if len(labels) != len(images):
         raise InputError(f"has {len(images)} images and {len(labels)} labels; give one label for each image")
     plain = [_plain(label, index) for index, label in enumerate(labels)]
-    if classes and all(isinstance(label, int) for label in plain):
-        outside = [label for label in plain if not 0 <= label < len(classes)]
+    numbers = [label for label in plain if isinstance(label, int)]
+    in_numbers = len(numbers) == len(plain)
+    if classes and in_numbers:
+        outside = [label for label in numbers if not 0 <= label < len(classes)]
         if outside:
             raise InputError(f"has the label {outside[0]}, and names of {len(classes)} classes: 0 … {len(classes) - 1}")
-        return Labelled(images, np.asarray(plain, dtype=np.int64), classes)
-    if not all(isinstance(label, int) for label in plain):
-        plain = [str(label) for label in plain]
-    names = sorted(set(plain))
-    number = {name: index for index, name in enumerate(names)}
-    found = np.array([number[label] for label in plain], dtype=np.int64)
-    return Labelled(images, found, tuple(str(name) for name in names))
+        return Labelled(images, np.asarray(numbers, dtype=np.int64), classes)
+    texts = [str(label) for label in plain]
+    names = [str(one) for one in sorted(set(numbers))] if in_numbers else sorted(set(texts))
+    place = {name: index for index, name in enumerate(names)}
+    return Labelled(images, np.array([place[text] for text in texts], dtype=np.int64), tuple(names))
 
 
 def of_array(labels: np.ndarray) -> list[Any]:

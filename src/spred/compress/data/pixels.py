@@ -37,7 +37,8 @@ def stack(pictures: Iterable[np.ndarray]) -> np.ndarray:
 
 def within_memory(pictures: Iterable[np.ndarray]) -> list[np.ndarray]:
     """Return the pictures as a list, which leaves room for one copy of all of them."""
-    room, listed = available_memory() // 2, []
+    listed: list[np.ndarray] = []
+    room = available_memory() // 2
     for picture in pictures:
         room -= picture.nbytes
         if room < 0:

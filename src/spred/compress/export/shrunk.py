@@ -165,6 +165,7 @@ def _resize(name: str, module: nn.Module, entry: Entry) -> None:
 
 def _check_sizes(name: str, module: nn.Module) -> None:
     """Raise unless the sizes of a module are those of its tensors."""
+    shape: tuple[int, ...]
     if isinstance(module, nn.Linear):
         rows, shape = module.out_features, (module.out_features, module.in_features)
     elif isinstance(module, CONVOLUTIONS):
