@@ -110,6 +110,8 @@ def test_what_a_users_model_raises_comes_as_it_was_raised(tmp_path: Path):
         "from torch import nn\n"
         "def made(n_classes):\n    raise KeyError('width')\n"
         "class Runs(nn.Module):\n    def forward(self, x):\n        return x.view(3)\n"
+        "class Two(nn.Module):\n    def forward(self, x):\n"
+        "        y = x.flatten(1)[:, :10]\n        return (y, y) if self.training else nn.functional.dropout(y)\n"
     )
     with pytest.raises(KeyError, match="width") as caught:
         build("raising:made", {}, DIGITS, tmp_path)
@@ -118,4 +120,6 @@ def test_what_a_users_model_raises_comes_as_it_was_raised(tmp_path: Path):
     with pytest.raises(RuntimeError, match="shape") as run:
         check_fit(model, DIGITS, "raising:Runs")
     assert users_note(run.value) == "your model 'raising:Runs', on images of 1 × 28 × 28 (raising.py, line 6)"
+    with pytest.raises(InputError, match="gives a tuple in training mode"):
+        check_fit(build("raising:Two", {}, DIGITS, tmp_path), DIGITS, "raising:Two")
     assert model.training

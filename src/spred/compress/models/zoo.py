@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
+from copy import deepcopy
 from dataclasses import asdict, dataclass
 from inspect import signature
 from itertools import pairwise
@@ -238,14 +239,15 @@ def check_fit(model: nn.Module, facts: Facts, name: str = "") -> None:
     Raises:
         InputError: it does not run on images of this size, or does not give a number for each class.
     """
-    own = bool(name) and name not in MODELS
+    own = f"your model {name!r}" if name and name not in MODELS else ""
     device = next((tensor.device for tensor in model.parameters()), None)
     shape = f"images of {facts.channels} × {facts.size[0]} × {facts.size[1]}"
     training = model.training
     try:
         images = torch.zeros(2, facts.channels, *facts.size, device=device)
-        with torch.no_grad(), users_code(f"your model {name!r}, on {shape}") if own else nullcontext():
+        with torch.no_grad(), users_code(f"{own}, on {shape}") if own else nullcontext():
             outputs = model.eval()(images)
+            in_training = _copy_in_training(model, images) if own else outputs
     except (RuntimeError, ValueError, TypeError, IndexError) as err:
         if own:
             raise
@@ -258,3 +260,15 @@ def check_fit(model: nn.Module, facts: Facts, name: str = "") -> None:
             f"the model gives {got} for two {shape}, and the data have {facts.n_classes} classes; it has to give "
             f"{(2, facts.n_classes)}, a number for each class"
         )
+    if not isinstance(in_training, Tensor) or in_training.shape != outputs.shape:
+        raise InputError(
+            f"the model gives a {type(in_training).__name__} in training mode, and it has to give the same as in "
+            "evaluation; switch its auxiliary outputs off"
+        )
+
+
+def _copy_in_training(model: nn.Module, images: Tensor) -> Any:
+    """Return what a copy of a model gives in training mode; no random number is taken for it."""
+    copy = deepcopy(model).train()
+    with torch.random.fork_rng(devices=[images.device] if images.is_cuda else []):
+        return copy(images)

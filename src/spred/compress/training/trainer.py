@@ -263,8 +263,9 @@ class Trainer:
 
     def _outputs(self, model: nn.Module, inputs: Tensor) -> Tensor:
         """Return the outputs, computed in the recipe's precision, as float32."""
-        with computing(self.recipe.train.precision, self.device), self._calling():
-            outputs: Tensor = model(inputs)
+        with computing(self.recipe.train.precision, self.device):
+            with self._calling():
+                outputs: Tensor = model(inputs)
             return outputs.float()
 
     def _calling(self) -> AbstractContextManager[None]:
