@@ -161,6 +161,8 @@ def test_what_lies_behind_the_checksums_gives_tensors_or_one_sentence(key, parts
         (["a", "float32", [True], 0, "bitmap"], "which is no tensor"),
         (["a", "load", [4], 0, "bitmap"], "which is no tensor"),
         (["a", "float32", [4], 0, "code"], "which is no tensor"),
+        (["a", {}, [4], 0, "bitmap"], "which is no tensor"),
+        (["a", "float32", [4], 0, []], "which is no tensor"),
         ([["a"], "float32", [4], 0, "bitmap"], "which is no tensor"),
         (["a", "float32", [4], 0], "has the row"),
     ],

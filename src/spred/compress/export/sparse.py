@@ -179,7 +179,8 @@ def _row(listed: object) -> Row:
         raise FileError(f"its table has the row {short(listed)}; the file is damaged")
     name, dtype, shape, count, code = listed
     whole = isinstance(shape, list) and all(type(one) is int and 0 <= one < 2**63 for one in (*shape, count))
-    if not (isinstance(name, str) and dtype in DTYPES and code in CODES and whole and prod(shape) < 2**63):
+    texts = all(isinstance(one, str) for one in (name, dtype, code))
+    if not (texts and dtype in DTYPES and code in CODES and whole and prod(shape) < 2**63):
         raise FileError(f"its table has the row {short(listed)}, which is no tensor; the file is damaged")
     row = Row(name, dtype, tuple(shape), count, code)
     if count > row.size or (code == "whole" and count != row.size):
