@@ -14,6 +14,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from difflib import get_close_matches
 
+LONGEST_LINE = 200
+"""Characters of another library's message in a sentence: it may quote a damaged file."""
+
 
 class SpredError(Exception):
     """Root of every error that spred raises on purpose."""
@@ -80,4 +83,5 @@ def first_line(err: BaseException) -> str:
     ('bad \\x1b[31mname', 'KeyError')
     """
     line = next(iter(str(err).strip().splitlines()), "") or type(err).__name__
+    line = line if len(line) <= LONGEST_LINE else f"{line[:LONGEST_LINE]}…"
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in line)

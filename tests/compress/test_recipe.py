@@ -157,6 +157,7 @@ def test_a_file_is_read_with_its_folder_and_its_defaults(tmp_path: Path):
         (changed(model={"arguments": {"day": date(2020, 1, 1)}}), "arguments.day is datetime.date(2020, 1, 1)"),
         (changed(train={"epochs": date(2020, 1, 1)}), "train.epochs is datetime.date(2020, 1, 1); give a whole number"),
         (changed() | {3: 4}, "the key 3 is not known"),
+        (changed() | {"x" * 10**5: 4}, "xxx' is not known; there are"),
         (changed() | {"se\x1bed": 4}, "the key 'se\\x1bed' is not known; did you mean 'seed'"),
         (changed(penalty={"kind": {}}), "penalty.kind is {}"),
     ],

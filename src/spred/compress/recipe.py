@@ -367,7 +367,11 @@ def _section(kind: Any, table: Mapping[str, Any], place: str) -> Any:
     known = [one.name for one in fields(kind) if one.name != "folder"]
     for key in table:
         if key not in known:
-            name = _join(place, key) if isinstance(key, str) and key.isprintable() else f"the key {key!r}"
+            name = (
+                _join(place, key)
+                if isinstance(key, str) and key.isprintable() and len(key) < 60
+                else f"the key {short(key)}"
+            )
             raise InputError(f"{name} is not known{did_you_mean(str(key), known)}; there are {known}")
     needed = [one for one in fields(kind) if one.default is one.default_factory]  # both are MISSING
     for one in needed:

@@ -146,7 +146,7 @@ def test_what_lies_behind_the_checksums_gives_tensors_or_one_sentence(key, parts
         assert key == "table" or {tuple(tensor.shape) for tensor in found.values()} == shapes
 
     values, refused = outcomes(parts[1][key], 80, load)
-    assert values > 0 or key == "table"
+    assert values > 0 or key != "values.float32"
     assert refused > 20
 
 
