@@ -77,7 +77,7 @@ def did_you_mean(name: str, known: object) -> str:
 
 
 def first_line(err: BaseException) -> str:
-    """Return the first line of another library's message for a sentence, control characters written out; or its kind.
+    r"""Return the first line of another library's message for a sentence, control characters written out; or its kind.
 
     >>> first_line(ValueError("bad \x1b[31mname\n  at line 3")), first_line(KeyError())
     ('bad \\x1b[31mname', 'KeyError')
