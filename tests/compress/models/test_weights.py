@@ -85,7 +85,17 @@ def test_a_damaged_file_gives_weights_or_one_sentence(suffix: str, tmp_path: Pat
     assert outcomes(path.read_bytes(), 100, load)[1] > 30
 
 
+def test_eight_bits_are_taken(tmp_path: Path):
+    model = nn.Linear(2, 1)
+    save_file({"weight": torch.ones(1, 2).to(torch.float8_e4m3fn), "bias": torch.ones(1)}, tmp_path / "a.safetensors")
+    load_weights(model, tmp_path / "a.safetensors")
+    assert model.weight.tolist() == [[1.0, 1.0]]
+
+
 def test_half_precision_is_taken_and_every_difference_is_named():
     model = nn.Linear(2, 1)
     assert not differences(model, {name: tensor.half() for name, tensor in model.state_dict().items()})
+    assert not differences(model, {name: tensor.to(torch.float8_e5m2) for name, tensor in model.state_dict().items()})
+    stored = {"weight": torch.zeros(1, 2, dtype=torch.uint8).view(torch.float8_e8m0fnu), "bias": torch.ones(1)}
+    assert differences(model, stored) == ["'weight' has numbers of torch.float8_e8m0fnu and not torch.float32"]
     assert len(differences(model, {"bias": torch.ones(2), "more": torch.ones(1)})) == 3

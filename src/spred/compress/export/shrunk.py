@@ -149,7 +149,8 @@ def _take_shapes(model: nn.Module, state: Mapping[str, Tensor]) -> set[str]:
                 continue
             if not tensor.is_floating_point():
                 raise InputError(f"{prefix!r} has a {key} of {tensor.dtype}, and no real numbers")
-            empty = torch.empty_like(tensor)
+            like = module.weight if old is None else old
+            empty = torch.empty_like(tensor, dtype=None if like is None else like.dtype)
             setattr(module, key, empty if key.startswith("running") else nn.Parameter(empty))
             taken.add(prefix)
     return taken

@@ -12,6 +12,12 @@ from torch import Tensor, nn
 from spred.compress.export.safetensors import read_tensors
 from spred.errors import FileError, did_you_mean, first_line, where
 
+FLOATS = (
+    *(torch.float32, torch.float64, torch.float16, torch.bfloat16),
+    *(torch.float8_e4m3fn, torch.float8_e5m2),
+)
+"""Kinds of real numbers that torch turns into those of a model; it has others that it only stores."""
+
 
 def load_weights(model: nn.Module, path: str | Path) -> None:
     """Load pretrained weights into ``model``: a ``.safetensors`` file, or what ``torch.save(state_dict)`` wrote.
@@ -26,7 +32,7 @@ def load_weights(model: nn.Module, path: str | Path) -> None:
         if wrong:
             raise FileError(f"these are not weights of this model: {wrong[0]} ({len(wrong)} such differences)")
         for name, tensor in state.items():
-            if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+            if tensor.is_floating_point() and not bool(torch.isfinite(tensor.double()).all()):
                 raise FileError(f"{name!r} has values that are not finite; nothing can be trained from them")
         model.load_state_dict(state)
 
@@ -44,7 +50,7 @@ def differences(model: nn.Module, state: Mapping[str, Tensor]) -> list[str]:
         mine, given = own[name], state[name]
         if mine.shape != given.shape:
             wrong.append(f"{name!r} has shape {tuple(given.shape)} and not {tuple(mine.shape)}")
-        elif mine.dtype != given.dtype and not (mine.is_floating_point() and given.is_floating_point()):
+        elif mine.dtype != given.dtype and not (mine.is_floating_point() and given.dtype in FLOATS):
             wrong.append(f"{name!r} has numbers of {given.dtype} and not {mine.dtype}")
     return wrong
 
