@@ -85,3 +85,10 @@ def test_where_leaves_other_errors_and_good_work_alone() -> None:
 )
 def test_did_you_mean_names_the_nearest_or_nothing(name: str, hint: str) -> None:
     assert did_you_mean(name, ["Class", "sample", 7]) == hint
+
+
+def test_what_another_library_says_is_quoted_in_one_printable_line() -> None:
+    assert errors.first_line(ValueError("bad \x1b[31mname\nat line 3")) == r"bad \x1b[31mname"
+    assert errors.first_line(ValueError("\udcff")) == r"\udcff"
+    assert errors.first_line(KeyError()) == "KeyError"
+    assert len(errors.first_line(ValueError("x" * 10**6))) == errors.LONGEST_LINE + 1

@@ -14,6 +14,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from difflib import get_close_matches
 
+LONGEST_LINE = 200
+"""Characters of another library's message in a sentence: it may quote a damaged file."""
+
 
 class SpredError(Exception):
     """Root of every error that spred raises on purpose."""
@@ -96,3 +99,14 @@ def did_you_mean(name: str, known: object) -> str:
     lowered = {n.lower(): n for n in names}
     near = get_close_matches(name.lower(), list(lowered), n=1, cutoff=0.6)
     return f"; did you mean {lowered[near[0]]!r}?" if near else ""
+
+
+def first_line(err: BaseException) -> str:
+    r"""Return the first line of another library's message for a sentence, control characters written out; or its kind.
+
+    >>> first_line(ValueError("bad \x1b[31mname\n  at line 3")), first_line(KeyError())
+    ('bad \\x1b[31mname', 'KeyError')
+    """
+    line = next(iter(str(err).strip().splitlines()), "") or type(err).__name__
+    line = line if len(line) <= LONGEST_LINE else f"{line[:LONGEST_LINE]}…"
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in line)

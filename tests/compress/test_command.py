@@ -60,6 +60,26 @@ def test_what_is_wrong_is_one_sentence(recipe: Path, tmp_path: Path):
     assert not (tmp_path / "out").exists()
 
 
+def test_what_a_users_model_raises_is_one_readable_line(recipe: Path, tmp_path: Path):
+    (tmp_path / "my_raising_net.py").write_text("def made(n_classes):\n    raise KeyError('width')\n")
+    recipe.write_text(RECIPE.replace('"mlp"\narguments = { widths = [16] }', '"my_raising_net:made"'))
+    result = call(recipe, "--out", tmp_path / "out")
+    assert result.exit_code == 1
+    expected = "Error: your model 'my_raising_net:made' (my_raising_net.py, line 2): KeyError: 'width'"
+    assert result.stderr.startswith(expected)
+    assert "mistake in spred" not in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_training_that_diverges_is_one_sentence(recipe: Path, tmp_path: Path):
+    recipe.write_text(RECIPE_WITHOUT_ONNX.replace("[train]", "[train]\nlr = 1e30"))
+    result = call(recipe, "--out", tmp_path / "out", "--quiet")
+    assert result.exit_code == 1
+    assert "of the stage 'dense': training has diverged" in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize("arguments", [[], ["--demo", "recipe.toml"]])
 def test_a_recipe_or_the_demo(arguments: list[str], tmp_path: Path):
     result = call(*arguments, "--out", tmp_path / "out")

@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+import json
 from copy import deepcopy
+from dataclasses import fields
+from datetime import date
+from itertools import product
 from pathlib import Path
 
 import pytest
+from mutations import outcomes
 
-from spred.compress.recipe import DEMO, read_recipe
+from spred.compress.recipe import (
+    DEMO,
+    ChooseSection,
+    DataSection,
+    ExportSection,
+    ModelSection,
+    PeersSection,
+    PenaltySection,
+    TrainSection,
+    read_recipe,
+)
 from spred.errors import FileError, InputError
 
 TEXT = """
@@ -37,6 +52,17 @@ BASE = {
     "data": {"train": "demo:digits"},
     "penalty": {"alphas": [1e-3]},
     "train": {"epochs": 6},
+}
+
+
+SECTIONS = {
+    "model": ModelSection,
+    "data": DataSection,
+    "penalty": PenaltySection,
+    "train": TrainSection,
+    "choose": ChooseSection,
+    "export": ExportSection,
+    "peers": PeersSection,
 }
 
 
@@ -98,6 +124,42 @@ def test_a_file_is_read_with_its_folder_and_its_defaults(tmp_path: Path):
         ({"model": {"name": "mlp"}}, "the section data is missing"),
         (changed() | {"model": {}}, "the key model.name is missing"),
         (changed() | {"folder": "/"}, "folder is not known"),
+        (changed(seed=-1), "seed is -1; give at least 0"),
+        (changed(seed=2**64), "give at most 9,223,372,036,854,775,807"),
+        (changed(train={"lr": float("nan")}), "train.lr is nan; give a finite number"),
+        (changed(train={"lr": float("inf")}), "train.lr is inf; give a finite number"),
+        (changed(train={"lr": 10**400}), "give a finite number"),
+        (changed(train={"refit_lr": float("nan")}), "train.refit_lr is nan"),
+        (changed(train={"temperature": float("nan")}), "train.temperature is nan"),
+        (changed(train={"weight_decay": float("inf")}), "train.weight_decay is inf"),
+        (changed(train={"weight_decay": -1}), "weight_decay is -1; give at least 0"),
+        (changed(train={"momentum": 1.0}), "momentum is 1; give a number from 0 to below 1"),
+        (changed(train={"distill": float("nan")}), "train.distill is nan"),
+        (changed(train={"epochs": -3}), "epochs is -3; give at least 0"),
+        (changed(train={"epochs": 10**9}), "epochs is 1000000000; give at most 1,000,000"),
+        (changed(train={"batch_size": 0}), "batch_size is 0; give at least 1"),
+        (changed(train={"batch_size": 2**70}), "give at most 10,000,000"),
+        (changed(train={"warmup": 7}), "warmup is 7 of 6 epochs"),
+        (changed(data={"size": 10**6}), "size is 1000000; give at most 16,384"),
+        (changed(data={"crop": -1}), "crop is -1; give at least 0"),
+        (changed(data={"validation": float("nan")}), "data.validation is nan"),
+        (changed(data={"train": " "}), "train is ' '; give a name"),
+        (changed(data={"train": "a\x1b[31m.npz"}), "give a name without control characters"),
+        (changed(penalty={"alphas": [float("nan")]}), "penalty.alphas is nan"),
+        (changed(penalty={"alphas": [1e-3, 1.0000001e-3]}), "alphas has 0.001 twice"),
+        (changed(penalty={"alphas": [], "densities": [0.5, 0.5]}), "densities has 0.5 twice"),
+        (changed(penalty={"alphas": [], "densities": [0.5], "largest_alpha": float("nan")}), "largest_alpha is nan"),
+        (changed(penalty={"kind": ["filters", "filters"]}), "name each kind once"),
+        (changed(penalty={"depth": 100}), "depth is 100; give at most 16"),
+        (changed(compare=["gradual", "gradual"]), "name each peer once"),
+        (changed(choose={"tolerance": float("nan")}), "choose.tolerance is nan"),
+        (changed(model={"arguments": {"width": float("nan")}}), "arguments.width is nan; give a finite number"),
+        (changed(model={"arguments": {"day": date(2020, 1, 1)}}), "arguments.day is datetime.date(2020, 1, 1)"),
+        (changed(train={"epochs": date(2020, 1, 1)}), "train.epochs is datetime.date(2020, 1, 1); give a whole number"),
+        (changed() | {3: 4}, "the key 3 is not known"),
+        (changed() | {"x" * 10**5: 4}, "xxx' is not known; there are"),
+        (changed() | {"se\x1bed": 4}, "the key 'se\\x1bed' is not known; did you mean 'seed'"),
+        (changed(penalty={"kind": {}}), "penalty.kind is {}"),
     ],
 )
 def test_what_is_wrong_is_named(table: dict, message: str):
@@ -106,12 +168,82 @@ def test_what_is_wrong_is_named(table: dict, message: str):
     assert message in str(caught.value)
 
 
+WILD = (
+    *(float("nan"), float("inf"), -float("inf"), -1, 0, -0.5, 1e308, 10**400, 2**63, True, None, "", "a\0b", "7"),
+    *([], [[]], {}, {"a": {}}, [float("nan")], [1, "x"], date(2020, 1, 1), (), b"bytes", 1j),
+)
+"""What a file or a program may put in the place of a value."""
+
+
+def test_whatever_stands_in_a_place_is_a_recipe_of_finite_numbers_or_one_sentence():
+    refused, places = 0, [(name, one.name) for name, hint in SECTIONS.items() for one in fields(hint)]
+    for (section, key), value in product(places, WILD):
+        try:
+            made = read_recipe(changed(**{section: {key: value}}))
+        except InputError as err:
+            assert str(err).isprintable(), f"{section}.{key} = {value!r}"  # noqa: PT017
+            refused += 1
+        else:
+            json.dumps(made.plain(), allow_nan=False)
+    assert refused > len(places) * 12
+
+
+def test_a_section_is_checked_where_it_is_made_in_python_too():
+    for make in (
+        lambda: TrainSection(lr=float("nan")),
+        lambda: TrainSection(momentum=float("nan")),
+        lambda: PenaltySection(alphas=(float("nan"),)),
+        lambda: PenaltySection(densities=(float("nan"),)),
+        lambda: DataSection("a.npz", test=float("nan")),
+        lambda: TrainSection(batch_size=1.5),
+    ):
+        with pytest.raises(InputError, match=r"nan|1\.5"):
+            make()
+
+
 def test_the_demo_is_a_recipe():
     demo = read_recipe(DEMO)
     assert (demo.model.name, demo.data.train, demo.start) == ("lenet-5", "demo:digits", "dense")
 
 
+def test_a_recipe_of_another_system_is_read(tmp_path: Path):
+    path = tmp_path / "recipe.toml"
+    path.write_bytes(b"\xef\xbb\xbf" + TEXT.replace("\n", "\r\n").encode())
+    assert read_recipe(path).seed == 3
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"seed = " + b"[" * 100_000, "the recipe is not TOML"),
+        (b"seed = " + b"9" * 5000, "the recipe is not TOML"),
+        (TEXT.encode("utf-16"), "the recipe is not TOML"),
+        (b"seed = 1\nseed = 2\n", "the recipe is not TOML"),
+        (bytes(2**20 + 1), "is longer than 1,048,576 bytes"),
+        (b"[train]\nlr = nan\n", "lr is nan|section model"),
+        (b"", "the section model is missing"),
+    ],
+)
+def test_files_that_are_something_else_are_one_sentence(content: bytes, message: str, tmp_path: Path):
+    (tmp_path / "bad.toml").write_bytes(content)
+    with pytest.raises(InputError, match=message) as caught:
+        read_recipe(tmp_path / "bad.toml")
+    assert str(caught.value).isprintable()
+
+
+def test_damaged_recipes_are_recipes_or_one_sentence(tmp_path: Path):
+    path = tmp_path / "recipe.toml"
+
+    def load(damaged: bytes) -> None:
+        path.write_bytes(damaged)
+        json.dumps(read_recipe(path).plain(), allow_nan=False)
+
+    assert outcomes(TEXT.encode(), 150, load)[1] > 75
+
+
 def test_files_that_are_no_recipes_are_named(tmp_path: Path):
+    with pytest.raises(FileError, match="it is no file"):
+        read_recipe(tmp_path)
     (tmp_path / "bad.toml").write_text("= 3")
     with pytest.raises(FileError, match=r"bad\.toml: the recipe is not TOML"):
         read_recipe(tmp_path / "bad.toml")

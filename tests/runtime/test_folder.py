@@ -9,7 +9,7 @@ import pytest
 
 from spred.errors import FileError
 from spred.runtime import folder as module
-from spred.runtime.folder import check_folder, results_folder, run_record, write_json
+from spred.runtime.folder import check_folder, read_json, results_folder, run_record, write_json
 
 
 def leave(path: Path, **files: str) -> None:
@@ -77,6 +77,10 @@ def test_a_rerun_replaces_the_earlier_result_whole(tmp_path: Path) -> None:
         ("run.json", '{"made_by": "another program", "files": ["run.json"]}'),
         ("run.json", "not json"),
         ("run.json", "[1]"),
+        ("run.json", '{"made_by": "spred", "files": 3}'),
+        ("run.json", '{"made_by": "spred", "files": [["run.json"]]}'),
+        ("run.json", '{"made_by": "spred", "made_by": "spred", "files": ["run.json"]}'),
+        ("run.json", "[" * 100_000),
     ],
 )
 def test_a_folder_of_another_origin_is_refused(tmp_path: Path, file: str, content: str) -> None:
@@ -97,6 +101,54 @@ def test_a_file_added_to_a_result_is_protected(tmp_path: Path) -> None:
     with pytest.raises(FileError, match=r"my notes\.txt"):
         check_folder(out)
     assert (out / "my notes.txt").read_text() == "important"
+
+
+def test_what_a_desktop_leaves_is_nobodys_work(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    leave(out, genes="first")
+    for name in (".DS_Store", "Thumbs.db", "._genes.txt"):
+        (out / name).touch()
+    leave(out, genes="second")
+    assert names(out) == {"genes.txt", "run.json"}
+
+
+def test_a_folder_that_may_not_be_read_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    with pytest.raises(FileError, match="the folder cannot be read"):
+        check_folder(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b'{"a": 1, "b": 2, "a": 3}', "names the key 'a' twice"),
+        (b'{"a": NaN}', "holds NaN"),
+        (b'{"a": -Infinity}', "holds -Infinity"),
+        (b'{\n"a"}', "line 2 is not JSON"),
+        (b'"\xff"', "is not UTF-8"),
+        (b"9" * 5000, "cannot be read as JSON"),
+        (b"[" * 100_000, "cannot be read as JSON"),
+        (b"", "line 1 is not JSON"),
+    ],
+)
+def test_what_is_no_json_is_one_sentence(content: bytes, message: str, tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_bytes(content)
+    with pytest.raises(FileError, match=message):
+        read_json(tmp_path / "a.json")
+
+
+def test_json_that_is_too_long_or_not_there_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_json(tmp_path / "a.json", {"a": [1, 0.5, "é", None]})
+    assert read_json(tmp_path / "a.json") == {"a": [1, 0.5, "é", None]}
+    monkeypatch.setattr(module, "LARGEST_JSON", 10)
+    with pytest.raises(FileError, match="is longer than 10 bytes"):
+        read_json(tmp_path / "a.json")
+    for name in ("b.json", "a\0.json", "."):
+        with pytest.raises(FileError, match="cannot be read"):
+            read_json(tmp_path / name)
 
 
 def test_a_file_added_while_a_run_works_is_protected(tmp_path: Path) -> None:

@@ -6,15 +6,17 @@ import dataclasses
 import os
 import signal
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import numpy as np
 import pytest
+from mutations import mutations
 from scipy import sparse
 
-from spred.errors import FileError, MissingPackageError, WorkerError
+from spred.errors import FileError, MissingPackageError, SpredWarning, WorkerError
 from spred.runtime import tasks
 from spred.runtime.tasks import Arrays, Store, digest, lost, run_tasks, tracked, tracking, unfinished_work, workers
 
@@ -71,19 +73,39 @@ def test_processes_are_started_where_they_pay(
     assert values(run_tasks(whose(), [(i,) for i in range(number)], n_jobs=2)).count(os.getpid()) == own
 
 
-def test_a_file_that_was_cut_short_is_not_finished(tmp_path: Path) -> None:
+def test_a_file_that_was_cut_short_is_told_and_not_finished(tmp_path: Path) -> None:
     store = Store(tmp_path)
     store.keep(0, square(3))
     whole = (tmp_path / "0.npz").read_bytes()
     for length in (0, 10, len(whole) - 5):
         (tmp_path / "0.npz").write_bytes(whole[:length])
-        assert store.load(0) is None
-    assert values(run_tasks(square, [(3,)], store=store)) == [9]
+        with pytest.warns(
+            SpredWarning, match=r"0\.npz: cannot be read as arrays.*; so this finished piece is computed"
+        ):
+            assert store.load(0) is None
+    with pytest.warns(SpredWarning, match="computed again"):
+        assert values(run_tasks(square, [(3,)], store=store)) == [9]
+
+
+def test_a_damaged_file_gives_what_was_kept_or_a_warning(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    store.keep(0, square(3))
+    told = 0
+    for content in mutations((tmp_path / "0.npz").read_bytes(), 80):
+        (tmp_path / "0.npz").write_bytes(content)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            found = store.load(0)
+        told += len(caught)
+        assert (found is None) == bool(caught)
+        assert found is None or found.get("square", 9) == 9
+    assert told > 50
 
 
 def test_no_pickle_is_opened(tmp_path: Path) -> None:
     np.savez(tmp_path / "0.npz", square=np.array([{"a": 1}], dtype=object))
-    assert Store(tmp_path).load(0) is None
+    with pytest.warns(SpredWarning, match="'square' holds object"):
+        assert Store(tmp_path).load(0) is None
 
 
 def test_other_inputs_have_another_folder(tmp_path: Path) -> None:

@@ -16,8 +16,9 @@ import typer
 from rich.console import Console
 
 from spred.cli.stops import STOPPED, stoppable
-from spred.errors import ResourceError, SpredError, SpredWarning, WorkerError
+from spred.errors import ResourceError, SpredError, SpredWarning, WorkerError, first_line
 from spred.report.wording import printable
+from spred.runtime.users_code import users_note
 
 
 @dataclass
@@ -95,17 +96,20 @@ def warnings_as_notes() -> None:
 
 
 def sentence(err: Exception) -> str:
-    """Say what went wrong: in spred's own words, in the system's, or that it is a mistake of ours."""
+    """Say what went wrong: in spred's own words, in the system's, in whose code, or that it is a mistake of ours."""
     if isinstance(err, SpredError):
         return str(err)
     if isinstance(err, MemoryError):
         return f"there is not enough memory{f' ({err})' if str(err) else ''}".splitlines()[0]
-    if isinstance(err, OSError):
+    if isinstance(err, OSError) and users_note(err) is None:
         if isinstance(err, FileNotFoundError) and not err.filename and not folder_is_there():
             return "the folder that this command was started in is no longer there; go to another one"
         place = f"{err.filename}: " if err.filename else ""
         return f"{place}{err.strerror or err}"
-    kind = f"{type(err).__name__}: {err}".splitlines()[0]
+    kind = f"{type(err).__name__}: {first_line(err)}"
+    own = users_note(err)
+    if own is not None:
+        return f"{own}: {kind}; SPRED_DEBUG=1 shows the whole traceback"
     return f"a mistake in spred ({kind}); run again with SPRED_DEBUG=1 to see where, and please report it"
 
 

@@ -3,7 +3,8 @@
 :func:`read_recipe` checks a TOML file, :func:`run` does the rest and leaves a folder with the models, the figures and a
 report. ``spred compress`` is these two.
 
-recipe      the settings of a run, and their checks
+recipe      the settings of a run, and how they are read
+ranges      what their values may be
 data        images from files; parts, batches, augmentation
 models      the networks that a recipe can name
 training    penalties on a model, spred and its peers, the training loop, checkpoints

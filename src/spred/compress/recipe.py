@@ -10,10 +10,13 @@ import tomllib
 import types
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
+from math import isfinite
 from pathlib import Path
+from reprlib import repr as short
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from spred.errors import FileError, InputError, did_you_mean, where
+from spred.compress import ranges
+from spred.errors import FileError, InputError, did_you_mean, first_line, where
 
 Kind = Literal["weights", "filters", "neurons", "heads", "blocks"]
 CHANNELS = ("filters", "neurons")
@@ -23,12 +26,6 @@ Peer = Literal["one-shot", "gradual", "subgradient", "pat"]
 Start = Literal["path", "dense", "initial"]
 Cost = Literal["weights", "multiply-adds"]
 Precision = Literal["float32", "bfloat16"]
-
-
-def _at_least(least: int, **values: float | None) -> None:
-    for name, value in values.items():
-        if value is not None and value < least:
-            raise InputError(f"{name} is {value:g}; give at least {least}")
 
 
 @dataclass(frozen=True)
@@ -44,6 +41,12 @@ class ModelSection:
     name: str
     weights: str | None = None
     arguments: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        ranges.text("name", self.name)
+        if self.weights is not None:
+            ranges.text("weights", self.weights)
+        ranges.plain("arguments", self.arguments)
 
 
 @dataclass(frozen=True)
@@ -75,10 +78,12 @@ class DataSection:
 
     def __post_init__(self) -> None:
         for name, source in {"test": self.test, "validation": self.validation}.items():
-            if not isinstance(source, str) and not 0.0 < source < 0.5:
+            if isinstance(source, str):
+                ranges.text(name, source)
+            elif not 0.0 < source < 0.5:
                 raise InputError(f"{name} is {source:g}; give a file, or a fraction of the training images below 0.5")
-        _at_least(1, size=self.size, limit=self.limit)
-        _at_least(0, crop=self.crop)
+        ranges.whole(1, size=self.size, limit=self.limit)
+        ranges.whole(0, crop=self.crop)
 
 
 @dataclass(frozen=True)
@@ -114,12 +119,12 @@ class PenaltySection:
     def __post_init__(self) -> None:
         if bool(self.alphas) == bool(self.densities):
             raise InputError("give alphas = [1e-4, 3e-4], or densities = [0.1, 0.05], and not both")
-        if any(alpha <= 0 for alpha in self.alphas):
-            raise InputError(f"alphas are {list(self.alphas)}; give numbers above 0")
+        ranges.strengths("alphas", self.alphas)
         if any(not 0 < density < 1 for density in self.densities):
             raise InputError(f"densities are {list(self.densities)}; give fractions of the weights between 0 and 1")
         counts = (1, len(self.densities)) if self.densities else ()
-        if self.largest_alpha and (len(self.largest_alpha) not in counts or min(self.largest_alpha) <= 0):
+        good = all(isfinite(alpha) and alpha > 0 for alpha in self.largest_alpha)
+        if self.largest_alpha and (len(self.largest_alpha) not in counts or not good):
             raise InputError(
                 f"largest_alpha is {list(self.largest_alpha)}; give a number above 0, or one for each of the "
                 "densities, and densities with it"
@@ -135,8 +140,12 @@ class PenaltySection:
             raise InputError("uniform is for densities, and for fractions of the weights: leave out alphas, and cost")
         if self.multiple_of > 1 and set(self.kind).isdisjoint(CHANNELS):
             raise InputError(f"multiple_of is {self.multiple_of}; it is for kinds with filters or neurons")
-        _at_least(1, multiple_of=self.multiple_of)
-        _at_least(2, depth=self.depth)
+        limits = ("" if limit is None else f" up to {limit:.6g}" for limit in self.limits())
+        ranges.apart("densities", [f"{d:.6g}{limit}" for d, limit in zip(self.densities, limits, strict=True)])
+        if len(set(self.kind)) < len(self.kind):
+            raise InputError(f"kind is {list(self.kind)}; name each kind once")
+        ranges.whole(1, multiple_of=self.multiple_of)
+        ranges.whole(2, depth=self.depth)
 
     def limits(self) -> tuple[float | None, ...]:
         """Return the largest alpha of each density; None where it is left out."""
@@ -183,11 +192,14 @@ class TrainSection:
     precision: Precision = "float32"
 
     def __post_init__(self) -> None:
-        _at_least(0, epochs=self.epochs, warmup=self.warmup, weight_decay=self.weight_decay, momentum=self.momentum)
-        _at_least(0, refit_epochs=self.refit_epochs)
-        _at_least(1, sparse_epochs=self.sparse_epochs, batch_size=self.batch_size)
-        if self.lr <= 0 or (self.refit_lr is not None and self.refit_lr <= 0) or self.temperature <= 0:
-            raise InputError("lr, refit_lr and temperature have to be above 0")
+        ranges.whole(0, epochs=self.epochs, warmup=self.warmup, refit_epochs=self.refit_epochs)
+        ranges.whole(1, sparse_epochs=self.sparse_epochs, batch_size=self.batch_size)
+        ranges.number(least=0, weight_decay=self.weight_decay, momentum=self.momentum)
+        ranges.number(above=0, lr=self.lr, refit_lr=self.refit_lr, temperature=self.temperature)
+        if self.epochs and self.warmup > self.epochs:
+            raise InputError(f"warmup is {self.warmup} of {self.epochs} epochs; give fewer than the dense model has")
+        if not self.momentum < 1:
+            raise InputError(f"momentum is {self.momentum:g}; give a number from 0 to below 1, or training diverges")
         if not 0 <= self.distill <= 1:
             raise InputError(f"distill is {self.distill:g}; give a fraction of the loss between 0 and 1")
 
@@ -209,8 +221,7 @@ class PeersSection:
 
     def __post_init__(self) -> None:
         for name, alphas in asdict(self).items():
-            if any(alpha <= 0 for alpha in alphas):
-                raise InputError(f"{name} is {list(alphas)}; give numbers above 0")
+            ranges.strengths(name, alphas)
 
     def alphas(self, name: str) -> tuple[float, ...]:
         """Return the strengths of a peer; none for those that are given a density."""
@@ -225,7 +236,7 @@ class ChooseSection:
     tolerance: float = 0.01
 
     def __post_init__(self) -> None:
-        _at_least(0, tolerance=self.tolerance)
+        ranges.number(least=0, tolerance=self.tolerance)
 
 
 @dataclass(frozen=True)
@@ -242,7 +253,7 @@ class ExportSection:
     multiple_of: int | None = None
 
     def __post_init__(self) -> None:
-        _at_least(1, multiple_of=self.multiple_of)
+        ranges.whole(1, multiple_of=self.multiple_of)
 
 
 @dataclass(frozen=True)
@@ -270,6 +281,10 @@ class Recipe:
     folder: str = "."
 
     def __post_init__(self) -> None:
+        ranges.whole(0, seed=self.seed)
+        ranges.text("data.train", self.data.train)
+        if len(set(self.compare)) < len(self.compare):
+            raise InputError(f"compare is {list(self.compare)}; name each peer once")
         if self.start == "path" and self.penalty.densities:
             raise InputError("train: start = 'path' needs alphas; with densities every model starts from the dense one")
         if self.train.epochs == 0 and self.model.weights is None:
@@ -290,6 +305,9 @@ class Recipe:
         """Return the settings as nested dicts and lists, for JSON."""
         return {key: value for key, value in asdict(self).items() if key != "folder"}
 
+
+LARGEST = 2**20
+"""Bytes of a recipe that is read: a thousand times the longest. More, and a wrong file takes long to be refused."""
 
 DEMO: dict[str, Any] = {
     "model": {"name": "lenet-5"},
@@ -323,13 +341,24 @@ def read_recipe(source: Recipe | Mapping[str, Any] | str | Path) -> Recipe:
     path = Path(source)
     with where(str(path)):
         try:
-            table = tomllib.loads(path.read_text(encoding="utf-8"))
+            table = tomllib.loads(_content(path))
         except OSError as err:
             raise FileError(f"the recipe cannot be read: {err.strerror or err}") from err
-        except ValueError as err:  # not TOML, not UTF-8
-            raise FileError(f"the recipe is not TOML: {err}") from err
+        except (ValueError, RecursionError) as err:  # not TOML, not UTF-8, brackets in brackets
+            raise FileError(f"the recipe is not TOML: {first_line(err)}") from err
         given = _section(Recipe, table, "")
         return replace(given, folder=str(path.resolve().parent))
+
+
+def _content(path: Path) -> str:
+    """Return the text of a recipe, without the mark that some editors put before it."""
+    if path.exists() and not path.is_file():
+        raise FileError("the recipe cannot be read: it is no file")
+    with path.open("rb") as file:
+        content = file.read(LARGEST + 1)
+    if len(content) > LARGEST:
+        raise FileError(f"the recipe is longer than {LARGEST:,} bytes; is it another file?")
+    return content.decode("utf-8-sig")
 
 
 def _section(kind: Any, table: Mapping[str, Any], place: str) -> Any:
@@ -338,7 +367,12 @@ def _section(kind: Any, table: Mapping[str, Any], place: str) -> Any:
     known = [one.name for one in fields(kind) if one.name != "folder"]
     for key in table:
         if key not in known:
-            raise InputError(f"{_join(place, key)} is not known{did_you_mean(key, known)}; there are {known}")
+            name = (
+                _join(place, key)
+                if isinstance(key, str) and key.isprintable() and len(key) < 60
+                else f"the key {short(key)}"
+            )
+            raise InputError(f"{name} is not known{did_you_mean(str(key), known)}; there are {known}")
     needed = [one for one in fields(kind) if one.default is one.default_factory]  # both are MISSING
     for one in needed:
         if one.name not in table:
@@ -354,11 +388,13 @@ def _value(value: Any, hint: Any, place: str) -> Any:
     origin, options = get_origin(hint), get_args(hint)
     if is_dataclass(hint):
         if not isinstance(value, Mapping):
-            raise InputError(f"{place} is {value!r}; it is a section: write [{place}] and its keys below")
+            raise InputError(f"{place} is {short(value)}; it is a section: write [{place}] and its keys below")
         return _section(hint, value, place)
     if origin is Literal:
-        if value not in options:
-            raise InputError(f"{place} is {value!r}{did_you_mean(str(value), options)}; use one of {list(options)}")
+        if not isinstance(value, str) or value not in options:
+            raise InputError(
+                f"{place} is {short(value)}{did_you_mean(str(value), options)}; use one of {list(options)}"
+            )
         return value
     if origin is tuple:
         listed = value if isinstance(value, list | tuple) else [value]
@@ -368,10 +404,19 @@ def _value(value: Any, hint: Any, place: str) -> Any:
     if origin is dict:
         hint = dict
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+        return _as_float(value, place)
+    if hint is float and isinstance(value, float):
+        ranges.number(**{place: value})
     if not isinstance(value, hint) or (isinstance(value, bool) and hint is not bool):
-        raise InputError(f"{place} is {value!r}; give {NAMES[hint]}")
+        raise InputError(f"{place} is {short(value)}; give {NAMES[hint]}")
     return value
+
+
+def _as_float(value: int, place: str) -> float:
+    try:
+        return float(value)
+    except OverflowError as err:
+        raise InputError(f"{place} is {short(value)}; give a finite number") from err
 
 
 def _one_of(value: Any, options: tuple[Any, ...], place: str) -> Any:

@@ -13,7 +13,8 @@ import torch
 
 from spred.compress.data.dataset import load_images
 from spred.compress.export.folder import write_models
-from spred.compress.models.zoo import Facts, build, check_fit, load_weights
+from spred.compress.models.weights import load_weights
+from spred.compress.models.zoo import Facts, build, check_fit
 from spred.compress.recipe import Recipe, read_recipe
 from spred.compress.results import Outcome
 from spred.compress.study import Work
@@ -92,7 +93,7 @@ def prepare(recipe: Recipe, folder: Path, listen: Listener = silent) -> Work:
     facts = Facts(images.channels, images.size, len(images.classes))
     with seeded(recipe.seed, device), where("model"):
         model = build(recipe.model.name, recipe.model.arguments, facts, Path(recipe.folder))
-        check_fit(model, facts)
+        check_fit(model, facts, recipe.model.name)
         if recipe.model.weights is not None:
             load_weights(model, recipe.path(recipe.model.weights))
     keep = Keep(folder).of(training(recipe), recipe.start, images.train.images.numpy(), images.train.labels.numpy())

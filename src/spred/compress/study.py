@@ -80,7 +80,7 @@ class Work:
             chosen=tested["spred"],
             dense=dense_point,
             curves=tuple(self.trainer.curves),
-            notes=tuple(self.notes),
+            notes=(*self.notes, *self.trainer.notes),
         )
         finished = (plainly_arranged(model).cpu().eval() for model in (dense, self.load(tested["spred"])))
         return Study(outcome, *finished)
@@ -96,7 +96,8 @@ class Work:
             warnings.simplefilter("always", SpredWarning)
             for point in points:
                 listed.append(point)
-                ours = [str(one.message) for one in caught if issubclass(one.category, SpredWarning)]
+                told = [str(one.message) for one in caught if issubclass(one.category, SpredWarning)]
+                ours = [message for message in told if f"{message}." not in self.trainer.notes]
                 self.notes += [f"{point.method}, alpha {point.alpha:.3g}: {message}." for message in ours]
                 caught.clear()
         if not listed:

@@ -11,6 +11,7 @@ EXTRAS = {
     "PIL": "compress",
     "PIL.Image": "compress",
     "cloudpickle": "cluster",
+    "PIL.ImageOps": "compress",
     "distributed": "cluster",
     "h5py": "h5ad",
     "mlxtend.data": "demo",

@@ -13,12 +13,21 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 from spred import __version__
-from spred.errors import FileError
+from spred.errors import FileError, first_line
 from spred.runtime.atomic import whole_folder
 
 RECORD = "run.json"
+
+OF_THE_SYSTEM = (".DS_Store", "Thumbs.db", "desktop.ini", ".directory")
+"""Files of desktops, which go with the folder that they describe."""
+
+LARGEST_JSON = 2**28
+"""Bytes of a JSON file that is read, far above what spred writes. More, and another program's file can fill the memory;
+less, and the model of a large study may be refused."""
+
 PACKAGES = ("numpy", "scipy", "scikit-learn", "pandas", "torch", "numba")
 
 
@@ -36,7 +45,11 @@ def check_folder(path: str | Path) -> Path:
             f"{path}: a disk is mounted here, and no result can take its place; choose a folder inside of it"
         )
     if folder.is_dir():
-        foreign = sorted(p.name for p in folder.iterdir() if p.name not in files_of_result(folder))
+        ours = files_of_result(folder)
+        try:
+            foreign = sorted(p.name for p in folder.iterdir() if p.name not in ours and not of_the_system(p.name))
+        except OSError as err:
+            raise FileError(f"{path}: the folder cannot be read ({err.strerror}); choose another folder") from err
         if foreign:
             raise FileError(
                 f"{path}: the folder holds something that spred has not written ({foreign[0]}); "
@@ -80,11 +93,17 @@ def files_of_result(folder: Path) -> set[str]:
     if not record.is_file():
         return set()
     try:
-        run = json.loads(record.read_text(encoding="utf-8"))
-    except ValueError:  # a run.json of another program
+        run = read_json(record)
+    except FileError:  # a run.json of another program
         return set()
     ours = isinstance(run, dict) and run.get("made_by") == "spred"
-    return set(run.get("files", [])) if ours else set()
+    files = run.get("files") if ours else None
+    return {name for name in files if isinstance(name, str)} if isinstance(files, list) else set()
+
+
+def of_the_system(name: str) -> bool:
+    """Return whether a file is what a desktop leaves in every folder that it shows."""
+    return name in OF_THE_SYSTEM or name.startswith("._")
 
 
 def run_record(command: str, arguments: Mapping[str, object], seed: int) -> dict[str, object]:
@@ -113,3 +132,41 @@ def write_json(path: Path, content: object) -> None:
     """Write JSON for people: indented, in UTF-8. Infinity and NaN are not JSON and raise ValueError."""
     text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
     path.write_text(text + "\n", encoding="utf-8")
+
+
+def read_json(path: Path) -> Any:
+    """Return what a JSON file holds, as plain dicts, lists, texts and numbers.
+
+    Raises:
+        FileError: it cannot be read, is no JSON in UTF-8, names a key twice, has NaN or infinity, is nested too deeply
+            or longer than :data:`LARGEST_JSON`. The message does not name the file: whoever asks does.
+    """
+    try:
+        with path.open("rb") as file:
+            content = file.read(LARGEST_JSON + 1)
+    except (OSError, ValueError) as err:  # ValueError: a zero byte in the name
+        raise FileError(f"cannot be read: {getattr(err, 'strerror', None) or err}") from err
+    if len(content) > LARGEST_JSON:
+        raise FileError(f"is longer than {LARGEST_JSON:,} bytes; spred writes no JSON of that length")
+    try:
+        return json.loads(content.decode("utf-8"), parse_constant=_no_number, object_pairs_hook=_each_once)
+    except FileError:
+        raise
+    except json.JSONDecodeError as err:
+        raise FileError(f"line {err.lineno} is not JSON") from err
+    except UnicodeDecodeError as err:
+        raise FileError(f"is not UTF-8 (byte {err.start})") from err
+    except (ValueError, RecursionError) as err:  # a number of thousands of digits; brackets in brackets
+        raise FileError(f"cannot be read as JSON: {first_line(err)}") from err
+
+
+def _no_number(name: str) -> float:
+    raise FileError(f"holds {name}, which is no number of JSON")
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise FileError(f"names the key {next(n for n in names if names.count(n) > 1)!r} twice")
+    return made

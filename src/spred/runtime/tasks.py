@@ -10,7 +10,6 @@ import re
 import shutil
 import signal
 import warnings
-import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -24,7 +23,8 @@ from typing import Any
 import numpy as np
 
 from spred import __version__
-from spred.errors import WorkerError
+from spred.errors import FileError, SpredWarning, WorkerError, where
+from spred.runtime.arrays import read_arrays
 from spred.runtime.atomic import tidy, whole_file
 from spred.runtime.cluster import active_client, cluster, n_slots, on_cluster
 from spred.runtime.lock import locked
@@ -55,12 +55,15 @@ class Store:
         return Store(self.folder / f"{name}-{digest(*inputs)}")
 
     def load(self, index: int) -> Arrays | None:
-        """Return a finished piece, or None; a file that was cut short counts as not finished."""
+        """Return a finished piece, or None; of a file that cannot be read a warning says that it is made again."""
+        path = self._path(index)
+        if not path.exists():
+            return None
         try:
-            # Opened here: of a damaged file np.load itself leaves the handle open.
-            with self._path(index).open("rb") as file, np.load(file, allow_pickle=False) as found:
-                return {name: found[name] for name in found.files}
-        except (FileNotFoundError, zipfile.BadZipFile, ValueError, EOFError):
+            with where(str(path)):
+                return read_arrays(path)
+        except FileError as err:
+            warnings.warn(f"{err}; so this finished piece is computed again", SpredWarning, stacklevel=2)
             return None
 
     def keep(self, index: int, arrays: Mapping[str, np.ndarray]) -> None:

@@ -98,3 +98,10 @@ def test_write_npz_is_read_from_the_recipes_folder(tmp_path: Path):
         '[model]\nname = "mlp"\n[data]\ntrain = "here.npz"\ntest = "here.npz"\n[penalty]\nalphas = [0.1]\n'
     )
     assert len(load_images(read_recipe(tmp_path / "recipe.toml")).test) == 60
+
+
+def test_images_of_one_class_are_refused(tmp_path: Path):
+    np.savez(tmp_path / "one.npz", images=bars(20)[0], labels=np.zeros(20))
+    table = {"model": {"name": "mlp"}, "data": {"train": str(tmp_path / "one.npz")}, "penalty": {"alphas": [0.1]}}
+    with pytest.raises(InputError, match="all training images are of one class, '0'"):
+        load_images(read_recipe(table))

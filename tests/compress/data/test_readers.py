@@ -10,8 +10,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from compress_images import CLASSES, bars, png, write_npz, write_parquet
+from mutations import outcomes
 
-from spred.compress.data.readers import Labelled, as_bytes, read_images
+from spred.compress.data.labels import Labelled
+from spred.compress.data.pixels import as_bytes
+from spred.compress.data.readers import read_images
 from spred.compress.recipe import DataSection
 from spred.errors import FileError, InputError
 
@@ -133,3 +136,107 @@ def test_what_cannot_be_read_is_said(tmp_path: Path):
     fails("wild.npz", "outside 0 … 255", InputError)
     (tmp_path / "empty").mkdir()
     fails("empty", "holds no folder with images")
+
+
+def a_folder(place: Path, *names: str) -> Path:
+    """Make a picture of each name."""
+    for name in names:
+        (place / name).parent.mkdir(parents=True, exist_ok=True)
+        (place / name).write_bytes(png(np.full((8, 8), 9, dtype=np.uint8)))
+    return place
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (("train/a/1.png", "test/a/1.png"), r"holds \['test', 'train'\], which are parts and no classes"),
+        (("a/1.png", "b/.hidden.png"), "holds the folder 'b', in which there is no image"),
+        (("a\nb/._1.png", "c/1.png"), r"holds the folder 'a\\nb'"),
+    ],
+)
+def test_folders_that_are_no_classes_are_told(names: tuple[str, ...], message: str, tmp_path: Path):
+    with pytest.raises(FileError, match=message):
+        read_images(str(a_folder(tmp_path, *names)), "train", SECTION)
+
+
+def test_what_the_system_leaves_is_no_class(tmp_path: Path):
+    a_folder(tmp_path, "a/1.png", "é b/1.png", ".git/1.png", "__MACOSX/._1.png", "a/.ipynb_checkpoints/1.png")
+    (tmp_path / "a" / "up").symlink_to(tmp_path)
+    assert read_images(str(tmp_path), "train", SECTION).classes == ("a", "é b")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (b"file_name,label\n../out.png,1\n", r"line 2 names '\.\./out\.png'; give a file inside the folder"),
+        (b"file_name,label\na.png,1\na/../../out.png,1\n", "line 3 names"),
+        (b"file_name,label\n/etc/passwd,1\n", "line 2 names '/etc/passwd'"),
+        (b"file_name,label\n,1\n", "line 2 names ''"),
+        (b"file_name,label\na.png,1,\n", "row 2 has 3 cells and the header 2"),
+        (b"file_name,label\na.png\n", "row 2 has 1 cells and the header 2"),
+        (b"file_name,label\na.png,caf\xe9\n", "is not UTF-8"),
+        (b'file_name,label\n"a.png,1\n', "is no table with commas"),
+        (b"file_name,label,label\n", "names a column twice"),
+        (b"file_name;label\na.png;1\n", r"say with data\.image"),
+        (b"file_name,label\nno.png,1\n", "image 'no.png' is not there"),
+        (b"file_name,label\na.png,\n", "has images without a label"),
+        (b"file_name,label\n", "names no images"),
+        (b"", "is empty"),
+    ],
+)
+def test_tables_that_cannot_be_right_are_told(text: bytes, message: str, tmp_path: Path):
+    a_folder(tmp_path, "out.png", "images/a.png")
+    (tmp_path / "images" / "metadata.csv").write_bytes(text)
+    with pytest.raises(InputError, match=message):
+        read_images(str(tmp_path / "images"), "train", SECTION)
+
+
+def test_a_table_of_a_spreadsheet_is_read(tmp_path: Path):
+    a_folder(tmp_path, "a.png", "sub/001.png")
+    (tmp_path / "metadata.csv").write_bytes(b"\xef\xbb\xbffile_name,label\r\na.png,NA\r\n./sub/001.png,US\r\n")
+    assert read_images(str(tmp_path), "train", SECTION).classes == ("NA", "US")
+
+
+@pytest.mark.parametrize(
+    ("columns", "section", "message"),
+    [
+        ({"image": [b"x", None], "label": [0, 1]}, {}, "column 'image' lacks 1 images"),
+        ({"left": [b"x"], "right": [b"y"], "label": [0]}, {}, r"say with data\.image"),
+        ({"image": [b"x"], "label": [0]}, {"image": "label"}, "column 'label' is of int64; give images as bytes"),
+        ({"image": [{"path": "a.png"}], "label": [0]}, {}, r"say with data\.image"),
+    ],
+)
+def test_columns_that_hold_no_images_are_told(columns: dict, section: dict, message: str, tmp_path: Path):
+    pq.write_table(pa.table(columns), tmp_path / "a.parquet")
+    with pytest.raises(InputError, match=message):
+        read_images(str(tmp_path / "*.parquet"), "train", DataSection("", **section))
+
+
+@pytest.mark.parametrize("written", [b"{", b'{"info": {"features": {"label": {"names": "ab"}}}}', b"[" * 100_000])
+def test_names_of_classes_that_are_none_are_told(written: bytes, tmp_path: Path):
+    table = pa.table({"image": [png(bars(1)[0][0])], "label": [0]}).replace_schema_metadata({"huggingface": written})
+    pq.write_table(table, tmp_path / "a.parquet")
+    with pytest.raises(FileError, match="has names of classes that"):
+        read_images(str(tmp_path / "a.parquet"), "train", SECTION)
+
+
+def test_shards_of_unlike_columns_are_told(tmp_path: Path):
+    for k, name in enumerate(("label", "class")):
+        pq.write_table(pa.table({"image": [b"x"], name: [0]}), tmp_path / f"{k}.parquet")
+    with pytest.raises(FileError, match="is no parquet file that can be read"):
+        read_images(str(tmp_path / "*.parquet"), "train", SECTION)
+
+
+@pytest.mark.parametrize("name", ["bars.npz", "images/metadata.csv"])
+def test_damaged_files_give_images_or_one_sentence(name: str, tmp_path: Path):
+    write_npz(tmp_path / "bars.npz", 4)
+    a_folder(tmp_path / "images", "a.png", "b.png")
+    (tmp_path / "images" / "metadata.csv").write_text("file_name,label\na.png,x\nb.png,y\n")
+    source = tmp_path / name if name.endswith("npz") else tmp_path / "images"
+
+    def load(damaged: bytes) -> None:
+        (tmp_path / name).write_bytes(damaged)
+        found = read_images(str(source), "train", SECTION)
+        assert len(found.images) == len(found.labels)
+
+    assert outcomes((tmp_path / name).read_bytes(), 100, load)[1] > 50

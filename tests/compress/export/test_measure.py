@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from spred.compress.export import measure
+from spred.errors import FileError
 from spred.nn.pruning.heads import Attention, shrink_heads
 
 
@@ -75,3 +76,35 @@ def test_parameters_are_counted_once_and_exact_zeros_apart():
     with torch.no_grad():
         model[0].weight.fill_(1.0)[0].zero_()
     assert measure.parameters(model) == (16, 12)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"), [(None, "no such file"), (b"", "cannot read"), (b"no ONNX", "cannot read")]
+)
+def test_a_file_that_is_no_onnx_is_one_sentence(content, message, tmp_path):
+    if content is not None:
+        (tmp_path / "a.onnx").write_bytes(content)
+    with pytest.raises(FileError, match=rf"a\.onnx: .*{message}") as caught:
+        measure.answer(tmp_path / "a.onnx", torch.ones(1, 2))
+    assert str(caught.value).isprintable()
+
+
+def made_by_hand(path, n_inputs):
+    """Write an ONNX file that adds its inputs, vectors of two."""
+    onnx = pytest.importorskip("onnx")
+    vectors = [onnx.helper.make_tensor_value_info(f"x{k}", onnx.TensorProto.FLOAT, [2]) for k in range(n_inputs)]
+    out = onnx.helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, [2])
+    node = onnx.helper.make_node("Sum", [f"x{k}" for k in range(n_inputs)], ["y"])
+    model = onnx.helper.make_model(onnx.helper.make_graph([node], "g", vectors, [out]), ir_version=10)
+    model.opset_import[0].version = 17
+    path.write_bytes(model.SerializeToString())
+
+
+def test_a_file_that_takes_something_else_is_one_sentence(tmp_path):
+    made_by_hand(tmp_path / "one.onnx", 1)
+    assert measure.answer(tmp_path / "one.onnx", torch.ones(2)).tolist() == [1.0, 1.0]
+    with pytest.raises(FileError, match=r"cannot run it on \(3,\)"):
+        measure.answer(tmp_path / "one.onnx", torch.ones(3))
+    made_by_hand(tmp_path / "two.onnx", 2)
+    with pytest.raises(FileError, match="has 2 inputs and 1 outputs"):
+        measure.answer(tmp_path / "two.onnx", torch.ones(2))

@@ -1,16 +1,19 @@
 """Every built-in model with random groups of zeros: shrunk, rebuilt from its files, and the same outputs."""
 
+import json
 from copy import deepcopy
 from itertools import pairwise
 
 import pytest
 import torch
+from mutations import outcomes
+from safetensors.torch import load_file, save_file
 from torch import nn
 
 from spred.compress.export.measure import answer, multiply_adds, parameters
 from spred.compress.export.onnx import save_onnx
 from spred.compress.export.shrunk import load_shrunk, save_shrunk
-from spred.compress.models.zoo import MODELS
+from spred.compress.models.zoo import MODELS, Facts, build
 from spred.errors import FileError, InputError
 from spred.nn.pruning.channels import Constant
 from spred.nn.pruning.shrink import shrink
@@ -127,3 +130,105 @@ def test_the_model_that_is_given_is_not_changed(tmp_path):
     before = deepcopy(model.state_dict())
     load_shrunk(tmp_path, model)
     assert all(torch.equal(a, b) for a, b in zip(before.values(), model.state_dict().values(), strict=True))
+
+
+SMALL = {"name": "mlp", "arguments": {"widths": [8, 8]}, "facts": {"channels": 1, "size": [4, 4], "n_classes": 2}}
+FACTS = Facts(1, (4, 4), 2)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """The files of a small perceptron that lost five neurons."""
+    torch.manual_seed(0)
+    model = build("mlp", {"widths": (8, 8)}, FACTS)
+    with torch.no_grad():
+        model[1].weight[3:] = 0.0
+    save_shrunk(shrink(model, torch.randn(2, 1, 4, 4)), model, tmp_path, SMALL)
+    return tmp_path
+
+
+def write(folder, **changed):
+    table = json.loads((folder / "shrunk.json").read_text())
+    (folder / "shrunk.json").write_text(json.dumps(table | changed))
+
+
+def test_a_built_in_model_is_made_from_the_files_alone_and_stays_as_it_was_read(folder):
+    again = load_shrunk(folder)
+    assert again[1].out_features == 3
+    before = {name: tensor.clone() for name, tensor in again.state_dict().items()}
+    content = (folder / "shrunk.safetensors").read_bytes()
+    (folder / "shrunk.safetensors").write_bytes(content[:-400] + bytes(400))  # in place
+    assert all(torch.equal(before[name], tensor) for name, tensor in again.state_dict().items())
+    assert all(parameter.requires_grad for parameter in again.parameters())
+
+
+@pytest.mark.parametrize("name", ["os:system", "builtins:exec", "my_nets:tiny"])
+def test_a_file_does_not_say_which_function_is_called(name, folder, tmp_path, monkeypatch):
+    (tmp_path / "my_nets.py").write_text("raise AssertionError('imported')")
+    monkeypatch.chdir(tmp_path)
+    target = tmp_path / "ran"
+    write(folder, origin=SMALL | {"name": name, "arguments": {"command": f"touch {target}"}})
+    with pytest.raises(InputError, match=r"which is not one of .*give it: load_shrunk\(folder, model\)"):
+        load_shrunk(folder)
+    assert not target.exists()
+    assert load_shrunk(folder, build("mlp", {"widths": (8, 8)}, FACTS))[1].out_features == 3
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"origin": None}, "does not say how its model is made"),
+        ({"modules": {"1": {"forward": 3}}}, "attribute 'forward'"),
+        ({"modules": {"2": {"out_features": 3}}}, "is a ReLU, which has no out_features"),
+        ({"modules": {"1.weight": {"removed": True}}}, "no module '1.weight'"),
+        ({"modules": {"forward": {"removed": True}}}, "no module 'forward'"),
+        ({"modules": {"1": {"out_features": 4}, "3": {"in_features": 3}}}, r"shape \(3, 16\) and not \(4, 16\)"),
+        ({"modules": {"1": {"out_features": 3}, "3": {"in_features": 2}}}, "and not"),
+        ({"modules": {"1": {"constant": True}}}, "the model has no '1.weight'"),
+        ({"origin": SMALL | {"arguments": {"widths": [8, 10**9]}}}, r"and not \("),
+        ({"origin": SMALL | {"arguments": {"widths": [10**18, 10**18]}}}, "cannot be made of these sizes"),
+        ({"origin": SMALL | {"arguments": {"widths": "88"}}}, "give a list of whole numbers"),
+        ({"origin": SMALL | {"arguments": {"widths": [8] * 2000}}}, "more than 1000 layers"),
+        ({"origin": SMALL | {"facts": SMALL["facts"] | {"size": [40_000, 40_000]}}}, r"and not \(3, 1600000000\)"),
+    ],
+)
+def test_a_table_that_lies_is_refused_before_anything_is_made(changed, message, folder):
+    write(folder, **changed)
+    with pytest.raises(InputError, match=message) as caught:
+        load_shrunk(folder)
+    assert str(folder) in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["shrunk.json", "shrunk.safetensors"])
+def test_a_damaged_file_gives_a_model_that_runs_or_one_sentence(name, folder):
+    content = (folder / name).read_bytes()
+
+    def load(damaged):
+        (folder / name).write_bytes(damaged)
+        assert load_shrunk(folder)(torch.zeros(1, 1, 4, 4)).shape == (1, 2)
+
+    values, refused = outcomes(content, 100, load)
+    assert refused > 40
+    assert values > 0  # a space more, another digit of a weight
+
+
+def test_attention_that_its_heads_cannot_divide_is_refused(tmp_path):
+    facts = {"channels": 1, "size": [8, 8], "n_classes": 2}
+    arguments = {"width": 8, "heads": 4, "depth": 1}
+    model = build("vit", arguments, Facts(1, (8, 8), 2)).eval()
+    with torch.no_grad():
+        model.blocks[0].attention.in_proj_weight[16:20] = 0.0
+    small = shrink(model, inputs := torch.randn(2, 1, 8, 8))
+    save_shrunk(small, model, tmp_path, {"name": "vit", "arguments": arguments, "facts": facts})
+    assert torch.equal(load_shrunk(tmp_path)(inputs), small.eval()(inputs))
+    table = json.loads((tmp_path / "shrunk.json").read_text())
+    heads = table["modules"]["blocks.0.attention"]
+    for number, message in ((3, "has 3 heads, into which 'q' cannot be divided"), (0, "attention cannot have")):
+        write(tmp_path, modules={"blocks.0.attention": heads | {"num_heads": number}})
+        with pytest.raises(InputError, match=message):
+            load_shrunk(tmp_path)
+    write(tmp_path, modules={"blocks.0.attention": heads})
+    state = load_file(tmp_path / "shrunk.safetensors")
+    save_file(state | {"blocks.0.attention.q.bias": torch.zeros(5)}, tmp_path / "shrunk.safetensors")
+    with pytest.raises(InputError, match=r"'blocks.0.attention.q' has a bias of shape \(5,\)"):
+        load_shrunk(tmp_path)

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import save_file
 from torch import nn
 
-from spred.compress.models.zoo import MODELS, Facts, build, check_fit, load_weights
-from spred.errors import FileError, InputError
+from spred.compress.models.zoo import MODELS, Facts, build, check_fit
+from spred.errors import InputError
+from spred.runtime.users_code import users_note
 
 DIGITS, COLOURS = Facts(1, (28, 28), 10), Facts(3, (32, 32), 10)
 
@@ -78,25 +78,48 @@ def test_a_model_must_fit_its_data(model: nn.Module, message: str):
         check_fit(model, DIGITS)
 
 
-@pytest.mark.parametrize("suffix", [".safetensors", ".pt"])
-def test_pretrained_weights(suffix: str, tmp_path: Path):
-    model, other = (build("lenet-300-100", {}, DIGITS) for _ in range(2))
-    path = tmp_path / f"weights{suffix}"
-    save = save_file if suffix == ".safetensors" else torch.save
-    save(model.state_dict(), path)
-    load_weights(other, path)
-    assert all(torch.equal(a, b) for a, b in zip(model.parameters(), other.parameters(), strict=True))
-    with pytest.raises(FileError, match=r"weights\..*: these are not weights of this model: '1.weight' has shape"):
-        load_weights(build("lenet-300-100", {}, Facts(1, (20, 20), 10)), path)
-    with pytest.raises(FileError, match=r"it lacks '0\.weight'"):
-        load_weights(build("lenet-5", {}, DIGITS), path)
+@pytest.mark.parametrize(
+    ("name", "arguments", "message"),
+    [
+        ("mlp", {"widths": "88"}, "give a list of whole numbers"),
+        ("mlp", {"widths": [8, 0]}, "give whole numbers above 0"),
+        ("mlp", {"widths": [8.5]}, "give whole numbers above 0"),
+        ("mlp", {"widths": [10**6, 10**7]}, "more than there is memory"),
+        ("mlp", {"widths": [10**12, 10**12]}, "cannot be made of these sizes"),
+        ("mlp", {"widths": [10**40]}, "cannot be made of these sizes"),
+        ("vit", {"depth": 10**6}, "more than 1000 layers"),
+        ("vit", {"depth": True}, "give a whole number above 0"),
+        ("vit", {"width": 10, "heads": 3}, "has width 10, which its 3 heads cannot divide"),
+    ],
+)
+def test_sizes_that_no_model_has_are_refused_before_anything_is_made(name: str, arguments: dict, message: str):
+    with pytest.raises(InputError, match=message):
+        build(name, arguments, DIGITS)
 
 
-def test_weights_that_cannot_be_read_are_named(tmp_path: Path):
-    model = build("lenet-300-100", {}, DIGITS)
-    for suffix in (".safetensors", ".pt"):
-        (tmp_path / f"bad{suffix}").write_bytes(b"no weights")
-        with pytest.raises(FileError, match="cannot be read"):
-            load_weights(model, tmp_path / f"bad{suffix}")
-        with pytest.raises(FileError, match="cannot be read"):
-            load_weights(model, tmp_path / f"none{suffix}")
+def test_a_perceptron_may_have_no_hidden_layer_and_no_seed_is_drawn_twice():
+    assert len(build("mlp", {"widths": []}, DIGITS)) == 2
+    torch.manual_seed(0)
+    first = build("mlp", {"widths": [4]}, DIGITS)
+    torch.manual_seed(0)
+    assert torch.equal(MODELS["mlp"](1, (28, 28), 10, (4,))[1].weight, first[1].weight)
+
+
+def test_what_a_users_model_raises_comes_as_it_was_raised(tmp_path: Path):
+    (tmp_path / "raising.py").write_text(
+        "from torch import nn\n"
+        "def made(n_classes):\n    raise KeyError('width')\n"
+        "class Runs(nn.Module):\n    def forward(self, x):\n        return x.view(3)\n"
+        "class Two(nn.Module):\n    def forward(self, x):\n"
+        "        y = x.flatten(1)[:, :10]\n        return (y, y) if self.training else nn.functional.dropout(y)\n"
+    )
+    with pytest.raises(KeyError, match="width") as caught:
+        build("raising:made", {}, DIGITS, tmp_path)
+    assert users_note(caught.value) == "your model 'raising:made' (raising.py, line 3)"
+    model = build("raising:Runs", {}, DIGITS, tmp_path)
+    with pytest.raises(RuntimeError, match="shape") as run:
+        check_fit(model, DIGITS, "raising:Runs")
+    assert users_note(run.value) == "your model 'raising:Runs', on images of 1 × 28 × 28 (raising.py, line 6)"
+    with pytest.raises(InputError, match="gives a tuple in training mode"):
+        check_fit(build("raising:Two", {}, DIGITS, tmp_path), DIGITS, "raising:Two")
+    assert model.training

@@ -16,7 +16,9 @@ from spred.compress.recipe import TrainSection, read_recipe
 from spred.compress.training.checkpoints import Keep
 from spred.compress.training.methods import Method, Spred, Strength
 from spred.compress.training.trainer import Cosine, Trainer, accuracy, make_optimizer
+from spred.errors import SpredWarning, StateError
 from spred.nn import L1
+from spred.runtime.users_code import users_note
 
 CPU = torch.device("cpu")
 
@@ -113,6 +115,95 @@ def test_a_finished_stage_is_not_trained_again(tmp_path: Path):
     assert again.fit("dense", other, plain(again, other), 2, lr=0.1) == curve
     assert all(torch.equal(a, b) for a, b in zip(model.parameters(), other.parameters(), strict=True))
     assert (again.done, again.seconds) == (2, first.seconds)
+
+
+def test_a_kept_state_that_cannot_be_read_is_told_and_the_stage_begins_anew(tmp_path: Path):
+    first, model = trainer(tmp_path), network()
+    first.fit("dense", model, plain(first, model), 2, lr=0.1)
+    place = first.keep.path("dense")
+    content = place.read_bytes()
+    place.write_bytes(content[: len(content) // 2])
+    again, other = trainer(tmp_path), network()
+    with pytest.warns(SpredWarning, match=r"dense\.pt: is damaged: .*; so stage 'dense' is trained again"):
+        again.fit("dense", other, plain(again, other), 2, lr=0.1)
+    assert all(torch.equal(a, b) for a, b in zip(model.parameters(), other.parameters(), strict=True))
+    assert again.notes[0].endswith("is trained again from its beginning.")
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"model": {"weight": torch.ones(2)}}, "the model of the kept state is another: it lacks '1.weight'"),
+        ({"losses": [1.0]}, "of unlike lengths"),
+        ({"losses": [1.0, float("nan")]}, "are no numbers"),
+        ({"losses": ["a", "b"]}, "does not fit: ValueError"),
+        ({"generator": torch.ones(3)}, "does not fit"),
+        ({"opt": {"state": {}, "param_groups": []}}, "does not fit"),
+        ({"seconds": None}, "does not fit"),
+    ],
+)
+def test_the_state_of_something_else_is_refused_before_anything_is_changed(changed: dict, message: str, tmp_path: Path):
+    first, model = trainer(tmp_path), network()
+    first.fit("dense", model, plain(first, model), 2, lr=0.1)
+    state = first.keep.load("dense")
+    assert state is not None
+    first.keep.save("dense", state | changed)
+    other, before = network(), network()
+    with pytest.raises(StateError, match=message) as caught:
+        first.fit("dense", other, plain(first, other), 2, lr=0.1)
+    assert str(first.keep.path("dense")) in str(caught.value)
+    assert all(torch.equal(a, b) for a, b in zip(before.parameters(), other.parameters(), strict=True))
+
+
+class Poisoned(Method):
+    """Gradients are no numbers from a step on."""
+
+    n_done = 0
+
+    def before_step(self) -> None:
+        """Set them so."""
+        self.n_done += 1
+        if self.n_done > 14:  # the fourth step of the second epoch
+            next(self.model.parameters()).grad.fill_(float("nan"))
+
+
+def test_training_that_comes_to_nan_stops_at_once_and_keeps_the_last_good_state(tmp_path: Path):
+    trained, model = trainer(tmp_path), network()
+    assert trained.steps_in_epoch == 11
+    method = Poisoned(model, [], Strength(), trained.optimizer(0.1), 0)
+    expected = (
+        r"after step 5 of epoch 2 of the stage 'dense': .* the state after epoch 1 is in .*dense\.pt; lower train"
+    )
+    with pytest.raises(StateError, match=expected):
+        trained.fit("dense", model, method, 3, lr=0.1)
+    state = trained.keep.load("dense")
+    assert state is not None
+    assert len(state["losses"]) == 1
+    assert all(bool(torch.isfinite(tensor).all()) for tensor in state["model"].values())
+
+
+def test_weights_that_are_not_finite_are_not_kept(tmp_path: Path):
+    trained, model = trainer(tmp_path, train={"batch_size": 1000}), network()  # one step an epoch: its loss is good
+    model[1].weight.register_hook(lambda grad: torch.full_like(grad, torch.inf))
+    with pytest.raises(StateError, match=r"1\.weight is not finite at the end of epoch 1 .* no epoch is kept"):
+        trained.fit("dense", model, plain(trained, model), 3, lr=0.1)
+    assert trained.keep.load("dense") is None
+
+
+def test_what_a_users_model_raises_in_training_comes_as_it_was_raised(tmp_path: Path):
+    class Raises(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = network()
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            raise KeyError("mine")
+
+    trained, model = trainer(tmp_path), Raises()
+    trained.recipe = replace(trained.recipe, model=replace(trained.recipe.model, name="nets:made"))
+    with pytest.raises(KeyError, match="mine") as caught:
+        trained.fit("dense", model, plain(trained, model), 1, lr=0.1)
+    assert "your model 'nets:made', in training (test_trainer.py, line" in (users_note(caught.value) or "")
 
 
 def test_the_rate_rises_and_falls():

@@ -13,7 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from spred.compress.data.readers import Labelled, read_images
+from spred.compress.data.labels import Labelled
+from spred.compress.data.readers import read_images
 from spred.compress.recipe import DataSection, Recipe
 from spred.errors import InputError, where
 
@@ -98,6 +99,11 @@ def load_images(recipe: Recipe) -> Images:
         if isinstance(source, str)
     }
     classes = whole.classes
+    if len(classes) < 2:
+        raise InputError(f"data: all training images are of one class, {classes[0]!r}; there is nothing to learn")
+    if section.crop >= min(whole.images.shape[2:]):
+        height, width = whole.images.shape[2:]
+        raise InputError(f"data: crop is {section.crop}, which shifts images of {height} × {width} pixels out of sight")
     parts = {name: _part(name, one, whole) for name, one in others.items()}
     index = np.random.default_rng(recipe.seed).permutation(len(whole.labels))
     rest = Part(torch.from_numpy(whole.images), torch.from_numpy(whole.labels))

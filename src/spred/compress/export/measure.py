@@ -15,8 +15,12 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from spred.compress.results import Speed
+from spred.errors import FileError, first_line, where
 from spred.nn.pruning.export import evaluating
 from spred.runtime.extras import extra
+
+ONLY_FATAL = 4
+"""Of ONNX Runtime's levels: what it prints of a damaged file is in the error."""
 
 WARM_UP = 10
 """Runs of each model that are not timed: ONNX Runtime allocates its memory in the first ones."""
@@ -66,18 +70,39 @@ def _attention_counted() -> Iterator[None]:
 
 
 def session(path: str | Path) -> Any:
-    """Return an ``onnxruntime.InferenceSession`` on the CPU with one thread, for figures that can be compared."""
+    """Return an ``onnxruntime.InferenceSession`` on the CPU with one thread, for figures that can be compared.
+
+    Raises:
+        FileError: the file is missing or damaged, or names files that are not inside its folder.
+    """
     runtime = extra("onnxruntime")
     options = runtime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
-    return runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    options.log_severity_level = ONLY_FATAL
+    with where(str(path)):
+        if not Path(path).is_file():
+            raise FileError("cannot be read: there is no such file")
+        try:
+            return runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        except Exception as err:  # its kinds are not public
+            raise FileError(f"ONNX Runtime cannot read it: {first_line(err)}") from err
 
 
 def answer(path: str | Path, inputs: Tensor) -> Tensor:
-    """Return what an ONNX file of one input and one output gives."""
+    """Return what an ONNX file of one input and one output gives.
+
+    Raises:
+        FileError: the file cannot be read, has more inputs or outputs, or does not take these inputs.
+    """
     model = session(path)
-    (outputs,) = model.run(None, {model.get_inputs()[0].name: inputs.detach().cpu().numpy()})
-    return torch.from_numpy(outputs)
+    names = [one.name for one in model.get_inputs()]
+    if len(names) != 1 or len(model.get_outputs()) != 1:
+        raise FileError(f"{path}: has {len(names)} inputs and {len(model.get_outputs())} outputs, and needs one each")
+    try:
+        (outputs,) = model.run(None, {names[0]: inputs.detach().cpu().numpy()})
+        return torch.from_numpy(outputs)
+    except Exception as err:  # its kinds are not public; texts and lists are no tensors
+        raise FileError(f"{path}: ONNX Runtime cannot run it on {tuple(inputs.shape)}: {first_line(err)}") from err
 
 
 def speed(dense: str | Path, shrunk: str | Path, inputs: Tensor, *, runs: int = 100) -> Speed:

@@ -8,8 +8,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from spred.errors import FileError
+from spred.errors import FileError, first_line, where
 from spred.runtime.extras import extra
+from spred.runtime.memory import available_memory
 
 
 def write_tensors(tensors: Mapping[str, Tensor], path: Path, metadata: Mapping[str, str] | None = None) -> None:
@@ -24,16 +25,28 @@ def write_tensors(tensors: Mapping[str, Tensor], path: Path, metadata: Mapping[s
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Return the tensors of a file and its metadata.
+    """Return the tensors of a file and its metadata; they stay as they are when the file changes.
+
+    (The library's own are the file's pages in memory: whoever writes to the file changes them.)
 
     Raises:
-        FileError: it cannot be read.
+        FileError: it cannot be read, or is larger than the memory.
     """
     extra("safetensors.torch")
     safetensors = extra("safetensors")
-    try:
-        with safetensors.safe_open(str(path), "pt") as file:
-            metadata = file.metadata() or {}
-            return {key: file.get_tensor(key) for key in file.keys()}, metadata  # noqa: SIM118 (no mapping)
-    except (OSError, safetensors.SafetensorError) as err:
-        raise FileError(f"{path}: cannot be read as safetensors ({err})") from err
+    with where(str(path)):
+        try:
+            if not path.is_file():
+                raise FileError("cannot be read as safetensors: there is no such file")
+            size, memory = path.stat().st_size, available_memory()
+            if size > memory:
+                raise FileError(f"has {size:,} bytes, and there are {memory:,} bytes of memory")
+            with safetensors.safe_open(str(path), "pt") as file:
+                metadata = file.metadata() or {}
+                return {key: file.get_tensor(key).clone() for key in file.keys()}, metadata  # noqa: SIM118 (no mapping)
+        except FileError:
+            raise
+        except OSError as err:
+            raise FileError(f"cannot be read: {err.strerror or err}") from err
+        except Exception as err:  # of the library, or of a torch that lacks a dtype: each has kinds of its own
+            raise FileError(f"cannot be read as safetensors ({first_line(err)})") from err

@@ -16,20 +16,46 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Callable, Mapping
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, fields
+from math import prod
 from pathlib import Path
+from reprlib import repr as short
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from spred.compress.export.safetensors import read_tensors, write_tensors
-from spred.errors import FileError
+from spred.errors import FileError, InputError, first_line, where
+from spred.runtime.memory import available_memory
 
 FORMAT = "spred sparse 1"
 
 LEVEL = 9
 """Of zlib, its highest: files are written once; lower levels are faster and longer (``scripts/bench deployment``)."""
+
+
+LARGEST_TABLE = 2**26
+"""Bytes of a table that is read: a million tensors. More, and a small file of another origin can fill the memory; less,
+and a model of very many tensors is refused."""
+
+DTYPES = {
+    str(kind).removeprefix("torch."): kind
+    for kind in (
+        *(torch.float32, torch.float64, torch.float16, torch.bfloat16, torch.complex64, torch.complex128),
+        *(torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64, torch.bool),
+        *(torch.float8_e4m3fn, torch.float8_e5m2, torch.uint16, torch.uint32, torch.uint64),
+    )
+}
+"""Kinds of numbers that a file may hold, by their names in the table."""
+
+SAME_BITS = {
+    **dict.fromkeys((torch.float8_e4m3fn, torch.float8_e5m2), torch.uint8),
+    torch.uint16: torch.int16,
+    torch.uint32: torch.int32,
+    torch.uint64: torch.int64,
+}
+"""What stands for a kind in which torch finds no zeros, for it has next to no operations."""
 
 
 @dataclass(frozen=True)
@@ -53,21 +79,25 @@ class Row:
     @property
     def size(self) -> int:
         """Return the number of values with the zeros."""
-        return int(np.prod(self.shape, dtype=np.int64))
+        return prod(self.shape)
 
 
 def save_sparse(state: Mapping[str, Tensor], path: str | Path) -> None:
     """Write a ``state_dict`` without its zeros; :func:`load_sparse` gives it back bit by bit.
 
     Zeros with a sign become zeros without. Tensors with few zeros are written whole.
+
+    Raises:
+        InputError: a tensor has numbers of a kind that :data:`DTYPES` does not have.
     """
     rows: list[Row] = []
     values: dict[str, list[Tensor]] = {}
     places = []
     for name, tensor in state.items():
-        flat = tensor.detach().cpu().flatten()
-        code, stored, bits = _shortest(flat)
-        dtype = str(flat.dtype).removeprefix("torch.")
+        dtype = str(tensor.dtype).removeprefix("torch.")
+        if dtype not in DTYPES:
+            raise InputError(f"{name!r} has numbers of {tensor.dtype}, which a sparse file does not hold")
+        code, stored, bits = _shortest(tensor.detach().cpu().flatten().view(_raw(tensor.dtype)))
         rows.append(Row(name, dtype, tuple(tensor.shape), len(stored), code))
         values.setdefault(f"values.{dtype}", []).append(stored)
         places.append(bits.tobytes())
@@ -92,22 +122,96 @@ def load_sparse(path: str | Path) -> dict[str, Tensor]:
             [0., 0.]])}
     """
     tensors, metadata = read_tensors(Path(path))
-    if metadata.get("format") != FORMAT:
-        raise FileError(f"{path}: this is no sparse file of spred; load it with safetensors.torch.load_file")
-    table = json.loads(_inflated(tensors.pop("table")))
-    places, at = np.frombuffer(_inflated(tensors.pop("places")), np.uint8), 0
-    values = {key: _from_bytes(_inflated(tensor), key.partition(".")[2]) for key, tensor in tensors.items()}
-    used = dict.fromkeys(values, 0)
-    state = {}
-    for row in (Row(name, dtype, tuple(shape), *rest) for name, dtype, shape, *rest in table):
-        key = f"values.{row.dtype}"
-        stored = values[key][used[key] : used[key] + row.count]
-        n_bytes = CODES[row.code].n_bytes(row.count, row.size)
-        flat = torch.zeros(row.size, dtype=stored.dtype)
-        flat[torch.from_numpy(CODES[row.code].read(places[at : at + n_bytes], row.count, row.size))] = stored
-        state[row.name] = flat.view(row.shape)
-        used[key], at = used[key] + row.count, at + n_bytes
+    with where(str(path)):
+        if metadata.get("format") != FORMAT:
+            raise FileError("this is no sparse file of spred; load it with safetensors.torch.load_file")
+        rows = _rows(_part(tensors, "table", LARGEST_TABLE, exactly=False))
+        need = sum(row.size * DTYPES[row.dtype].itemsize for row in rows)
+        if need > available_memory():
+            raise FileError(f"its tensors would have {need:,} bytes, more than there is memory")
+        places = np.frombuffer(_part(tensors, "places", sum(_length(row) for row in rows)), np.uint8)
+        counts = dict.fromkeys((row.dtype for row in rows), 0)
+        for row in rows:
+            counts[row.dtype] += row.count
+        values = {dtype: _values(tensors, dtype, count) for dtype, count in counts.items()}
+        used, at = dict.fromkeys(counts, 0), 0
+        state = {}
+        for row in rows:
+            stored = values[row.dtype][used[row.dtype] : used[row.dtype] + row.count]
+            state[row.name] = _whole(row, stored, places[at : at + _length(row)])
+            used[row.dtype], at = used[row.dtype] + row.count, at + _length(row)
     return state
+
+
+def _whole(row: Row, stored: Tensor, bits: np.ndarray) -> Tensor:
+    """Return a tensor with its zeros."""
+    index = CODES[row.code].read(bits, row.count, row.size)
+    if len(index) != row.count or (row.count and not (index[0] >= 0 and index[-1] < row.size)):
+        raise FileError(f"the places of {row.name!r} are not those of {row.count:,} values; the file is damaged")
+    if (np.diff(index) <= 0).any():
+        raise FileError(f"the places of {row.name!r} do not rise; the file is damaged")
+    flat = torch.zeros(row.size, dtype=stored.dtype)
+    flat[torch.from_numpy(index)] = stored
+    return flat.view(DTYPES[row.dtype]).view(row.shape)
+
+
+def _raw(kind: torch.dtype) -> torch.dtype:
+    return SAME_BITS.get(kind, kind)
+
+
+def _rows(table: bytes) -> list[Row]:
+    """Return the rows of a table, each with a dtype, a shape and a code that there are."""
+    try:
+        listed = json.loads(table)
+    except (ValueError, RecursionError) as err:
+        raise FileError(f"its table is no JSON ({first_line(err)}); the file is damaged") from err
+    if not isinstance(listed, list):
+        raise FileError("its table is no list of tensors; the file is damaged")
+    rows = [_row(one) for one in listed]
+    if len({row.name for row in rows}) < len(rows):
+        raise FileError("its table names a tensor twice; the file is damaged")
+    return rows
+
+
+def _row(listed: object) -> Row:
+    """Return a row of the table, checked."""
+    if not (isinstance(listed, list) and len(listed) == len(fields(Row))):
+        raise FileError(f"its table has the row {short(listed)}; the file is damaged")
+    name, dtype, shape, count, code = listed
+    whole = isinstance(shape, list) and all(type(one) is int and 0 <= one < 2**63 for one in (*shape, count))
+    texts = all(isinstance(one, str) for one in (name, dtype, code))
+    if not (texts and dtype in DTYPES and code in CODES and whole and prod(shape) < 2**63):
+        raise FileError(f"its table has the row {short(listed)}, which is no tensor; the file is damaged")
+    row = Row(name, dtype, tuple(shape), count, code)
+    if count > row.size or (code == "whole" and count != row.size):
+        raise FileError(f"its table says {count:,} values of {name!r}, which has {row.size:,}; the file is damaged")
+    return row
+
+
+def _length(row: Row) -> int:
+    """Return how many bytes the places of a row take."""
+    return CODES[row.code].n_bytes(row.count, row.size)
+
+
+def _values(tensors: Mapping[str, Tensor], dtype: str, count: int) -> Tensor:
+    """Return the values of a dtype, ``count`` of them."""
+    return _from_bytes(_part(tensors, f"values.{dtype}", count * DTYPES[dtype].itemsize), _raw(DTYPES[dtype]))
+
+
+def _part(tensors: Mapping[str, Tensor], key: str, length: int, *, exactly: bool = True) -> bytes:
+    """Return what a tensor of the file holds, inflated to at most ``length`` bytes."""
+    stored = tensors.get(key)
+    if stored is None or stored.dtype != torch.uint8 or stored.ndim != 1:
+        raise FileError(f"has no {key!r}; the file is damaged")
+    unpacker = zlib.decompressobj()
+    try:
+        content = unpacker.decompress(stored.numpy().tobytes(), length + 1)
+    except zlib.error as err:
+        raise FileError(f"{key!r} cannot be inflated ({err}); the file is damaged") from err
+    if len(content) > length or (exactly and len(content) < length) or not unpacker.eof:
+        asked = f"{length:,} bytes" if exactly else f"at most {length:,} bytes"
+        raise FileError(f"{key!r} is not {asked} long, as its table says; the file is damaged")
+    return content
 
 
 @dataclass(frozen=True)
@@ -137,19 +241,14 @@ def _by_byte(values: Tensor) -> bytes:
     return values.view(torch.uint8).view(len(values), values.element_size()).T.contiguous().numpy().tobytes()
 
 
-def _from_bytes(content: bytes, dtype: str) -> Tensor:
+def _from_bytes(content: bytes, kind: torch.dtype) -> Tensor:
     """Return the values of :func:`_by_byte`."""
-    kind: torch.dtype = getattr(torch, dtype)
     planes = torch.from_numpy(np.frombuffer(content, np.uint8).copy())
     return planes.view(kind.itemsize, len(planes) // kind.itemsize).T.flatten().view(kind)
 
 
 def _deflated(content: bytes) -> Tensor:
     return torch.frombuffer(bytearray(zlib.compress(content, LEVEL)), dtype=torch.uint8)
-
-
-def _inflated(stored: Tensor) -> bytes:
-    return zlib.decompress(stored.numpy().tobytes())
 
 
 def lower_bits(count: int, size: int) -> int:
@@ -180,6 +279,8 @@ def _read_fano(stored: np.ndarray, count: int, size: int) -> np.ndarray:
     bits = np.unpackbits(stored[:start], count=count * low).reshape(count, low)
     lower = bits.astype(np.int64) @ (1 << np.arange(low, dtype=np.int64))
     ones = np.flatnonzero(np.unpackbits(stored[start:]))
+    if len(ones) != count:
+        return ones  # a damaged file: the caller counts them
     return ((ones - np.arange(count)) << low) + lower
 
 

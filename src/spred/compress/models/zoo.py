@@ -6,21 +6,27 @@ All take their sizes from their tensors and use plain modules, so that :func:`sp
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
+from copy import deepcopy
 from dataclasses import asdict, dataclass
-from importlib import import_module
 from inspect import signature
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from reprlib import repr as short
+from typing import Any, get_origin, get_type_hints
 
 import torch
 from torch import Tensor, nn
 
-from spred.errors import FileError, InputError, SpredError, did_you_mean, where
-from spred.runtime.extras import extra
+from spred.compress.models.own import users_function
+from spred.errors import InputError, first_line
+from spred.runtime.memory import available_memory
+from spred.runtime.users_code import users_code
+
+MOST_LAYERS = 1000
+"""Layers of a built-in model, ten times the deepest that people train. More, and an absurd number takes minutes to be
+refused; less, and somebody's model is."""
 
 Size = tuple[int, int]
 
@@ -37,9 +43,10 @@ class Facts:
 def mlp(channels: int, size: Size, n_classes: int, widths: tuple[int, ...] = (512, 512)) -> nn.Sequential:
     """Return a perceptron on all pixels, with ReLU."""
     layers: list[nn.Module] = [nn.Flatten()]
-    for n_in, n_out in pairwise((channels * size[0] * size[1], *widths)):
+    inputs = (channels * size[0] * size[1], *widths)
+    for n_in, n_out in pairwise(inputs):
         layers += [nn.Linear(n_in, n_out), nn.ReLU()]
-    return nn.Sequential(*layers, nn.Linear(widths[-1], n_classes))
+    return nn.Sequential(*layers, nn.Linear(inputs[-1], n_classes))
 
 
 def lenet_300_100(channels: int, size: Size, n_classes: int) -> nn.Sequential:
@@ -127,6 +134,8 @@ class VisionTransformer(nn.Module):
 
     def __init__(self, channels: int, size: Size, n_classes: int, *, width: int = 64, heads: int = 4, depth: int = 4):
         super().__init__()
+        if width % heads:
+            raise InputError(f"vit has width {width}, which its {heads} heads cannot divide; give a multiple")
         patch = next((side for side in PATCHES if size[0] % side == 0 and size[1] % side == 0), 1)
         n_tokens = (size[0] // patch) * (size[1] // patch)
         self.patches = nn.Conv2d(channels, width, patch, patch)
@@ -164,54 +173,85 @@ def build(name: str, arguments: Mapping[str, Any], facts: Facts, folder: Path | 
 
     Raises:
         InputError: no such name, module or function; the function does not take the arguments, or returns no model.
+        Exception: whatever the user's function raises, with a note.
     """
-    make: Callable[..., nn.Module] = MODELS[name] if name in MODELS else _user_function(name, folder)
-    known = signature(make).parameters
-    given = {key: value for key, value in asdict(facts).items() if key in known} | dict(arguments)
+    built_in = name in MODELS
+    make: Callable[..., nn.Module] = MODELS[name] if built_in else users_function(name, folder, MODELS)
     try:
-        signature(make).bind(**given)
-    except TypeError as err:
-        raise InputError(f"model {name!r} cannot be made with {sorted(given)}: {err}") from err
-    model = make(**given)
+        known = signature(make).parameters
+    except ValueError:  # a function that is written in C says nothing of its parameters
+        known = {}  # type: ignore[assignment]
+    given = {key: value for key, value in asdict(facts).items() if key in known} | dict(arguments)
+    if known:
+        try:
+            signature(make).bind(**given)
+        except TypeError as err:
+            raise InputError(f"model {name!r} cannot be made with {sorted(given)}: {err}") from err
+    if built_in:
+        return _built_in(name, make, given)
+    with users_code(f"your model {name!r}"):
+        model = make(**given)
     if not isinstance(model, nn.Module):
         raise InputError(f"model {name!r} returned a {type(model).__name__}; it has to return a torch.nn.Module")
     return model
 
 
-def load_weights(model: nn.Module, path: str | Path) -> None:
-    """Load pretrained weights into ``model``: a ``.safetensors`` file, or what ``torch.save(state_dict)`` wrote.
-
-    Raises:
-        FileError: the file cannot be read, or its tensors are not those of the model.
-    """
-    with where(str(path)):
-        state, own = _read_state(Path(path)), model.state_dict()
-        wrong = [f"it lacks {name!r}" for name in own if name not in state]
-        wrong += [f"the model has no {name!r}{did_you_mean(name, own)}" for name in state if name not in own]
-        wrong += [
-            f"{name!r} has shape {tuple(state[name].shape)} and not {tuple(own[name].shape)}"
-            for name in own
-            if name in state and state[name].shape != own[name].shape
-        ]
-        if wrong:
-            raise FileError(f"these are not weights of this model: {wrong[0]} ({len(wrong)} such differences)")
-        model.load_state_dict(state)
+def _built_in(name: str, make: Callable[..., nn.Module], given: Mapping[str, Any]) -> nn.Module:
+    """Return a built-in model of arguments that are sizes, and that fits into memory."""
+    hints = get_type_hints(make.__init__ if isinstance(make, type) else make)  # type: ignore[misc]
+    taken = {key: _sizes(f"model {name!r}: {key}", value, hints[key]) for key, value in given.items()}
+    try:
+        with torch.device("meta"):  # shapes alone: nothing is allocated, nothing drawn
+            need = sum(tensor.nbytes for tensor in make(**taken).parameters())
+    except (RuntimeError, TypeError, OverflowError) as err:  # torch counts in 64 bits
+        raise InputError(f"model {name!r} cannot be made of these sizes: {first_line(err)}") from err
+    if need > available_memory() and torch.get_default_device().type != "meta":
+        raise InputError(
+            f"model {name!r} would have {need:,} bytes of weights, more than there is memory; make it smaller"
+        )
+    return make(**taken)
 
 
-def check_fit(model: nn.Module, facts: Facts) -> None:
-    """Run two empty images through ``model``.
+def _sizes(what: str, value: object, hint: object) -> int | tuple[int, ...]:
+    """Return a size, or a tuple of them, as ``hint`` says."""
+    several = get_origin(hint) is tuple
+    listed = value if several else [value]
+    if not isinstance(listed, list | tuple):
+        raise InputError(f"{what} is {short(value)}; give a list of whole numbers")
+    for one in listed:
+        if not isinstance(one, int) or isinstance(one, bool) or one < 1:
+            raise InputError(
+                f"{what} is {short(value)}; give {'whole numbers' if several else 'a whole number'} above 0"
+            )
+    if len(listed) > MOST_LAYERS or (what.endswith("depth") and listed[0] > MOST_LAYERS):
+        raise InputError(f"{what} asks for more than {MOST_LAYERS} layers; give fewer")
+    return tuple(listed) if several else listed[0]
+
+
+def check_fit(model: nn.Module, facts: Facts, name: str = "") -> None:
+    """Run two empty images through ``model``, on the device of its weights.
+
+    Args:
+        model: the model.
+        facts: the images and the number of classes.
+        name: of a function of the user's that made it; what such a model raises comes through as it was raised.
 
     Raises:
         InputError: it does not run on images of this size, or does not give a number for each class.
     """
-    images = torch.zeros(2, facts.channels, *facts.size)
+    own = f"your model {name!r}" if name and name not in MODELS else ""
+    device = next((tensor.device for tensor in model.parameters()), None)
     shape = f"images of {facts.channels} × {facts.size[0]} × {facts.size[1]}"
     training = model.training
     try:
-        with torch.no_grad():
+        images = torch.zeros(2, facts.channels, *facts.size, device=device)
+        with torch.no_grad(), users_code(f"{own}, on {shape}") if own else nullcontext():
             outputs = model.eval()(images)
-    except (RuntimeError, ValueError) as err:
-        raise InputError(f"the model does not run on {shape}: {str(err).splitlines()[0]}") from err
+            in_training = _copy_in_training(model, images) if own else outputs
+    except (RuntimeError, ValueError, TypeError, IndexError) as err:
+        if own:
+            raise
+        raise InputError(f"the model does not run on {shape}: {first_line(err)}") from err
     finally:
         model.train(training)
     got = tuple(outputs.shape) if isinstance(outputs, Tensor) else type(outputs).__name__
@@ -220,48 +260,15 @@ def check_fit(model: nn.Module, facts: Facts) -> None:
             f"the model gives {got} for two {shape}, and the data have {facts.n_classes} classes; it has to give "
             f"{(2, facts.n_classes)}, a number for each class"
         )
-
-
-def _read_state(path: Path) -> dict[str, Tensor]:
-    """Return the tensors of a file of weights."""
-    try:
-        state: dict[str, Tensor]
-        if path.suffix != ".safetensors":
-            state = torch.load(path, map_location="cpu", weights_only=True)
-        else:
-            state = extra("safetensors.torch").load(path.read_bytes())
-    except SpredError:
-        raise
-    except OSError as err:
-        raise FileError(f"cannot be read: {err.strerror or err}") from err
-    except Exception as err:  # each format has kinds of its own for a broken file
-        raise FileError(f"cannot be read as weights: {str(err).splitlines()[0]}") from err
-    return state
-
-
-def _user_function(name: str, folder: Path | None) -> Callable[..., nn.Module]:
-    module_name, colon, function = name.partition(":")
-    if not colon:
+    if not isinstance(in_training, Tensor) or in_training.shape != outputs.shape:
         raise InputError(
-            f"there is no model {name!r}{did_you_mean(name, MODELS)}; use one of {list(MODELS)}, or your own as "
-            "'package.module:function'"
+            f"the model gives a {type(in_training).__name__} in training mode, and it has to give the same as in "
+            "evaluation; switch its auxiliary outputs off"
         )
-    with _import_path(folder):
-        try:
-            module = import_module(module_name)
-        except ImportError as err:
-            raise InputError(f"model {name!r}: {err}; put the module beside the recipe, or install it") from err
-    found: Callable[..., nn.Module] | None = getattr(module, function, None)
-    if found is None or not callable(found):
-        raise InputError(f"model {name!r}: {module_name} has no {function!r}{did_you_mean(function, dir(module))}")
-    return found
 
 
-@contextmanager
-def _import_path(folder: Path | None) -> Iterator[None]:
-    added = str(Path.cwd() if folder is None else folder)
-    sys.path.insert(0, added)
-    try:
-        yield
-    finally:
-        sys.path.remove(added)
+def _copy_in_training(model: nn.Module, images: Tensor) -> Any:
+    """Return what a copy of a model gives in training mode; no random number is taken for it."""
+    copy = deepcopy(model).train()
+    with torch.random.fork_rng(devices=[images.device] if images.is_cuda else []):
+        return copy(images)

@@ -7,8 +7,8 @@ generators too, so the result is the same bit for bit. Files are read back witho
 
 from __future__ import annotations
 
-import pickle
 import re
+import warnings
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +18,7 @@ from typing import Any
 
 import torch
 
+from spred.errors import FileError, first_line, where
 from spred.runtime.atomic import whole_file
 from spred.runtime.tasks import digest
 
@@ -47,18 +48,51 @@ class Keep:
         return self.folder / (re.sub(r"[^\w.+-]+", "-", stage) + suffix)
 
     def load(self, stage: str) -> State | None:
-        """Return the last state of a stage; None if there is none, or if its file was cut short."""
+        """Return the last state of a stage; None if there is none.
+
+        Raises:
+            FileError: its file is damaged, or holds something else.
+        """
         path = self.path(stage)
-        try:
-            state: State = torch.load(path, map_location="cpu", weights_only=True)
-        except (FileNotFoundError, EOFError, RuntimeError, zipfile.BadZipFile, pickle.UnpicklingError):
+        if not path.exists():
             return None
+        with where(str(path)):
+            check_whole(path)
+            try:
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore")  # of torch, about pickles that it did not write
+                    state = torch.load(path, map_location="cpu", weights_only=True)
+            except Exception as err:  # torch has many kinds for what it cannot read
+                raise FileError(f"cannot be read: {first_line(err)}") from err
+            if not isinstance(state, dict):
+                raise FileError(f"holds a {type(state).__name__}, and no state")
         return state
 
     def save(self, stage: str, state: State) -> None:
         """Keep the state of a stage; its file appears whole or not at all."""
         with whole_file(self.path(stage)) as work:
             torch.save(state, work)
+
+
+def check_whole(path: Path) -> None:
+    """Compare the checksums of a file of ``torch.save``, which torch does not: a bit that turned would be a weight.
+
+    Raises:
+        FileError: the file was cut short or changed, or it would unpack to more than its length.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = archive.infolist()
+            packed = [one.filename for one in members if one.compress_type != zipfile.ZIP_STORED]
+            if packed or sum(one.file_size for one in members) > path.stat().st_size:
+                raise FileError("is not as torch.save writes it: its parts are packed, or overlap")
+            damaged = archive.testzip()
+    except FileError:
+        raise
+    except Exception as err:  # zipfile has many kinds for a damaged archive
+        raise FileError(f"is damaged: {first_line(err)}") from err
+    if damaged is not None:
+        raise FileError(f"is damaged: the checksum of {damaged!r} is another")
 
 
 @contextmanager

@@ -6,9 +6,11 @@ it replaced by the distance from the dense model's outputs where the recipe asks
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from math import cos, pi
+from math import cos, isfinite, pi
 from time import perf_counter
 from typing import Any
 from zlib import crc32
@@ -18,11 +20,15 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, kl_div, log_softmax
 
 from spred.compress.data.dataset import Images, Part, augment, shuffled
+from spred.compress.models.weights import differences
+from spred.compress.models.zoo import MODELS
 from spred.compress.recipe import Recipe, TrainSection
 from spred.compress.results import Curve
 from spred.compress.training.checkpoints import Keep, State, random_state, seeded, set_random_state
 from spred.compress.training.memory_format import computing
 from spred.compress.training.methods import MakeOptimizer, Method
+from spred.errors import FileError, SpredError, SpredWarning, StateError, first_line, where
+from spred.runtime.users_code import users_code
 
 REFIT = 0.3
 """The refit's learning rate over that of training, where the recipe does not say. Larger moves the weights that are
@@ -30,6 +36,11 @@ left further from the penalised solution, smaller leaves them shrunken (``script
 
 N_EVALUATED = 1000
 """Images evaluated at once: bounds the memory, changes no figure."""
+
+
+STEPS_UNSEEN = 50
+"""Steps between two looks at the loss where looking costs: a GPU has to finish all steps first. On a processor every
+step is looked at. Fewer, and training is slower; more, and it goes on longer with no numbers."""
 
 
 @dataclass(frozen=True)
@@ -71,12 +82,27 @@ class Stage:
         }
 
     def load(self, state: State, model: nn.Module, method: Method, device: torch.device) -> None:
-        """Put back what :meth:`state` returned."""
-        model.load_state_dict(state["model"])
-        method.opt.load_state_dict(state["opt"])
-        self.generator.set_state(state["generator"])
-        set_random_state(state["random"], device)
-        self.losses, self.accuracies, self.seconds = (state[key] for key in ("losses", "accuracies", "seconds"))
+        """Put back what :meth:`state` returned.
+
+        Raises:
+            StateError: it is the state of something else.
+        """
+        try:
+            wrong = differences(model, state["model"])
+            if wrong:
+                raise StateError(f"the model of the kept state is another: {wrong[0]}")
+            losses, accuracies = ([float(one) for one in state[key]] for key in ("losses", "accuracies"))
+            if len(losses) != len(accuracies) or not all(map(isfinite, (*losses, *accuracies, state["seconds"]))):
+                raise StateError("the curves of the kept state are no numbers, or of unlike lengths")
+            self.generator.set_state(state["generator"])
+            set_random_state(state["random"], device)
+            method.opt.load_state_dict(state["opt"])
+            model.load_state_dict(state["model"])
+        except SpredError:
+            raise
+        except Exception as err:  # torch has many kinds for a state that does not fit
+            raise StateError(f"the kept state does not fit: {type(err).__name__}, {first_line(err)}") from err
+        self.losses, self.accuracies, self.seconds = losses, accuracies, state["seconds"]
 
 
 @dataclass
@@ -92,6 +118,7 @@ class Trainer:
         listen: called after each epoch.
         curves: of the stages so far.
         seconds: time of each stage, that of earlier runs included.
+        notes: what a reader should know of the stages, a sentence each.
     """
 
     recipe: Recipe
@@ -103,6 +130,7 @@ class Trainer:
     done: int = 0
     curves: list[Curve] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
 
     @property
     def steps_in_epoch(self) -> int:
@@ -140,13 +168,17 @@ class Trainer:
             lr: the largest learning rate.
             warmup: epochs in which it rises.
             teacher: the dense model, to distil from.
+
+        Raises:
+            StateError: training has diverged, or the kept state is that of something else. What was kept stays.
         """
         done = Stage(stage, torch.Generator().manual_seed(crc32(f"{stage} {self.recipe.seed}".encode())))
         rates = Cosine(lr, epochs * self.steps_in_epoch, warmup * self.steps_in_epoch)
         with seeded(done.generator.initial_seed(), self.device):
-            state = self.keep.load(stage)
+            state = self._kept(stage)
             if state is not None:
-                done.load(state, model, method, self.device)
+                with where(str(self.keep.path(stage))):
+                    done.load(state, model, method, self.device)
                 self._report(done, epochs, len(done.losses))
             for _ in range(len(done.losses), epochs):
                 self._epoch(done, model, method, rates, teacher)
@@ -157,6 +189,16 @@ class Trainer:
             self.curves.append(curve)
         self.seconds[stage] = done.seconds
         return curve
+
+    def _kept(self, stage: str) -> State | None:
+        """Return the state that a stage goes on from; one that cannot be read is told of, and the stage begins anew."""
+        try:
+            return self.keep.load(stage)
+        except FileError as err:
+            note = f"{err}; so stage {stage!r} is trained again from its beginning"
+            self.notes.append(f"{note}.")
+            warnings.warn(note, SpredWarning, stacklevel=2)
+            return None
 
     def _epoch(self, stage: Stage, model: nn.Module, method: Method, rates: Cosine, teacher: nn.Module | None) -> None:
         """Train one epoch, and take the validation accuracy."""
@@ -177,9 +219,35 @@ class Trainer:
             n_done += 1
             method.after_step(n_done)
             total += loss.detach()
+            if self.device.type == "cpu" or n_done % STEPS_UNSEEN == 0:
+                self._check_loss(total, stage, n_done)
+        self._check_loss(total, stage, n_done)
+        self._check_weights(model, stage)
         stage.losses.append(total.item() / self.steps_in_epoch)
-        stage.accuracies.append(accuracy(model, self.images, self.images.validation))
+        with self._calling():
+            stage.accuracies.append(accuracy(model, self.images, self.images.validation))
         stage.seconds += perf_counter() - began
+
+    def _check_loss(self, total: Tensor, stage: Stage, n_done: int) -> None:
+        """Raise once the sum of the losses is no finite number."""
+        if not isfinite(total.item()):
+            step = n_done - len(stage.losses) * self.steps_in_epoch
+            raise StateError(f"the loss is no finite number after step {step} of {self._diverged(stage)}")
+
+    def _check_weights(self, model: nn.Module, stage: Stage) -> None:
+        """Raise if a tensor of the model is not finite, before it is kept."""
+        for name, tensor in model.state_dict().items():
+            if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+                raise StateError(f"{name} is not finite at the end of {self._diverged(stage)}")
+
+    def _diverged(self, stage: Stage) -> str:
+        """Return where training has diverged, what is kept, and what to do."""
+        n_kept = len(stage.losses)
+        kept = f"the state after epoch {n_kept} is in {self.keep.path(stage.name)}" if n_kept else "no epoch is kept"
+        return (
+            f"epoch {n_kept + 1} of the stage {stage.name!r}: training has diverged, and stopped; {kept}; "
+            "lower train.lr (or refit_lr, or the penalty), or raise train.warmup"
+        )
 
     def loss(self, model: nn.Module, inputs: Tensor, labels: Tensor, teacher: nn.Module | None = None) -> Tensor:
         """Return the loss of a batch, computed in the recipe's precision."""
@@ -196,8 +264,14 @@ class Trainer:
     def _outputs(self, model: nn.Module, inputs: Tensor) -> Tensor:
         """Return the outputs, computed in the recipe's precision, as float32."""
         with computing(self.recipe.train.precision, self.device):
-            outputs: Tensor = model(inputs)
+            with self._calling():
+                outputs: Tensor = model(inputs)
             return outputs.float()
+
+    def _calling(self) -> AbstractContextManager[None]:
+        """Return what a model is called in: what one of the user's raises comes through with a note."""
+        name = self.recipe.model.name
+        return nullcontext() if name in MODELS else users_code(f"your model {name!r}, in training")
 
     def _report(self, stage: Stage, epochs: int, n_new: int) -> None:
         self.done += n_new
