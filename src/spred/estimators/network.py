@@ -331,6 +331,9 @@ class NetworkCox(SurvivalTarget, GatedNetwork):
         self.n_jobs = n_jobs
         self.random_state = random_state
 
+    def _counts_weights(self) -> bool:
+        return bool(self.ties != "efron")  # whose risk at tied times is that of their mean weight
+
     def _deviances(
         self, inside: Assembled, target: np.ndarray, weight: np.ndarray, split: Split, etas: Etas
     ) -> np.ndarray:

@@ -13,10 +13,9 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 from threadpoolctl import threadpool_limits
 
-from spred import _checks
 from spred._defaults import CV_KKT_TOL
 from spred.core.losses import Loss, get_loss
 from spred.errors import InputError, did_you_mean
@@ -30,11 +29,13 @@ from spred.estimators.alpha_search import (
     together,
     warn_unless_reached,
 )
-from spred.estimators.base import FLOATS, Samples, SparseEstimator
+from spred.estimators.base import Samples, SparseEstimator
 from spred.estimators.cross_validation import Curve, Split, check_rule, ratios_of
+from spred.estimators.inputs import check_table
+from spred.estimators.repeats import distinct
 from spred.gated import GatedProblem, NetworkPath, PathOptions, network_path
 from spred.gated.problem import Fitted
-from spred.linear.problem import Problem, make_problem
+from spred.linear.problem import Problem, check_finite, make_problem
 from spred.linear.results import Status
 from spred.runtime.tasks import Arrays
 
@@ -79,11 +80,10 @@ class GatedNetwork(SparseEstimator):
         check_rule(self.rule)
         starts, ratios = self._starts(), ratios_of(self.l1_ratio)
         data, target, weight = self._read(X, y, sample_weight)
-        weight = _checks.sample_weights(weight, len(target))
         whole = self._assemble(data, target, weight)
         samples = Samples(data, target, weight, offset=np.zeros(len(target)))
         no_choice = self.alphas is not None and len(starts) * len(ratios) * np.size(self.alphas) == 1
-        folds = [] if no_choice else self._folds(target, groups)
+        folds = [] if no_choice else self._folds(target, groups, weight)
         choices = [self._options(start, ratio) for start in starts for ratio in ratios]
         candidates = [self._candidate(whole, samples, options) for options in choices]
         found = search(candidates, folds, rule=self.rule, n_jobs=self.n_jobs)
@@ -92,7 +92,7 @@ class GatedNetwork(SparseEstimator):
         self.curves_ = {start: one.curve for start, one in of_start.items()}
         self.path_, self.curve_ = best.path, best.curve
         self.start_, self.l1_ratio_ = best.path.start, best.path.l1_ratio
-        self._keep(whole, data, self.curve_.index)
+        self._keep(whole, self.curve_.index)
         warn_unless_reached(together(_reached(one.path) for one in found), KKT, "kkt_tol", self.kkt_tol)
         warn_unless_reached(together(one.folds for one in found), KKT, "cv_kkt_tol", self.cv_kkt_tol)
         return self
@@ -112,18 +112,18 @@ class GatedNetwork(SparseEstimator):
             inputs=(*self._fold_inputs(samples), options),
         )
 
-    def _keep(self, whole: Assembled, X: Any, index: int) -> None:
+    def _keep(self, whole: Assembled, index: int) -> None:
         """Store the network that was chosen."""
         path, problem = self.path_, whole.problem
         self.alpha_, self.kkt_ = float(path.alphas[index]), float(path.kkts[index])
         self.n_iter_ = max(int(path.n_iter.sum()), 1)
         self.network_ = problem.fitted(path.models[index], path.inputs[index])
         self._shift, self._unit, self._basis = whole.shift, whole.unit, whole.basis
-        self._describe(X, problem.design.p)
+        self._describe(problem)
 
-    def _describe(self, X: Any, p: int) -> None:
+    def _describe(self, problem: GatedProblem) -> None:
         """Store what is known of each of the p inputs: in use or not, gate, entry, slope."""
-        fitted, path = self.network_, self.path_
+        fitted, path, p = self.network_, self.path_, problem.design.p
         used = np.concatenate([fitted.inputs, fitted.free_inputs])
         free = fitted.network.free[len(fitted.network.free) - len(fitted.free_inputs) :]
         self._in_use = np.isin(np.arange(p), used)
@@ -134,7 +134,7 @@ class GatedNetwork(SparseEstimator):
         for alpha, inputs in zip(path.alphas[::-1], path.inputs[::-1], strict=True):
             self.entry_alphas_[inputs] = alpha
         self.entry_alphas_[fitted.free_inputs] = np.inf
-        slopes = fitted.mean_slopes(X)
+        slopes = fitted.mean_slopes(problem.design.X, problem.s)
         slopes = slopes if self._basis is None else self._basis @ slopes
         self.mean_slopes_ = np.zeros((len(slopes), p))
         self.mean_slopes_[:, used] = self._unit[:, None] * slopes
@@ -158,6 +158,8 @@ class GatedNetwork(SparseEstimator):
         """Return the engine's problem for these samples."""
         kept = weight > 0
         X, target, weight = (X, target, weight) if kept.all() else (X[kept], target[kept], weight[kept])
+        if self._counts_weights():
+            X, target, weight = distinct(X, target, weight)
         scaled, shift, unit = self._scaled(target, weight)
         linear = make_problem(
             X,
@@ -173,6 +175,10 @@ class GatedNetwork(SparseEstimator):
         if several is not None and scaled.ndim > 1 and scaled.shape[1] > 1:
             problem = replace(problem, loss=several, y=scaled, n_outputs=scaled.shape[1])
         return Assembled(problem, shift, unit, linear.basis)
+
+    def _counts_weights(self) -> bool:
+        """Return whether a sample of weight 2 is the sample twice, to the objective."""
+        return True
 
     def _scaled(self, target: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return the target as the engine gets it, its shift and its unit: as it is, for classes, counts and times."""
@@ -210,7 +216,8 @@ class GatedNetwork(SparseEstimator):
     def _predictor(self, X: ArrayLike) -> np.ndarray:
         """Return the predictor of new samples, ``(n,)`` or ``(n, K)``, in the units of the target."""
         check_is_fitted(self)
-        X = validate_data(self, X, accept_sparse=["csr", "csc"], dtype=FLOATS, reset=False)
+        X = check_table(self, X, reset=False, accept_sparse=["csr", "csc"])
+        check_finite(X, getattr(self, "feature_names_in_", None))
         eta = self.network_.eta(X)
         if self._basis is not None:
             eta = eta @ self._basis.T

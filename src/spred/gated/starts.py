@@ -40,6 +40,9 @@ POWER = 2
 LEAST = 1e-2
 """Slope of a group over the largest below which its weight grows no more: beyond, alphas would differ by too much."""
 
+ROUNDING = 16 * float(np.finfo(np.float64).eps)
+"""Relative error of a centred entry, and so of a gradient over the sum of its terms: a few of float64's."""
+
 NULL_TOL = 1e-10
 """Gradient at which the free coefficients of the null network are fitted, at an alpha of 1."""
 
@@ -98,8 +101,14 @@ def null_state(problem: GatedProblem, options: PathOptions) -> State:
 
 
 def alpha_max(problem: GatedProblem, state: State) -> float:
-    """Return ``max_g ‖(∂L/∂θ, ∂L/∂W)_g‖/ω_g`` at the null network: the smallest αρ at which it is stationary."""
-    return float((inactive_gradients(problem, state)[0] / problem.weights).max(initial=0.0))
+    """Return ``max_g ‖(∂L/∂θ, ∂L/∂W)_g‖/ω_g`` at the null network: the smallest αρ at which it is stationary.
+
+    0 where those gradients are rounding: the inputs are constant, or there is nothing to explain.
+    """
+    sizes, R = inactive_gradients(problem, state)
+    design = problem.design
+    noise = ROUNDING * np.abs(R).sum() * problem.group_norms((1.0 + np.abs(design.mean) / design.scale)[:, None])
+    return float(np.where(sizes > noise, sizes / problem.weights, 0.0).max(initial=0.0))
 
 
 def dense_state(problem: GatedProblem, options: PathOptions, null: State) -> tuple[GatedProblem, State, float]:
@@ -121,11 +130,11 @@ def dense_state(problem: GatedProblem, options: PathOptions, null: State) -> tup
 
 
 def used_slopes(problem: GatedProblem, state: State) -> np.ndarray:
-    """Return the root mean square over samples of the slope of η in each group, ``(G,)``; 0 for inactive ones."""
+    """Return the root mean square over weighted samples of the slope of η in each group, ``(G,)``; 0 if inactive."""
     if not state.inputs.size:
         return np.zeros(len(problem.weights))
     at = problem.forward(state.network, problem.design.columns(state.inputs))
     slopes = input_slopes(state.network, sensitivities(state.network, at)[0])
-    moments = np.tensordot(slopes, slopes, axes=((0, 1), (0, 1))) / len(slopes)
+    moments = np.tensordot(problem.s[:, None, None] * slopes, slopes, axes=((0, 1), (0, 1)))
     squares = np.sum(state.network.first @ moments * state.network.first, axis=1)
     return np.asarray(problem.groups_of(state.inputs).gather(np.maximum(squares, 0.0)) ** 0.5)
