@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.feature_selection import SelectorMixin
+from sklearn.metrics import accuracy_score, r2_score
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 
@@ -117,7 +118,8 @@ def predictor(X: Any, coef: np.ndarray, intercept: Any) -> np.ndarray:
     return eta if eta.shape[1] > 1 else eta[:, 0]
 
 
-def _shifted(eta: np.ndarray, offset: ArrayLike | None) -> np.ndarray:
+def shifted(eta: np.ndarray, offset: ArrayLike | None) -> np.ndarray:
+    """Return the linear predictor ``(n,)`` of new samples with what is known of it added."""
     if offset is None:
         return eta
     if eta.ndim > 1:
@@ -161,7 +163,15 @@ class Regression(RegressorMixin):
 
         ``offset`` is what is known of each new sample's linear predictor: for counts the logarithm of its exposure.
         """
-        return np.asarray(get_loss(self.loss).mean(_shifted(self._predictor(X), offset)))
+        return np.asarray(get_loss(self.loss).mean(shifted(self._predictor(X), offset)))
+
+    def score(
+        self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None, offset: ArrayLike | None = None
+    ) -> float:
+        """Return R² of the predictions at ``offset``, with the weights of the samples."""
+        predicted = self.predict(X, offset)
+        weight = None if sample_weight is None else _checks.sample_weights(sample_weight, len(predicted))
+        return float(r2_score(y, predicted, sample_weight=weight))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -173,8 +183,9 @@ class Regression(RegressorMixin):
 def _transition(y: np.ndarray, weight: np.ndarray) -> float:
     """Return Huber's transition for targets of this spread: robust, unless more than half of them are equal."""
     y, weight = y[weight > 0], weight[weight > 0]
-    spread = GAUSSIAN * weighted_median(np.abs(y - weighted_median(y, weight)), weight)
-    if not spread:
+    away = np.abs(y - weighted_median(y, weight))
+    spread = GAUSSIAN * weighted_median(away, weight)
+    if not spread and away.any():
         spread = float(np.sqrt(np.average((y - np.average(y, weights=weight)) ** 2, weights=weight)))
     return EFFICIENT * spread if np.isfinite(spread) and spread > 0 else 1.0
 
@@ -242,7 +253,7 @@ class Classification(ClassifierMixin):
 
         ``offset`` is what is known of it for each new sample (two classes).
         """
-        return _shifted(self._predictor(X), offset)
+        return shifted(self._predictor(X), offset)
 
     def predict_proba(self, X: ArrayLike, offset: ArrayLike | None = None) -> np.ndarray:
         """Return class probabilities ``(n, K)``, columns in the order of ``classes_``."""
@@ -259,3 +270,11 @@ class Classification(ClassifierMixin):
         eta = self.decision_function(X, offset)
         best = (eta > 0).astype(int) if eta.ndim == 1 else eta.argmax(axis=1)
         return np.asarray(self.classes_[best])
+
+    def score(
+        self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None, offset: ArrayLike | None = None
+    ) -> float:
+        """Return the accuracy of the predictions at ``offset``, with the weights of the samples."""
+        predicted = self.predict(X, offset)
+        weight = None if sample_weight is None else _checks.sample_weights(sample_weight, len(predicted))
+        return float(accuracy_score(y, predicted, sample_weight=weight))

@@ -225,7 +225,8 @@ class NetworkRegressor(Regression, GatedNetwork):
         parts = weight / weight.sum()
         shift = parts @ table
         unit = np.sqrt(parts @ (table - shift) ** 2)
-        unit = np.where(unit > 0, unit, 1.0)
+        varies = (table != table[0]).any(axis=0)  # else what is left of a constant is rounding
+        shift, unit = np.where(varies, shift, table[0]), np.where(varies, unit, 1.0)
         return (table - shift) / unit, shift, unit
 
     def _data_term(self, unit: np.ndarray) -> Loss:

@@ -17,7 +17,7 @@ from spred import _checks
 from spred._defaults import CV_TOL, EPS, MAX_ITER, MAX_SECONDS, N_ALPHAS, TOL
 from spred.core.losses import get_loss
 from spred.errors import InputError
-from spred.estimators.base import Samples
+from spred.estimators.base import Samples, shifted
 from spred.estimators.cross_validation import Rule, Split
 from spred.estimators.inputs import check_table
 from spred.estimators.linear_base import CrossValidated, OneAlpha, SparseLinear
@@ -63,16 +63,21 @@ class SurvivalTarget(SelectorMixin):
         parts = weight[rows] / total
         return np.array([total * float(loss.value(risk[rows], sets, parts)) for risk in risks])
 
-    def predict(self, X: ArrayLike) -> np.ndarray:
-        """Return the risk score, ``(n,)``: the logarithm of the hazard, up to a constant; ``X @ coef_`` if linear."""
-        return np.asarray(self._predictor(X))
+    def predict(self, X: ArrayLike, offset: ArrayLike | None = None) -> np.ndarray:
+        """Return the risk score, ``(n,)``: the logarithm of the hazard, up to a constant; ``X @ coef_`` if linear.
 
-    def score(self, X: ArrayLike, y: ArrayLike) -> float:
-        """Return the concordance of risk and survival; see :func:`concordance`."""
-        risk = self.predict(X)
+        ``offset`` is what is known of it for each new sample.
+        """
+        return shifted(np.asarray(self._predictor(X)), offset)
+
+    def score(
+        self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None, offset: ArrayLike | None = None
+    ) -> float:
+        """Return the concordance of risk, at ``offset``, and survival; see :func:`concordance`."""
+        risk = self.predict(X, offset)
         target = get_loss(self._loss_name()).target.read(y, len(risk))
         stratum = target["stratum"] if "stratum" in (target.dtype.names or ()) else None
-        return concordance(target["event"], target["time"], risk, stratum)
+        return concordance(target["event"], target["time"], risk, stratum, sample_weight)
 
 
 class Survival(SurvivalTarget, SparseLinear):

@@ -112,7 +112,12 @@ def alpha_max(problem: GatedProblem, state: State) -> float:
 
 
 def dense_state(problem: GatedProblem, options: PathOptions, null: State) -> tuple[GatedProblem, State, float]:
-    """Return the problem with adaptive weights, the trained dense network, and the alpha that a path begins with."""
+    """Return the problem with adaptive weights, the trained dense network, and the alpha that a path begins with.
+
+    Where there is nothing to explain the network is the null one.
+    """
+    if explained_by_a_constant(problem):
+        return problem, null, options.eps
     rng = np.random.default_rng(None if options.seed is None else [options.seed, 1])
     inputs = problem.penalised
     first = rng.standard_normal((len(inputs), null.network.first.shape[1])) / np.sqrt(len(inputs))
@@ -127,6 +132,11 @@ def dense_state(problem: GatedProblem, options: PathOptions, null: State) -> tup
         return problem, state, LOWEST * alpha
     weights = problem.weights / np.maximum(slopes / slopes.max(), LEAST) ** POWER
     return replace(problem, weights=weights), state, LOWEST * alpha
+
+
+def explained_by_a_constant(problem: GatedProblem) -> bool:
+    """Return whether all samples have the same target."""
+    return isinstance(problem.y, np.ndarray) and not problem.y.dtype.names and bool((problem.y == problem.y[0]).all())
 
 
 def used_slopes(problem: GatedProblem, state: State) -> np.ndarray:
