@@ -47,6 +47,10 @@ class LeftOver:
         return self.chance < LEVEL
 
 
+BOUND = 2.0
+"""Scaled inputs are cut to within so many standard deviations of their mean before they are multiplied: products of
+tails would dominate both sums of the statistic, and hide a product that is there."""
+
 NOTHING = LeftOver((0, 0), 0.0, 1.0)
 
 
@@ -59,7 +63,7 @@ def left_over(problem: GatedProblem, network: Network, inputs: np.ndarray) -> Le
     """
     residuals = unexplained(problem, network, inputs)
     looked_at = candidates(problem, residuals)
-    X = problem.design.columns(looked_at)
+    X = np.clip(problem.design.columns(looked_at), -BOUND, BOUND)
     n_tests = residuals.shape[1] * len(looked_at) * (len(looked_at) + 1) / 2
     best = NOTHING
     for r in residuals.T:
