@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.model_selection import BaseCrossValidator
 
-from spred._defaults import CV_KKT_TOL, EPS, KKT_TOL, MAX_ITER, N_ALPHAS
+from spred._defaults import CV_KKT_TOL, KKT_TOL, MAX_ITER, NETWORK_EPS, NETWORK_N_ALPHAS
 from spred.core.losses import Loss, get_loss
 from spred.errors import InputError
 from spred.estimators.base import Classification, Regression
@@ -94,8 +94,8 @@ class NetworkClassifier(Classification, GatedNetwork):
         class_weight: dict[Any, float] | str | None = None,
         l1_ratio: float | Sequence[float] = 1.0,
         alphas: ArrayLike | None = None,
-        n_alphas: int = N_ALPHAS,
-        eps: float = EPS,
+        n_alphas: int = NETWORK_N_ALPHAS,
+        eps: float = NETWORK_EPS,
         rule: Rule = "1se",
         refit: bool = False,
         cv: int | BaseCrossValidator | Iterable[Split] = 5,
@@ -187,8 +187,8 @@ class NetworkRegressor(Regression, GatedNetwork):
         penalty_weights: ArrayLike | None = None,
         l1_ratio: float | Sequence[float] = 1.0,
         alphas: ArrayLike | None = None,
-        n_alphas: int = N_ALPHAS,
-        eps: float = EPS,
+        n_alphas: int = NETWORK_N_ALPHAS,
+        eps: float = NETWORK_EPS,
         rule: Rule = "1se",
         refit: bool = False,
         cv: int | BaseCrossValidator | Iterable[Split] = 5,
@@ -302,8 +302,8 @@ class NetworkCox(SurvivalTarget, GatedNetwork):
         penalty_weights: ArrayLike | None = None,
         l1_ratio: float | Sequence[float] = 1.0,
         alphas: ArrayLike | None = None,
-        n_alphas: int = N_ALPHAS,
-        eps: float = EPS,
+        n_alphas: int = NETWORK_N_ALPHAS,
+        eps: float = NETWORK_EPS,
         rule: Rule = "1se",
         refit: bool = False,
         cv: int | BaseCrossValidator | Iterable[Split] = 5,

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from spred import _checks
-from spred._defaults import EPS, KKT_TOL, MAX_ITER, N_ALPHAS
+from spred._defaults import KKT_TOL, MAX_ITER, NETWORK_EPS, NETWORK_N_ALPHAS
 from spred.errors import InputError, did_you_mean
 from spred.gated.minimise import State, minimise
 from spred.gated.network import initial, input_slopes, sensitivities
@@ -67,8 +67,8 @@ class PathOptions:
     hidden: tuple[int, ...] = (50,)
     linear: bool = True
     start: str = "sparse"
-    n_alphas: int = N_ALPHAS
-    eps: float = EPS
+    n_alphas: int = NETWORK_N_ALPHAS
+    eps: float = NETWORK_EPS
     l1_ratio: float = 1.0
     kkt_tol: float = KKT_TOL
     max_iter: int = MAX_ITER
