@@ -17,8 +17,8 @@ def distinct(X: Any, target: np.ndarray, weight: np.ndarray) -> tuple[Any, np.nd
     """Return the distinct samples ``(X, target)``, sorted by their bytes, with the sums of their weights.
 
     >>> X, y, weight = distinct(np.array([[1.0], [2.0], [1.0]]), np.array([5.0, 5.0, 5.0]), np.array([1.0, 1.0, 2.0]))
-    >>> dict(zip(X[:, 0].tolist(), weight.tolist()))
-    {1.0: 3.0, 2.0: 1.0}
+    >>> sorted(zip(X[:, 0].tolist(), weight.tolist()))
+    [(1.0, 3.0), (2.0, 1.0)]
     """
     if sparse.issparse(X):
         X = _cleaned(X)
