@@ -71,7 +71,8 @@ def test_targets_that_are_no_numbers_are_refused(y: object, message: str) -> Non
     ("y", "message"),
     [
         (["low", None] * 10, "samples without a class"),
-        (["low", float("nan")] * 10, "contains NaN"),
+        (["low", float("nan")] * 10, "samples without a class"),
+        (pd.array(["low", None] * 10, dtype="string"), "samples without a class"),
         (["low", 1] * 10, "y cannot be read as classes|one class"),
         (X[:, 0], "y cannot be read as classes"),
     ],
@@ -86,6 +87,26 @@ def test_extension_types_of_numbers_are_read() -> None:
     table = pd.DataFrame({"a": pd.array([1, 2] * 10, dtype="Int64"), "b": X[:, 0] > 0, "c": X[:, 1].astype("f4")})
     model = spred.SparseRegressor().fit(table, X[:, 0])
     np.testing.assert_allclose(model.predict(table), model.predict(table.astype(float)), rtol=1e-6)
+
+
+class Frame:
+    """A frame of another library than pandas: its types have names and no kinds, as those of polars."""
+
+    def __init__(self, dtype: str) -> None:
+        self.columns, self.dtypes, self.shape = ["a", "b"], ["Float64", dtype], X.shape
+
+    def __array__(self, dtype: object = None, copy: bool | None = None) -> np.ndarray:
+        return X
+
+    def __len__(self) -> int:
+        return len(X)
+
+
+def test_frames_of_other_libraries_are_read_by_the_names_of_their_types() -> None:
+    assert spred.SparseRegressor().fit(Frame("Int64"), X[:, 0]).n_features_in_ == 2
+    for dtype in ("Date", "Datetime(time_unit='us', time_zone=None)", "Duration(time_unit='us')", "Time"):
+        with pytest.raises(InputError, match="'b' holds times"):
+            spred.SparseRegressor().fit(Frame(dtype), X[:, 0])
 
 
 @pytest.mark.parametrize("estimator", ESTIMATORS, ids=lambda one: type(one).__name__)

@@ -113,7 +113,7 @@ def survival() -> tuple[np.ndarray, np.ndarray]:
 
 def test_survival_times_are_ranked_by_the_inputs_that_matter() -> None:
     X, y = survival()
-    model = spred.NetworkCox(hidden=5, n_alphas=8, cv=3, rule=2).fit(X, y)
+    model = spred.NetworkCox(hidden=5, start="sparse", n_alphas=8, cv=3, rule=2).fit(X, y)
     assert model.get_support(indices=True).tolist() == [3, 7]
     assert model.kkt_ <= model.kkt_tol
     assert model.mean_slopes_[0, 3] > 0 > model.mean_slopes_[0, 7]

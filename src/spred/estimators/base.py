@@ -23,8 +23,8 @@ from sklearn.utils.multiclass import check_classification_targets
 from spred import _checks
 from spred.core.losses import EFFICIENT, LOSSES, Loss, get_loss
 from spred.errors import InputError, did_you_mean
-from spred.estimators.cross_validation import Split, is_missing, make_folds
-from spred.estimators.inputs import check_table, numbers_of
+from spred.estimators.cross_validation import Split, make_folds
+from spred.estimators.inputs import check_table, numbers_of, refuse_missing
 from spred.linear.results import RegularizationPath
 from spred.linear.target import read_offset
 
@@ -145,8 +145,8 @@ class Regression(RegressorMixin):
 
     def _calibrate(self, target: np.ndarray, offset: np.ndarray, weight: np.ndarray) -> None:
         """Find the transition of a loss that has one (Huber's), unless it is given."""
-        if get_loss(self.loss).transition is not None:
-            self.delta_ = _transition(target - offset, weight) if self.delta is None else float(self.delta)
+        if get_loss(self.loss).transition is not None and target.size == len(target):  # several columns are refused
+            self.delta_ = _transition((target - offset).ravel(), weight) if self.delta is None else float(self.delta)
 
     def _loss_name(self) -> str:
         return str(self.loss)
@@ -208,8 +208,6 @@ def weighted_median(values: np.ndarray, weight: np.ndarray) -> float:
 
 def _classes(y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the classes, sorted, and the number of each sample's class."""
-    if y.dtype == object and any(is_missing(label) for label in y.ravel()):
-        raise InputError("y has samples without a class (None or NaN); leave them out")
     try:
         check_classification_targets(y)
         classes, codes = np.unique(y, return_inverse=True)
@@ -227,6 +225,7 @@ class Classification(ClassifierMixin):
     classes_: np.ndarray
 
     def _read(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None) -> tuple[Any, np.ndarray, np.ndarray]:
+        refuse_missing(y)
         data, labels = self._validated(X, y)
         self.classes_, codes = _classes(labels)
         weight = _checks.sample_weights(sample_weight, len(labels))

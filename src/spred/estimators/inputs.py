@@ -8,13 +8,14 @@ import numpy as np
 from sklearn.utils.validation import validate_data
 
 from spred.errors import InputError
+from spred.estimators.cross_validation import is_missing
 
 UNUSED = "no_validation"
 """What ``validate_data`` takes for a target that is not to be looked at; None is one that is lacking."""
 
 FLOATS = [np.float64, np.float32]
 
-TIMES = "mM"
+TIMES = ("m", "M")
 """NumPy's kinds of times and time spans: as numbers they would count nanoseconds."""
 
 COMPLEX = "Complex data not supported: X or y has complex numbers; give real ones"
@@ -60,15 +61,21 @@ def refuse_times(X: Any) -> None:
     """Raise an InputError that names the first column of times, dates or time spans: they are no numbers."""
     names, dtypes = getattr(X, "columns", None), getattr(X, "dtypes", None)
     if names is None or dtypes is None:
-        kind = getattr(getattr(X, "dtype", None), "kind", None)
-        if isinstance(kind, str) and kind in TIMES:
+        if getattr(getattr(X, "dtype", None), "kind", None) in TIMES:
             raise InputError("X holds times, which are no numbers; give differences from a date, in days say")
         return
     for name, dtype in zip(names, dtypes, strict=True):
-        if str(getattr(dtype, "kind", "")) in TIMES or str(dtype).lower().startswith(OF_TIME):
+        if getattr(dtype, "kind", None) in TIMES or str(dtype).lower().startswith(OF_TIME):
             raise InputError(
                 f"column {name!r} holds times ({dtype}), which are no numbers; drop it or give differences"
             )
+
+
+def refuse_missing(y: Any) -> None:
+    """Raise an InputError if labels, which may be of any type, have one that is missing."""
+    labels = np.asarray(y)
+    if labels.dtype == object and any(is_missing(label) for label in labels.ravel()):
+        raise InputError("y has samples without a class (None or NaN); leave them out")
 
 
 def numbers_of(y: Any) -> Any:
