@@ -74,7 +74,7 @@ def refuse_times(X: Any) -> None:
 def refuse_missing(y: Any) -> None:
     """Raise an InputError if labels, which may be of any type, have one that is missing."""
     labels = np.asarray(y)
-    if labels.dtype == object and any(is_missing(label) for label in labels.ravel()):
+    if labels.dtype == object and labels.ndim and any(is_missing(label) for label in labels.ravel()):
         raise InputError("y has samples without a class (None or NaN); leave them out")
 
 
