@@ -16,7 +16,7 @@ new = rng.normal(size=(1000, 12))
 truth = new[:, 3] * new[:, 8] + 0.5 * new[:, 0]
 
 linear = spred.SparseRegressorCV().fit(X, y)
-network = spred.NetworkRegressor(hidden=20, start="auto", n_alphas=10, cv=3, rule=4).fit(X, y)
+network = spred.NetworkRegressor(hidden=20, n_alphas=10, cv=3, rule=4).fit(X, y)
 
 for name, model in (("linear", linear), ("network", network)):
     print(f"{name:8} inputs {model.get_support(indices=True).tolist()}  R² on new data {model.score(new, truth):.2f}")

@@ -164,7 +164,7 @@ METHODS: dict[str, Method] = {
     "network, elastic net": network("sparse", 50, "min", "min, refit", **ELASTIC),
     "network, elastic net, shorter": network("sparse", 50, "1se", **ELASTIC),
     "network, dense": network("dense", 20, "1se", activation="silu"),
-    "network, auto": network("auto", 20, "1se"),
+    "network, auto": network("both", 20, "1se"),
     "L1 linear": linear("1se", "min"),
     "elastic net linear": linear("min", **ELASTIC),
     "random forest": forest,

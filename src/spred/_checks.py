@@ -40,20 +40,39 @@ def falling_grid(top: float, n_alphas: int, eps: float) -> np.ndarray:
 
 def falling_alphas(given: ArrayLike) -> np.ndarray:
     """Return one alpha or several as a falling grid ``(A,)`` of positive, finite numbers."""
-    grid = np.atleast_1d(np.asarray(given, dtype=np.float64))
+    try:
+        grid = np.atleast_1d(np.asarray(given, dtype=np.float64))
+    except (TypeError, ValueError) as err:
+        raise InputError(f"alphas cannot be read as numbers ({err}); give positive, finite ones") from err
     if grid.ndim != 1 or grid.size == 0:
-        raise InputError("alphas is empty; give at least one positive number")
-    grid = np.sort(grid)[::-1]
-    if not (np.isfinite(grid).all() and grid[-1] > 0):
-        raise InputError(f"alpha is {grid[-1]}; give positive, finite numbers (alpha → 0 is an unpenalised model)")
-    return grid
+        what = "empty" if grid.size == 0 else f"a table of shape {grid.shape}"
+        raise InputError(f"alphas is {what}; give at least one positive number, and a list where there are several")
+    good = np.isfinite(grid) & (grid > 0)
+    if not good.all():
+        bad = grid[np.argmin(good)]
+        raise InputError(f"alpha is {bad}; give positive, finite numbers (alpha → 0 is an unpenalised model)")
+    return np.sort(grid)[::-1]
+
+
+def one_alpha(given: object) -> float:
+    """Return the alpha of a model that has one, a positive, finite number."""
+    if isinstance(given, (str, bytes)) or given is None or np.ndim(given) != 0:  # type: ignore[arg-type]
+        raise InputError(
+            f"alpha is {given!r}; give one positive number here (an estimator with CV chooses among several)"
+        )
+    return float(falling_alphas(given)[0])  # type: ignore[arg-type]
 
 
 def sample_weights(given: ArrayLike | None, n: int) -> np.ndarray:
-    """Return the weights of ``n`` samples, ``(n,)``, as they were given; ones for None."""
+    """Return the weights of ``n`` samples, ``(n,)``, as they were given; ones for None, and a number is that of all."""
     if given is None:
         return np.ones(n)
-    weights = np.asarray(given, dtype=np.float64)
+    try:
+        weights = np.asarray(given, dtype=np.float64)
+    except (TypeError, ValueError) as err:
+        raise InputError(f"sample_weight cannot be read as numbers ({err}); give one number for each sample") from err
+    if weights.ndim == 0:
+        weights = np.full(n, float(weights))
     if weights.shape != (n,):
         raise InputError(f"sample_weight has shape {weights.shape}, and X has {n} samples; give one weight for each")
     if not (np.isfinite(weights).all() and (weights >= 0).all() and weights.sum() > 0):

@@ -15,6 +15,10 @@ EPS = 1e-2
 """``eps``, the last alpha of an automatic grid over its first. Smaller ones reach denser models, which cost most of the
 time of a path; a grid ends earlier where the fit is saturated."""
 
+NETWORK_N_ALPHAS, NETWORK_EPS = 20, 0.02
+"""The same two of the networks, whose every alpha costs Gauss-Newton steps of its own: a fifth of the alphas, and none
+of the smallest, which cost most (``scripts/bench selection`` measures with these)."""
+
 TOL = 1e-9
 """``tol``, the duality gap to reach, relative to the null objective. Newton's method is quadratic at the end: a gap of
 1e-9 costs a step more than one of 1e-4 (``scripts/bench linear`` reports gap and time)."""

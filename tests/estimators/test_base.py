@@ -7,16 +7,20 @@ import inspect
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from problems import PROBLEMS
 from scipy import sparse
 from sklearn import config_context
 from sklearn.base import BaseEstimator
-from sklearn.model_selection import GroupKFold, cross_validate
+from sklearn.metrics import r2_score
+from sklearn.model_selection import GridSearchCV, GroupKFold, KFold, cross_validate
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import spred
 from spred.errors import InputError
+from spred.estimators.base import weighted_median
 
 QUICK = {"n_alphas": 10, "eps": 0.05, "cv": 3}
 
@@ -227,3 +231,54 @@ def test_groups_are_routed_to_the_search_inside() -> None:
         StandardScaler().fit_transform(X[train]), y[train], groups=groups[train]
     )
     np.testing.assert_array_equal(found["estimator"][0][-1].curve_.folds, alone.curve_.folds)
+
+
+def counts(n: int = 60) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Counts whose exposures say most of what there is to say."""
+    rng = np.random.default_rng(0)
+    X, exposure = rng.normal(size=(n, 4)), rng.uniform(0.1, 50.0, size=n)
+    return X, rng.poisson(exposure * np.exp(0.3 * X[:, 0])), np.log(exposure)
+
+
+def test_a_score_is_that_of_predictions_with_offset_and_weights() -> None:
+    X, y, known = counts()
+    weight = np.arange(60) % 3.0
+    model = spred.SparseRegressor(loss="poisson").fit(X, y, offset=known)
+    expected = r2_score(y, model.predict(X, offset=known), sample_weight=weight)
+    assert model.score(X, y, sample_weight=weight, offset=known) == pytest.approx(expected)
+    assert model.score(X, y, sample_weight=2.0, offset=known) == pytest.approx(model.score(X, y, offset=known))
+    classes = spred.SparseClassifier().fit(X, y > 20, offset=known)
+    right = classes.predict(X, offset=known) == (y > 20)
+    assert classes.score(X, y > 20, sample_weight=weight, offset=known) == pytest.approx(right @ weight / weight.sum())
+
+
+def test_exposures_are_routed_through_a_grid_search() -> None:
+    X, y, known = counts()
+    with config_context(enable_metadata_routing=True):
+        model = spred.SparseRegressor(loss="poisson").set_fit_request(offset=True).set_score_request(offset=True)
+        search = GridSearchCV(make_pipeline(StandardScaler(), model), {"sparseregressor__alpha": [0.01, 10.0]}, cv=3)
+        search.fit(X, y, offset=known)
+    by_hand = []
+    for train, test in KFold(3).split(X):
+        scaler = StandardScaler().fit(X[train])
+        one = spred.SparseRegressor(0.01, loss="poisson").fit(scaler.transform(X[train]), y[train], offset=known[train])
+        by_hand.append(one.score(scaler.transform(X[test]), y[test], offset=known[test]))
+    assert search.best_params_ == {"sparseregressor__alpha": 0.01}
+    assert search.best_score_ == pytest.approx(np.mean(by_hand))
+    assert search.best_score_ > 0.7
+
+
+@given(seed=st.integers(0, 1000))
+def test_a_median_of_weights_is_that_of_repeats(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    values, times = rng.integers(0, 5, size=8).astype(float), rng.integers(0, 4, size=8)
+    times[0] += 1
+    assert weighted_median(values, times.astype(float)) == np.median(np.repeat(values, times))
+
+
+def test_hubers_transition_is_that_of_repeats() -> None:
+    problem = PROBLEMS["huber-tall"]
+    times = np.arange(len(problem.y)) % 4
+    weighted = spred.SparseRegressor(loss="huber").fit(problem.X, problem.y, sample_weight=times)
+    repeated = spred.SparseRegressor(loss="huber").fit(np.repeat(problem.X, times, axis=0), np.repeat(problem.y, times))
+    assert weighted.delta_ == pytest.approx(repeated.delta_)

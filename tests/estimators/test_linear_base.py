@@ -11,7 +11,7 @@ from problems import PROBLEMS
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import Lasso
-from sklearn.model_selection import GridSearchCV
+from sklearn.model_selection import GridSearchCV, KFold
 
 import spred
 from spred.errors import InputError
@@ -255,3 +255,17 @@ def test_a_gradient_towards_negative_coefficients_is_no_score() -> None:
     scores = spred.SparseRegressor(positive=True)._selection_scores(X, y, None, 15, 0.15)
     assert (scores[[1, 3]] == 0).all()
     assert (scores[[0, 2]] > 0).all()
+
+
+def test_a_fold_without_weight_is_not_a_perfect_one() -> None:
+    """Folds of a splitter whose samples weigh nothing are left out; an integer makes none of them."""
+    rng = np.random.default_rng(0)
+    X, weight = rng.normal(size=(60, 4)), (np.arange(60) < 20).astype(float)
+    y = X[:, 0] + rng.normal(size=60)
+    model = spred.SparseRegressorCV(cv=KFold(6), n_alphas=5).fit(X, y, sample_weight=weight)
+    assert model.curve_.folds.shape == (5, 2)
+    assert model.curve_.folds.min() > 0
+    whole = spred.SparseRegressorCV(**QUICK).fit(X, y, sample_weight=weight)
+    alone = spred.SparseRegressorCV(**QUICK).fit(X[:20], y[:20])
+    np.testing.assert_allclose(whole.curve_.folds, alone.curve_.folds)
+    np.testing.assert_allclose(whole.coef_, alone.coef_)

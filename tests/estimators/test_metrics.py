@@ -46,3 +46,12 @@ def test_pairs_that_cannot_be_compared_are_no_score() -> None:
 def test_what_is_no_survival_data_is_one_sentence(event: list, time: list, risk: list, sentence: str) -> None:
     with pytest.raises(InputError, match=sentence):
         concordance(event, time, risk)
+
+
+def test_a_weight_of_two_is_the_sample_twice() -> None:
+    rng = np.random.default_rng(0)
+    event, time, risk = rng.random(30) < 0.6, rng.integers(1, 9, size=30).astype(float), rng.normal(size=30)
+    times = rng.integers(0, 3, size=30)
+    twice = np.repeat(np.arange(30), times)
+    weighted = concordance(event, time, risk, sample_weight=times)
+    assert weighted == pytest.approx(concordance(event[twice], time[twice], risk[twice]))

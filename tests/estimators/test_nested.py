@@ -6,10 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from problems import PROBLEMS
-from scipy import stats
-from sklearn.base import BaseEstimator, ClassifierMixin
+from scipy import sparse, stats
+from sklearn import config_context
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.metrics import balanced_accuracy_score, r2_score
+from sklearn.model_selection import GridSearchCV
+from sklearn.neighbors import KNeighborsRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
@@ -125,3 +128,46 @@ def test_events_are_shared_out() -> None:
     y = spred.survival_target(np.arange(40) % 4 == 0, rng.exponential(size=40))
     outcome = spred.nested_cv(spred.SparseCoxCV(n_alphas=5, cv=3), rng.normal(size=(40, 5)), y, cv=5)
     assert [int(y["event"][fold.test].sum()) for fold in outcome.folds] == [2] * 5
+
+
+@pytest.mark.parametrize("pipeline", [False, True])
+@pytest.mark.parametrize("routing", [False, True])
+def test_weights_and_offsets_go_to_fit_predict_and_score(pipeline: bool, routing: bool) -> None:
+    rng = np.random.default_rng(0)
+    X, known, weight = rng.normal(size=(60, 4)), rng.normal(size=60), np.arange(60) % 3.0
+    y = rng.poisson(np.exp(known + 0.5 * X[:, 0]))
+    model = spred.SparseRegressor(loss="poisson")
+    with config_context(enable_metadata_routing=routing):
+        if routing:
+            model.set_fit_request(offset=True, sample_weight=True).set_predict_request(offset=True)
+        whole = make_pipeline(FunctionTransformer(), model) if pipeline else model
+        outcome = spred.nested_cv(whole, X, y, sample_weight=weight, offset=known, cv=3)
+        scores = outcome.score(r2_score)
+    for fold, score in zip(outcome.folds, scores, strict=True):
+        assert (weight[fold.test] > 0).all()
+        alone = clone(model).fit(X[fold.train], y[fold.train], weight[fold.train], known[fold.train])
+        np.testing.assert_allclose(fold.predicted, alone.predict(X[fold.test], known[fold.test]))
+        assert score == pytest.approx(alone.score(X[fold.test], y[fold.test], weight[fold.test], known[fold.test]))
+
+
+def test_what_an_estimator_or_a_metric_does_not_take_is_refused() -> None:
+    X, y = np.random.default_rng(0).normal(size=(30, 2)), np.arange(30.0)
+    with pytest.raises(InputError, match="fit of KNeighborsRegressor takes no sample_weight"):
+        spred.nested_cv(KNeighborsRegressor(), X, y, sample_weight=y)
+    with pytest.raises(InputError, match="predict of GridSearchCV takes no offset"):
+        spred.nested_cv(GridSearchCV(spred.SparseRegressor(), {"alpha": [0.1]}), X, y, offset=y)
+    outcome = spred.nested_cv(spred.SparseRegressor(), X, y, sample_weight=2.0)
+    with pytest.raises(InputError, match="this metric takes no sample_weight"):
+        outcome.score(lambda true, predicted: 0.0)
+    with pytest.raises(InputError, match="y has 29 entries, and X has 30 samples"):
+        spred.nested_cv(spred.SparseRegressor(), X, y[1:])
+
+
+@pytest.mark.parametrize("kind", ["coo", "csr", "csc", "bsr", "lil", "dok"])
+@pytest.mark.parametrize("of", ["array", "matrix"])
+def test_any_sparse_format_is_taken(kind: str, of: str) -> None:
+    problem = PROBLEMS["logistic-sparse"]
+    X = getattr(sparse, f"{kind}_{of}")(problem.X)
+    outcome = spred.nested_cv(spred.SparseClassifier(0.05), X, problem.y, cv=2)
+    expected = spred.nested_cv(spred.SparseClassifier(0.05), sparse.csr_array(problem.X), problem.y, cv=2)
+    np.testing.assert_allclose(outcome.folds[0].probabilities, expected.folds[0].probabilities, atol=1e-9)

@@ -7,18 +7,29 @@ import pandas as pd
 import pytest
 from problems import PROBLEMS
 from sklearn.base import clone
-from sklearn.utils.estimator_checks import parametrize_with_checks
+from sklearn.utils.estimator_checks import (
+    check_sample_weight_equivalence_on_dense_data,
+    check_sample_weight_equivalence_on_sparse_data,
+    parametrize_with_checks,
+)
 
 import spred
 from spred.errors import InputError
 
-QUICK = {"hidden": 2, "n_alphas": 2, "eps": 0.5, "cv": 2}
+QUICK = {"hidden": 2, "start": "sparse", "n_alphas": 2, "eps": 0.5, "cv": 2}
+"""Two alphas are too few for a dense start to predict with: some checks ask for an accuracy."""
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")  # some checks have separable classes
 @parametrize_with_checks([spred.NetworkRegressor(**QUICK), spred.NetworkClassifier(**QUICK)])
 def test_scikit_learn_contract(estimator: object, check: object) -> None:
     check(estimator)  # every check asserts inside
+
+
+def test_at_the_defaults_weights_are_repeats() -> None:
+    """The checks of scikit-learn that say so; all others at the defaults too take a minute each estimator."""
+    check_sample_weight_equivalence_on_sparse_data("NetworkRegressor", spred.NetworkRegressor())
+    check_sample_weight_equivalence_on_dense_data("NetworkClassifier", spred.NetworkClassifier())
 
 
 SHORT = {"hidden": 5, "n_alphas": 5, "eps": 0.1, "cv": 3}
@@ -103,7 +114,7 @@ def survival() -> tuple[np.ndarray, np.ndarray]:
 
 def test_survival_times_are_ranked_by_the_inputs_that_matter() -> None:
     X, y = survival()
-    model = spred.NetworkCox(hidden=5, n_alphas=8, cv=3, rule=2).fit(X, y)
+    model = spred.NetworkCox(hidden=5, start="sparse", n_alphas=8, cv=3, rule=2).fit(X, y)
     assert model.get_support(indices=True).tolist() == [3, 7]
     assert model.kkt_ <= model.kkt_tol
     assert model.mean_slopes_[0, 3] > 0 > model.mean_slopes_[0, 7]
@@ -138,3 +149,41 @@ def test_few_events_and_names_are_no_trouble() -> None:
     assert model.feature_names_in_.tolist()[:2] == ["gene 0", "gene 1"]
     with pytest.raises(InputError, match="use 'breslow' or 'efron'"):
         spred.NetworkCox(ties="exact").fit(X, y)
+
+
+@pytest.mark.parametrize("constant", [1.0, 0.1, 1e9 + 0.1])
+def test_constant_inputs_end_at_once_in_no_input(constant: float) -> None:
+    rng = np.random.default_rng(0)
+    X, y = np.full((40, 3), constant), rng.normal(size=40)
+    for model in (spred.NetworkRegressor(cv=2), spred.NetworkClassifier(cv=2)):
+        model.fit(X, y if isinstance(model, spred.NetworkRegressor) else y > 0)
+        assert not model.get_support().any()
+        assert model.n_iter_ == 1
+    assert spred.NetworkRegressor(cv=2).fit(X, y).predict(X[:1])[0] == pytest.approx(y.mean())
+
+
+@pytest.mark.parametrize("start", ["sparse", "dense"])
+@pytest.mark.parametrize("loss", ["squared", "huber", "poisson"])
+def test_a_constant_target_is_predicted(loss: str, start: str) -> None:
+    X = np.random.default_rng(0).normal(size=(40, 3))
+    model = spred.NetworkRegressor(loss=loss, start=start, cv=2).fit(X, np.full(40, 0.1))
+    np.testing.assert_allclose(model.predict(X), 0.1)
+    assert not model.get_support().any()
+
+
+def test_rare_dummies_that_are_constant_in_a_training_part_are_no_trouble() -> None:
+    rng = np.random.default_rng(0)
+    X, y = np.zeros((40, 3)), rng.normal(size=40)
+    X[[0, 1, 2], [0, 1, 2]] = 1.0
+    folds = [(np.arange(20, 40), np.arange(20)), (np.arange(20), np.arange(20, 40))]
+    model = spred.NetworkRegressor(hidden=3, n_alphas=3, cv=folds).fit(X, y)
+    assert np.isfinite(model.curve_.folds).all()
+    assert len(set(model.curve_.folds[:, 0])) == 1  # the null model of the second half, at every alpha
+
+
+def test_a_class_without_weight_is_refused() -> None:
+    X, y = three_classes()
+    with pytest.raises(InputError, match="class 'liver' of y has no sample whose weight"):
+        spred.NetworkClassifier(**SHORT).fit(X, y, sample_weight=(y != "liver").astype(float))
+    with pytest.raises(InputError, match="class 'colon' of y has no sample whose weight"):
+        spred.SparseClassifier(class_weight={"colon": 0.0}).fit(X, y)

@@ -65,7 +65,7 @@ def test_a_fitted_network_takes_data_in_their_own_units() -> None:
     raw = problem.design.X
     eta = problem.forward(network, problem.design.columns(inputs)).eta
     np.testing.assert_allclose(problem.fitted(network, inputs).eta(raw), eta)
-    slopes = problem.fitted(network, inputs).mean_slopes(raw)
+    slopes = problem.fitted(network, inputs).mean_slopes(raw, problem.s)
     moved = raw.copy()
     moved[:, 3] += 1e-5
     change = problem.fitted(network, inputs).eta(moved).mean() - eta.mean()

@@ -76,31 +76,36 @@ def fold_result(deviances: np.ndarray, reached: Reached) -> Arrays:
 
 
 def search(
-    candidates: Sequence[Candidate[P]], folds: Sequence[Split], *, rule: Rule, n_jobs: int | None = None
+    candidates: Sequence[Candidate[P]],
+    folds: Sequence[Split],
+    *,
+    rule: Rule,
+    n_jobs: int | None = None,
+    before: int = 0,
 ) -> list[Searched[P]]:
     """Return the path and the curve of each candidate; without folds every deviance of a curve is 0.
 
     Inside :func:`~spred.runtime.tasks.tracked`, each finished path counts as a piece of the work, that of all samples
-    and those of the folds; the latter are kept in its store.
+    and those of the folds; the latter are kept in its store. ``before`` is how many candidates were searched already.
     """
     found: list[Searched[P]] = []
     each = 1 + len(folds)
     with tracking() as outer:
 
-        def report(before: int, done: int, _: int) -> None:
+        def report(finished: int, done: int, _: int) -> None:
             if outer.on_done is not None:
-                outer.on_done(before + done, each * len(candidates))
+                outer.on_done(finished + done, each * (before + len(candidates)))
 
         for candidate in candidates:
-            before = each * len(found)
+            finished = each * (before + len(found))
             path = candidate.path()
-            report(before, 1, each)
+            report(finished, 1, each)
             pieces = run_tasks(
                 candidate.fold,
                 [(split, path.alphas) for split in folds],
                 n_jobs=n_jobs,
                 store=None if outer.store is None else _stage(outer.store, candidate, path, folds),
-                on_done=partial(report, before + 1),
+                on_done=partial(report, finished + 1),
             )
             found.append(_searched(path, pieces, rule))
     return found

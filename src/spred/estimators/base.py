@@ -16,13 +16,15 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.feature_selection import SelectorMixin
+from sklearn.metrics import accuracy_score, r2_score
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import validate_data
 
+from spred import _checks
 from spred.core.losses import EFFICIENT, LOSSES, Loss, get_loss
 from spred.errors import InputError, did_you_mean
 from spred.estimators.cross_validation import Split, make_folds
+from spred.estimators.inputs import check_table, numbers_of, refuse_missing
 from spred.linear.results import RegularizationPath
 from spred.linear.target import read_offset
 
@@ -31,8 +33,6 @@ REGRESSION = ("squared", "huber", "poisson")
 
 GAUSSIAN = 1.4826
 """Standard deviation of Gaussian numbers over their median absolute deviation."""
-
-FLOATS = [np.float64, np.float32]
 
 NOT_OF_THE_FOLDS = ("rule", "cv", "n_jobs")
 """Arguments that change no number of a fold that is given."""
@@ -47,27 +47,23 @@ class SparseEstimator(SelectorMixin, BaseEstimator):
 
     def _validated(self, X: ArrayLike, y: ArrayLike, *, y_numeric: bool = False) -> tuple[Any, np.ndarray]:
         """Check shapes and names as scikit-learn does; values of X that are not finite are named by the engine."""
-        try:
-            data, target = validate_data(
-                self,
-                X,
-                y,
-                accept_sparse="csc",
-                dtype=FLOATS,
-                ensure_all_finite=False,
-                y_numeric=y_numeric,
-                ensure_min_samples=self._min_samples,
-                multi_output=self._multi_output,
-            )
-        except ValueError as err:
-            raise InputError(" ".join(str(err).split())) from err
+        data, target = check_table(
+            self,
+            X,
+            y=y,
+            reset=True,
+            accept_sparse="csc",
+            y_numeric=y_numeric,
+            ensure_min_samples=self._min_samples,
+            multi_output=self._multi_output,
+        )
         return data, target
 
     def _fold_labels(self, target: np.ndarray) -> tuple[np.ndarray, bool]:
         """Return what integer folds are made from, and whether they are stratified by it."""
         return target, self._classification
 
-    def _folds(self, target: np.ndarray, groups: ArrayLike | None) -> list[Split]:
+    def _folds(self, target: np.ndarray, groups: ArrayLike | None, weight: np.ndarray) -> list[Split]:
         """Return the folds that choose alpha."""
         labels, classes = self._fold_labels(target)
         return make_folds(
@@ -76,6 +72,7 @@ class SparseEstimator(SelectorMixin, BaseEstimator):
             groups=None if groups is None else np.asarray(groups),
             cv=self.cv,
             random_state=self.random_state,
+            weight=weight,
         )
 
     def _fold_inputs(self, samples: Samples) -> tuple[object, ...]:
@@ -121,7 +118,8 @@ def predictor(X: Any, coef: np.ndarray, intercept: Any) -> np.ndarray:
     return eta if eta.shape[1] > 1 else eta[:, 0]
 
 
-def _shifted(eta: np.ndarray, offset: ArrayLike | None) -> np.ndarray:
+def shifted(eta: np.ndarray, offset: ArrayLike | None) -> np.ndarray:
+    """Return the linear predictor ``(n,)`` of new samples with what is known of it added."""
     if offset is None:
         return eta
     if eta.ndim > 1:
@@ -136,22 +134,19 @@ class Regression(RegressorMixin):
 
     _classification = False
 
-    def _read(
-        self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None
-    ) -> tuple[Any, np.ndarray, np.ndarray | None]:
+    def _read(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None) -> tuple[Any, np.ndarray, np.ndarray]:
         if self.loss not in REGRESSION:
             known = ", ".join(map(repr, REGRESSION))
             raise InputError(f"loss is {self.loss!r}{did_you_mean(self.loss, REGRESSION)}; use one of {known}")
-        X, y = self._validated(X, y, y_numeric=True)
-        weight = None if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
-        y = np.asarray(y, dtype=np.float64)
-        self._calibrate(y, 0.0 * y)
-        return X, y, weight
+        data, target = self._validated(X, numbers_of(y), y_numeric=True)
+        weight = _checks.sample_weights(sample_weight, len(target))
+        self._calibrate(target, 0.0 * target, weight)
+        return data, target, weight
 
-    def _calibrate(self, target: np.ndarray, offset: np.ndarray) -> None:
+    def _calibrate(self, target: np.ndarray, offset: np.ndarray, weight: np.ndarray) -> None:
         """Find the transition of a loss that has one (Huber's), unless it is given."""
-        if get_loss(self.loss).transition is not None:
-            self.delta_ = _transition(target - offset) if self.delta is None else float(self.delta)
+        if get_loss(self.loss).transition is not None and target.size == len(target):  # several columns are refused
+            self.delta_ = _transition((target - offset).ravel(), weight) if self.delta is None else float(self.delta)
 
     def _loss_name(self) -> str:
         return str(self.loss)
@@ -168,7 +163,15 @@ class Regression(RegressorMixin):
 
         ``offset`` is what is known of each new sample's linear predictor: for counts the logarithm of its exposure.
         """
-        return np.asarray(get_loss(self.loss).mean(_shifted(self._predictor(X), offset)))
+        return np.asarray(get_loss(self.loss).mean(shifted(self._predictor(X), offset)))
+
+    def score(
+        self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None, offset: ArrayLike | None = None
+    ) -> float:
+        """Return R² of the predictions at ``offset``, with the weights of the samples."""
+        predicted = self.predict(X, offset)
+        weight = None if sample_weight is None else _checks.sample_weights(sample_weight, len(predicted))
+        return float(r2_score(y, predicted, sample_weight=weight))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -177,10 +180,42 @@ class Regression(RegressorMixin):
         return tags
 
 
-def _transition(y: np.ndarray) -> float:
+def _transition(y: np.ndarray, weight: np.ndarray) -> float:
     """Return Huber's transition for targets of this spread: robust, unless more than half of them are equal."""
-    spread = GAUSSIAN * float(np.median(np.abs(y - np.median(y)))) or float(np.std(y))
+    y, weight = y[weight > 0], weight[weight > 0]
+    away = np.abs(y - weighted_median(y, weight))
+    spread = GAUSSIAN * weighted_median(away, weight)
+    if not spread and away.any():
+        spread = float(np.sqrt(np.average((y - np.average(y, weights=weight)) ** 2, weights=weight)))
     return EFFICIENT * spread if np.isfinite(spread) and spread > 0 else 1.0
+
+
+def weighted_median(values: np.ndarray, weight: np.ndarray) -> float:
+    """Return the median of values ``(n,)`` of which each counts ``weight`` times.
+
+    >>> weighted_median(np.array([3.0, 1.0, 2.0]), np.array([1.0, 1.0, 2.0]))
+    2.0
+    >>> weighted_median(np.array([1.0, 2.0]), np.array([2.0, 2.0]))
+    1.5
+    """
+    order = np.argsort(values, kind="stable")
+    below = np.cumsum(weight[order])
+    half = below[-1] / 2
+    last = len(values) - 1
+    low, high = (min(int(np.searchsorted(below, half, side=side)), last) for side in ("left", "right"))
+    return 0.5 * float(values[order[low]] + values[order[high]])
+
+
+def _classes(y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the classes, sorted, and the number of each sample's class."""
+    try:
+        check_classification_targets(y)
+        classes, codes = np.unique(y, return_inverse=True)
+    except (TypeError, ValueError) as err:
+        raise InputError(f"y cannot be read as classes: {' '.join(str(err).split())}") from err
+    if len(classes) < 2:
+        raise InputError(f"y has one class only ({str(classes[0])!r}); give samples of at least two classes")
+    return classes, codes
 
 
 class Classification(ClassifierMixin):
@@ -189,22 +224,22 @@ class Classification(ClassifierMixin):
     _classification = True
     classes_: np.ndarray
 
-    def _read(
-        self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None
-    ) -> tuple[Any, np.ndarray, np.ndarray | None]:
-        X, y = self._validated(X, y)
-        check_classification_targets(y)
-        self.classes_, codes = np.unique(y, return_inverse=True)
-        if len(self.classes_) < 2:
-            raise InputError(f"y has one class only ({str(self.classes_[0])!r}); give samples of at least two classes")
-        weight = None if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
+    def _read(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None) -> tuple[Any, np.ndarray, np.ndarray]:
+        refuse_missing(y)
+        data, labels = self._validated(X, y)
+        self.classes_, codes = _classes(labels)
+        weight = _checks.sample_weights(sample_weight, len(labels))
         if self.class_weight is not None:
             try:
-                each = compute_class_weight(self.class_weight, classes=self.classes_, y=y, sample_weight=weight)
+                each = compute_class_weight(self.class_weight, classes=self.classes_, y=labels, sample_weight=weight)
             except ValueError as err:
                 raise InputError(f"class_weight does not fit: {err}") from err
-            weight = each[codes] * (1.0 if weight is None else weight)
-        return X, codes.astype(np.float64), weight
+            weight = each[codes] * weight
+        weighs = np.bincount(codes, weights=weight > 0)
+        if not weighs.all():
+            name = str(self.classes_[np.argmin(weighs)])
+            raise InputError(f"class {name!r} of y has no sample whose weight is positive; leave its samples out")
+        return data, codes.astype(np.float64), weight
 
     def _loss_name(self) -> str:
         return "logistic" if len(self.classes_) == 2 else "multinomial"
@@ -217,7 +252,7 @@ class Classification(ClassifierMixin):
 
         ``offset`` is what is known of it for each new sample (two classes).
         """
-        return _shifted(self._predictor(X), offset)
+        return shifted(self._predictor(X), offset)
 
     def predict_proba(self, X: ArrayLike, offset: ArrayLike | None = None) -> np.ndarray:
         """Return class probabilities ``(n, K)``, columns in the order of ``classes_``."""
@@ -234,3 +269,11 @@ class Classification(ClassifierMixin):
         eta = self.decision_function(X, offset)
         best = (eta > 0).astype(int) if eta.ndim == 1 else eta.argmax(axis=1)
         return np.asarray(self.classes_[best])
+
+    def score(
+        self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None, offset: ArrayLike | None = None
+    ) -> float:
+        """Return the accuracy of the predictions at ``offset``, with the weights of the samples."""
+        predicted = self.predict(X, offset)
+        weight = None if sample_weight is None else _checks.sample_weights(sample_weight, len(predicted))
+        return float(accuracy_score(y, predicted, sample_weight=weight))

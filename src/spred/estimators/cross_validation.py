@@ -107,24 +107,89 @@ def make_folds(
     groups: np.ndarray | None = None,
     cv: int | BaseCrossValidator | Iterable[Split] = 5,
     random_state: int | None = 0,
+    weight: np.ndarray | None = None,
 ) -> list[Split]:
     """Return (train, test) index pairs.
 
     An integer ``cv`` is shuffled with ``random_state``, stratified for classes, and keeps groups whole. It is lowered
     to what the data allow: the smallest class (or the groups in which it occurs) must reach every fold, and every
-    training part must hold all classes. A splitter or a list of pairs is taken as it is.
+    training part must hold all classes. Samples of weight 0 are in none of its parts. A splitter or a list of pairs is
+    taken as it is, but for pairs whose test part weighs nothing: there is nothing to be judged by, and they are left
+    out.
 
     Raises:
-        InputError: fewer than two folds are possible, or a training part lacks a class.
+        InputError: fewer than two folds are possible, pairs that are none, a training part that lacks a class or weighs
+            nothing, or no test part that weighs anything.
     """
-    if groups is not None and len(groups) != len(y):
-        raise InputError(f"groups has {len(groups)} entries, and there are {len(y)} samples; give one for each")
+    n = len(y)
+    groups = None if groups is None else _read_groups(groups, n)
     if isinstance(cv, (int, np.integer)):
-        return _integer_folds(y, classes, groups, int(cv), random_state)
-    splits = list(check_cv(cv, y, classifier=classes).split(np.zeros(len(y)), y, groups))
-    if classes and not _all_classes(y, splits):
+        kept = np.arange(n) if weight is None else np.flatnonzero(weight > 0)
+        inside = None if groups is None else groups[kept]
+        splits = _integer_folds(y[kept], classes, inside, int(cv), random_state)
+        return [(kept[train], kept[test]) for train, test in splits]
+    try:
+        pairs = list(check_cv(cv, y, classifier=classes).split(np.zeros(n), y, groups))
+    except (TypeError, ValueError) as err:
+        raise InputError(f"cv makes no folds of these samples: {' '.join(str(err).split())}") from err
+    return _weighing([_read_pair(pair, n) for pair in pairs], y, classes, np.ones(n) if weight is None else weight)
+
+
+def _read_groups(groups: object, n: int) -> np.ndarray:
+    """Return the label of each sample, ``(n,)``; none of them is missing, and they can be sorted."""
+    labels = np.asarray(groups)
+    if labels.ndim != 1 or len(labels) != n:
+        entries = f"{len(labels)} entries" if labels.ndim == 1 else f"shape {labels.shape}"
+        raise InputError(f"groups has {entries}, and there are {n} samples; give one for each")
+    missing = np.array([is_missing(label) for label in labels.tolist()])
+    if missing.any():
+        raise InputError(f"groups has no label at sample {int(np.argmax(missing))}; give one for each")
+    try:
+        np.unique(labels)
+    except TypeError as err:
+        raise InputError("groups has labels of several kinds, such as numbers and text; give one kind") from err
+    return labels
+
+
+def is_missing(label: object) -> bool:
+    """Return whether a label is None, NaN, or pandas' NA or NaT.
+
+    >>> [is_missing(label) for label in (None, float("nan"), 0, "", "nan")]
+    [True, True, False, False, False]
+    """
+    return label is None or type(label).__name__ in ("NAType", "NaTType") or label != label
+
+
+def _read_pair(pair: object, n: int) -> Split:
+    """Return a (train, test) pair of a splitter or a list as two arrays of row numbers."""
+    try:
+        train, test = (np.asarray(part) for part in pair)  # type: ignore[attr-defined]
+    except (TypeError, ValueError) as err:
+        raise InputError("cv has an entry that is no pair of rows; give pairs (train, test)") from err
+    return _read_rows(train, n), _read_rows(test, n)
+
+
+def _read_rows(part: np.ndarray, n: int) -> np.ndarray:
+    if part.dtype == bool and part.shape == (n,):
+        return np.flatnonzero(part)
+    whole = part.ndim == 1 and (part.dtype.kind in "iu" or not part.size)
+    if not whole or (part.size and not (-n <= part.min() and part.max() < n)):
+        raise InputError(f"cv has a part that is no list of row numbers below {n}; give pairs (train, test) of such")
+    return part.astype(int)
+
+
+def _weighing(splits: Sequence[Split], y: np.ndarray, classes: bool, weight: np.ndarray) -> list[Split]:
+    """Return the splits whose test parts weigh something; every training part must, and hold all classes of ``y``."""
+    judged = [split for split in splits if (weight[split[1]] > 0).any()]
+    if not judged:
+        raise InputError("no held-out fold has a sample whose weight is positive; give other folds or weights")
+    trained = [train[weight[train] > 0] for train, _ in judged]
+    if not all(len(rows) for rows in trained):
+        raise InputError("a training fold has no sample whose weight is positive; give other folds or weights")
+    n_classes = len(np.unique(y[weight > 0])) if classes else 0
+    if classes and any(len(np.unique(y[rows])) < n_classes for rows in trained):
         raise InputError("a training fold lacks a class; use fewer folds or a stratified splitter")
-    return splits
+    return judged
 
 
 def _integer_folds(

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
+from spred import _checks
 from spred.core.certificate import Certificate
 from spred.core.losses import Loss, get_loss
 from spred.estimators.alpha_search import (
@@ -26,8 +27,9 @@ from spred.estimators.alpha_search import (
     together,
     warn_unless_reached,
 )
-from spred.estimators.base import FLOATS, Samples, SparseEstimator, predictor
+from spred.estimators.base import Samples, SparseEstimator, predictor
 from spred.estimators.cross_validation import Curve, Split, check_rule, ratios_of
+from spred.estimators.inputs import check_table
 from spred.linear.path import path_of, solve_of
 from spred.linear.problem import Problem, check_finite, make_problem
 from spred.linear.results import RegularizationPath
@@ -83,7 +85,7 @@ class SparseLinear(SparseEstimator):
     def _predictor(self, X: ArrayLike) -> np.ndarray:
         """Return the linear predictor of new samples, ``(n,)`` or ``(n, K)``."""
         check_is_fitted(self)
-        X = validate_data(self, X, accept_sparse=["csr", "csc"], dtype=FLOATS, reset=False, ensure_all_finite=False)
+        X = check_table(self, X, reset=False, accept_sparse=["csr", "csc"])
         check_finite(X, getattr(self, "feature_names_in_", None))
         return predictor(X, self.coef_, self.intercept_)
 
@@ -91,7 +93,7 @@ class SparseLinear(SparseEstimator):
         """Return the loss called ``name`` with this estimator's options."""
         return get_loss(name)
 
-    def _calibrate(self, target: np.ndarray, offset: np.ndarray) -> None:
+    def _calibrate(self, target: np.ndarray, offset: np.ndarray, weight: np.ndarray) -> None:
         """Find what the loss takes from the spread of the target beyond its offset: nothing here."""
 
     def _selection_scores(
@@ -149,10 +151,10 @@ class OneAlpha(SparseLinear):
         """
         data, target, weight = self._read(X, y, sample_weight)
         known = read_offset(offset, len(target))
-        self._calibrate(target, known)
+        self._calibrate(target, known, weight)
         problem = self._problem(data, target, weight, known)
         limits = Limits(self.tol, self.max_iter, time.perf_counter() + self.max_seconds)
-        solution = solve_of(problem, float(self.alpha), limits)
+        solution = solve_of(problem, _checks.one_alpha(self.alpha), limits)
         self._keep(solution.coef, solution.intercept, solution.certificate)
         warn_unless_reached(Reached(np.array([solution.gap]), [solution.status]), GAP, "tol", self.tol)
         self.n_iter_ = max(solution.n_iter, 1)
@@ -186,9 +188,9 @@ class CrossValidated(SparseLinear):
         check_rule(self.rule)
         data, target, weight = self._read(X, y, sample_weight)
         known = read_offset(offset, len(target))
-        self._calibrate(target, known)
-        samples = Samples(data, target, np.ones(len(target)) if weight is None else weight, known)
-        folds, ratios = self._folds(target, groups), ratios_of(self.l1_ratio)
+        self._calibrate(target, known, weight)
+        samples = Samples(data, target, weight, known)
+        folds, ratios = self._folds(target, groups, weight), ratios_of(self.l1_ratio)
         problems = [self._problem(data, target, weight, known, ratio) for ratio in ratios]
         end = time.time() + self.max_seconds  # of day, as folds may be fitted in other processes
         candidates = [self._candidate(problem, samples, end) for problem in problems]

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.model_selection import BaseCrossValidator
 
-from spred._defaults import CV_KKT_TOL, EPS, KKT_TOL, MAX_ITER, N_ALPHAS
+from spred._defaults import CV_KKT_TOL, KKT_TOL, MAX_ITER, NETWORK_EPS, NETWORK_N_ALPHAS
 from spred.core.losses import Loss, get_loss
 from spred.errors import InputError
 from spred.estimators.base import Classification, Regression
@@ -30,9 +30,10 @@ class NetworkClassifier(Classification, GatedNetwork):
         hidden: width of each hidden layer; a number for one layer.
         activation: ``"tanh"``, ``"softplus"`` or ``"silu"``.
         linear: whether the linear branch is there.
-        start: ``"sparse"``, from all gates at zero to smaller alphas; ``"dense"``, from a trained network of all inputs
-            to larger ones, which finds products and squares too; ``"auto"`` fits both and keeps the one of lower
-            held-out deviance.
+        start: ``"sparse"``, from all gates at zero to smaller alphas, which sees inputs by their own effects;
+            ``"dense"``, from a trained network of all inputs to larger ones, which finds products and squares too;
+            ``"both"`` keeps the one of lower held-out deviance; ``"auto"`` does so where what the sparse one leaves
+            over goes along with a product of two inputs or a square.
         feature_groups: a label for each input; inputs of one label enter and leave together.
         penalty_weights: ω for each input (or group, in sorted order of the labels); inputs of weight 0 stay in the
             linear branch, unpenalised, and out of the MLP.
@@ -60,6 +61,8 @@ class NetworkClassifier(Classification, GatedNetwork):
         path_: the path on all samples, a :class:`spred.gated.NetworkPath`.
         curve_, curves_: held-out deviance along the path, and for each start that was tried, at its best ratio.
         start_, l1_ratio_: the start and the ratio that were kept.
+        left_over_: with ``start="auto"`` the product that the sparse start leaves over most, a
+            :class:`spred.gated.products.LeftOver` with its ``inputs``, ``z`` and ``chance``; else None.
         network_: the network chosen, or its refit, a :class:`spred.gated.problem.Fitted`.
         feature_importances_: ``(p,)``, ``‖(θ_j, W_j)‖``, the size of each gate; 0 for inputs out of use.
         entry_alphas_: ``(p,)``, the largest alpha of the path at which each input is in use; 0 where it never is.
@@ -85,14 +88,14 @@ class NetworkClassifier(Classification, GatedNetwork):
         hidden: int | Iterable[int] = (50,),
         activation: str = "tanh",
         linear: bool = True,
-        start: str = "sparse",
+        start: str = "auto",
         feature_groups: ArrayLike | None = None,
         penalty_weights: ArrayLike | None = None,
         class_weight: dict[Any, float] | str | None = None,
         l1_ratio: float | Sequence[float] = 1.0,
         alphas: ArrayLike | None = None,
-        n_alphas: int = N_ALPHAS,
-        eps: float = EPS,
+        n_alphas: int = NETWORK_N_ALPHAS,
+        eps: float = NETWORK_EPS,
         rule: Rule = "1se",
         refit: bool = False,
         cv: int | BaseCrossValidator | Iterable[Split] = 5,
@@ -139,7 +142,7 @@ class NetworkRegressor(Regression, GatedNetwork):
         hidden: see :class:`NetworkClassifier`, as for all arguments not named here.
         activation: of the hidden layers.
         linear: whether the linear branch is there.
-        start: ``"sparse"``, ``"dense"`` or ``"auto"``.
+        start: ``"auto"``, ``"sparse"``, ``"dense"`` or ``"both"``.
         feature_groups: labels of the inputs.
         penalty_weights: ω.
         l1_ratio: ρ, or several to choose among.
@@ -179,13 +182,13 @@ class NetworkRegressor(Regression, GatedNetwork):
         hidden: int | Iterable[int] = (50,),
         activation: str = "tanh",
         linear: bool = True,
-        start: str = "sparse",
+        start: str = "auto",
         feature_groups: ArrayLike | None = None,
         penalty_weights: ArrayLike | None = None,
         l1_ratio: float | Sequence[float] = 1.0,
         alphas: ArrayLike | None = None,
-        n_alphas: int = N_ALPHAS,
-        eps: float = EPS,
+        n_alphas: int = NETWORK_N_ALPHAS,
+        eps: float = NETWORK_EPS,
         rule: Rule = "1se",
         refit: bool = False,
         cv: int | BaseCrossValidator | Iterable[Split] = 5,
@@ -225,7 +228,8 @@ class NetworkRegressor(Regression, GatedNetwork):
         parts = weight / weight.sum()
         shift = parts @ table
         unit = np.sqrt(parts @ (table - shift) ** 2)
-        unit = np.where(unit > 0, unit, 1.0)
+        varies = (table != table[0]).any(axis=0)  # else what is left of a constant is rounding
+        shift, unit = np.where(varies, shift, table[0]), np.where(varies, unit, 1.0)
         return (table - shift) / unit, shift, unit
 
     def _data_term(self, unit: np.ndarray) -> Loss:
@@ -257,7 +261,7 @@ class NetworkCox(SurvivalTarget, GatedNetwork):
         hidden: see :class:`NetworkClassifier`, as for all arguments not named here.
         activation: of the hidden layers.
         linear: whether the linear branch is there.
-        start: ``"sparse"``, ``"dense"`` or ``"auto"``.
+        start: ``"auto"``, ``"sparse"``, ``"dense"`` or ``"both"``.
         feature_groups: labels of the inputs.
         penalty_weights: ω.
         l1_ratio: ρ, or several to choose among.
@@ -293,13 +297,13 @@ class NetworkCox(SurvivalTarget, GatedNetwork):
         hidden: int | Iterable[int] = (50,),
         activation: str = "tanh",
         linear: bool = True,
-        start: str = "sparse",
+        start: str = "auto",
         feature_groups: ArrayLike | None = None,
         penalty_weights: ArrayLike | None = None,
         l1_ratio: float | Sequence[float] = 1.0,
         alphas: ArrayLike | None = None,
-        n_alphas: int = N_ALPHAS,
-        eps: float = EPS,
+        n_alphas: int = NETWORK_N_ALPHAS,
+        eps: float = NETWORK_EPS,
         rule: Rule = "1se",
         refit: bool = False,
         cv: int | BaseCrossValidator | Iterable[Split] = 5,
@@ -330,6 +334,9 @@ class NetworkCox(SurvivalTarget, GatedNetwork):
         self.max_iter = max_iter
         self.n_jobs = n_jobs
         self.random_state = random_state
+
+    def _counts_weights(self) -> bool:
+        return bool(self.ties != "efron")  # whose risk at tied times is that of their mean weight
 
     def _deviances(
         self, inside: Assembled, target: np.ndarray, weight: np.ndarray, split: Split, etas: Etas

@@ -6,6 +6,7 @@ fold. The mixins of ``base`` know the target, as for the linear estimators.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -13,32 +14,34 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 from threadpoolctl import threadpool_limits
 
-from spred import _checks
 from spred._defaults import CV_KKT_TOL
 from spred.core.losses import Loss, get_loss
-from spred.errors import InputError, did_you_mean
+from spred.errors import InputError, SpredWarning, did_you_mean
 from spred.estimators.alpha_search import (
     KKT,
     Candidate,
     Reached,
+    Searched,
     best_of,
     fold_result,
     search,
     together,
     warn_unless_reached,
 )
-from spred.estimators.base import FLOATS, Samples, SparseEstimator
+from spred.estimators.base import Samples, SparseEstimator
 from spred.estimators.cross_validation import Curve, Split, check_rule, ratios_of
+from spred.estimators.inputs import check_table
+from spred.estimators.repeats import distinct
 from spred.gated import GatedProblem, NetworkPath, PathOptions, network_path
 from spred.gated.problem import Fitted
-from spred.linear.problem import Problem, make_problem
+from spred.gated.products import LeftOver, left_over
+from spred.gated.starts import STARTS
+from spred.linear.problem import Problem, check_finite, make_problem
 from spred.linear.results import Status
 from spred.runtime.tasks import Arrays
-
-STARTS = ("sparse", "dense", "auto")
 
 Etas = Callable[[np.ndarray], Iterable[np.ndarray]]
 """The predictors of some samples, one for each alpha."""
@@ -71,6 +74,7 @@ class GatedNetwork(SparseEstimator):
     start_: str
     l1_ratio_: float
     network_: Fitted
+    left_over_: LeftOver | None
 
     def fit(
         self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None, groups: ArrayLike | None = None
@@ -79,30 +83,62 @@ class GatedNetwork(SparseEstimator):
         check_rule(self.rule)
         starts, ratios = self._starts(), ratios_of(self.l1_ratio)
         data, target, weight = self._read(X, y, sample_weight)
-        weight = _checks.sample_weights(weight, len(target))
         whole = self._assemble(data, target, weight)
         samples = Samples(data, target, weight, offset=np.zeros(len(target)))
         no_choice = self.alphas is not None and len(starts) * len(ratios) * np.size(self.alphas) == 1
-        folds = [] if no_choice else self._folds(target, groups)
-        choices = [self._options(start, ratio) for start in starts for ratio in ratios]
-        candidates = [self._candidate(whole, samples, options) for options in choices]
-        found = search(candidates, folds, rule=self.rule, n_jobs=self.n_jobs)
+        folds = [] if no_choice else self._folds(target, groups, weight)
+
+        def of(starts: Iterable[str], before: int) -> list[Searched[NetworkPath]]:
+            choices = [self._options(start, ratio) for start in starts for ratio in ratios]
+            candidates = [self._candidate(whole, samples, options) for options in choices]
+            return search(candidates, folds, rule=self.rule, n_jobs=self.n_jobs, before=before)
+
+        found = of(starts, 0)
+        self.left_over_ = None
+        if self.start == "auto":
+            self.left_over_ = self._left_over(whole, best_of(found, self.rule))
+            if self.left_over_.found and folds:
+                starts = STARTS[:2]
+                found += of(("dense",), len(found))
+            elif self.left_over_.found:
+                self._warn_of(self.left_over_)
+        self._choose(whole, found, starts)
+        return self
+
+    def _choose(self, whole: Assembled, found: list[Searched[NetworkPath]], starts: Iterable[str]) -> None:
+        """Keep the best of what was found, of each start and of all; warn of what was not reached."""
         of_start = {start: best_of((one for one in found if one.path.start == start), self.rule) for start in starts}
         best = best_of(of_start.values(), self.rule)
         self.curves_ = {start: one.curve for start, one in of_start.items()}
         self.path_, self.curve_ = best.path, best.curve
         self.start_, self.l1_ratio_ = best.path.start, best.path.l1_ratio
-        self._keep(whole, data, self.curve_.index)
+        self._keep(whole, self.curve_.index)
         warn_unless_reached(together(_reached(one.path) for one in found), KKT, "kkt_tol", self.kkt_tol)
         warn_unless_reached(together(one.folds for one in found), KKT, "cv_kkt_tol", self.cv_kkt_tol)
-        return self
 
     def _starts(self) -> tuple[str, ...]:
-        """Return the starts to try, or raise with the nearest name."""
-        if self.start not in STARTS:
-            known = "'sparse', 'dense' or 'auto'"
+        """Return the starts to try in any case, or raise with the nearest name."""
+        if self.start not in (*STARTS, "both", "auto"):
+            known = "'auto', 'sparse', 'dense' or 'both'"
             raise InputError(f"start is {self.start!r}{did_you_mean(self.start, STARTS)}; use {known}")
-        return STARTS[:2] if self.start == "auto" else (self.start,)
+        return {"both": STARTS, "auto": STARTS[:1]}.get(self.start, (self.start,))
+
+    def _left_over(self, whole: Assembled, sparse: Searched[NetworkPath]) -> LeftOver:
+        """Return the product of inputs that the network of the lowest held-out deviance leaves over most."""
+        index = sparse.curve.index_min
+        return left_over(whole.problem, sparse.path.networks[index], sparse.path.inputs[index])
+
+    def _warn_of(self, product: LeftOver) -> None:
+        """Say that what is left over goes along with a product, where there are no folds to choose another start by."""
+        names = getattr(self, "feature_names_in_", None)
+        a, b = (j if names is None else repr(names[j]) for j in product.inputs)
+        what = f"the square of input {a}" if a == b else f"the product of inputs {a} and {b}"
+        warnings.warn(
+            f"what this network leaves over goes along with {what}, which gates that open one by one do not see; "
+            "give start='dense'",
+            SpredWarning,
+            stacklevel=3,
+        )
 
     def _candidate(self, whole: Assembled, samples: Samples, options: PathOptions) -> Candidate[NetworkPath]:
         """Return what the search asks for at one start and one ratio of L1."""
@@ -112,18 +148,18 @@ class GatedNetwork(SparseEstimator):
             inputs=(*self._fold_inputs(samples), options),
         )
 
-    def _keep(self, whole: Assembled, X: Any, index: int) -> None:
+    def _keep(self, whole: Assembled, index: int) -> None:
         """Store the network that was chosen."""
         path, problem = self.path_, whole.problem
         self.alpha_, self.kkt_ = float(path.alphas[index]), float(path.kkts[index])
         self.n_iter_ = max(int(path.n_iter.sum()), 1)
         self.network_ = problem.fitted(path.models[index], path.inputs[index])
         self._shift, self._unit, self._basis = whole.shift, whole.unit, whole.basis
-        self._describe(X, problem.design.p)
+        self._describe(problem)
 
-    def _describe(self, X: Any, p: int) -> None:
+    def _describe(self, problem: GatedProblem) -> None:
         """Store what is known of each of the p inputs: in use or not, gate, entry, slope."""
-        fitted, path = self.network_, self.path_
+        fitted, path, p = self.network_, self.path_, problem.design.p
         used = np.concatenate([fitted.inputs, fitted.free_inputs])
         free = fitted.network.free[len(fitted.network.free) - len(fitted.free_inputs) :]
         self._in_use = np.isin(np.arange(p), used)
@@ -134,7 +170,7 @@ class GatedNetwork(SparseEstimator):
         for alpha, inputs in zip(path.alphas[::-1], path.inputs[::-1], strict=True):
             self.entry_alphas_[inputs] = alpha
         self.entry_alphas_[fitted.free_inputs] = np.inf
-        slopes = fitted.mean_slopes(X)
+        slopes = fitted.mean_slopes(problem.design.X, problem.s)
         slopes = slopes if self._basis is None else self._basis @ slopes
         self.mean_slopes_ = np.zeros((len(slopes), p))
         self.mean_slopes_[:, used] = self._unit[:, None] * slopes
@@ -158,6 +194,8 @@ class GatedNetwork(SparseEstimator):
         """Return the engine's problem for these samples."""
         kept = weight > 0
         X, target, weight = (X, target, weight) if kept.all() else (X[kept], target[kept], weight[kept])
+        if self._counts_weights():
+            X, target, weight = distinct(X, target, weight)
         scaled, shift, unit = self._scaled(target, weight)
         linear = make_problem(
             X,
@@ -174,6 +212,10 @@ class GatedNetwork(SparseEstimator):
             problem = replace(problem, loss=several, y=scaled, n_outputs=scaled.shape[1])
         return Assembled(problem, shift, unit, linear.basis)
 
+    def _counts_weights(self) -> bool:
+        """Return whether a sample of weight 2 is the sample twice, to the objective."""
+        return True
+
     def _scaled(self, target: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return the target as the engine gets it, its shift and its unit: as it is, for classes, counts and times."""
         return target, np.zeros(1), np.ones(1)
@@ -183,7 +225,7 @@ class GatedNetwork(SparseEstimator):
     ) -> np.ndarray:
         """Return the norm of each gate at the end of a rough path, ``(p,)``, for stability selection."""
         whole = self._assemble(X, target, np.ones(len(target)) if weight is None else weight)
-        start = "sparse" if self.start == "auto" else self.start
+        start = self._starts()[0]
         options = self._options(start, self.l1_ratio)
         options = replace(options, n_alphas=n_alphas, eps=eps, kkt_tol=max(self.kkt_tol, SCORES_TOL), refit=False)
         return np.asarray(gate_sizes(_path(whole.problem, options, None), X.shape[1])[-1])
@@ -210,7 +252,8 @@ class GatedNetwork(SparseEstimator):
     def _predictor(self, X: ArrayLike) -> np.ndarray:
         """Return the predictor of new samples, ``(n,)`` or ``(n, K)``, in the units of the target."""
         check_is_fitted(self)
-        X = validate_data(self, X, accept_sparse=["csr", "csc"], dtype=FLOATS, reset=False)
+        X = check_table(self, X, reset=False, accept_sparse=["csr", "csc"])
+        check_finite(X, getattr(self, "feature_names_in_", None))
         eta = self.network_.eta(X)
         if self._basis is not None:
             eta = eta @ self._basis.T

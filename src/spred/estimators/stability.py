@@ -55,7 +55,7 @@ class StabilitySelection(MetaEstimatorMixin, SelectorMixin, BaseEstimator):
 
     Args:
         estimator: a linear or network estimator of spred; its penalty, scaling and class weights are used, its alpha is
-            not. Networks are solved along a path that gates enter; ``start="auto"`` takes the sparse one.
+            not. Networks are solved along a path that gates enter; ``"auto"`` and ``"both"`` take the sparse start.
         pfer: expected number of low-probability features to let in, at most.
         n_selected: q, features that each half selects. By default the most for which a threshold of one half keeps the
             bound.

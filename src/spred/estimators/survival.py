@@ -12,13 +12,14 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.feature_selection import SelectorMixin
 from sklearn.model_selection import BaseCrossValidator
-from sklearn.utils.validation import validate_data
 
+from spred import _checks
 from spred._defaults import CV_TOL, EPS, MAX_ITER, MAX_SECONDS, N_ALPHAS, TOL
 from spred.core.losses import get_loss
 from spred.errors import InputError
-from spred.estimators.base import FLOATS, Samples
+from spred.estimators.base import Samples, shifted
 from spred.estimators.cross_validation import Rule, Split
+from spred.estimators.inputs import check_table
 from spred.estimators.linear_base import CrossValidated, OneAlpha, SparseLinear
 from spred.estimators.metrics import concordance
 from spred.linear.results import RegularizationPath
@@ -29,21 +30,12 @@ class SurvivalTarget(SelectorMixin):
 
     _classification = False
 
-    def _read(
-        self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None
-    ) -> tuple[Any, np.ndarray, np.ndarray | None]:
+    def _read(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None) -> tuple[Any, np.ndarray, np.ndarray]:
         if self.ties not in ("breslow", "efron"):
             raise InputError(f"ties is {self.ties!r}; use 'breslow' or 'efron'")
-        data: Any = validate_data(
-            self,
-            X,
-            accept_sparse="csc",
-            dtype=FLOATS,
-            ensure_all_finite=False,
-            ensure_min_samples=self._min_samples,
-        )
-        weight = None if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
-        return data, get_loss(self._loss_name()).target.read(y, data.shape[0]), weight
+        data: Any = check_table(self, X, reset=True, accept_sparse="csc", ensure_min_samples=self._min_samples)
+        target = get_loss(self._loss_name()).target.read(y, data.shape[0])
+        return data, target, _checks.sample_weights(sample_weight, len(target))
 
     def _loss_name(self) -> str:
         return "cox-efron" if self.ties == "efron" else "cox"
@@ -71,16 +63,21 @@ class SurvivalTarget(SelectorMixin):
         parts = weight[rows] / total
         return np.array([total * float(loss.value(risk[rows], sets, parts)) for risk in risks])
 
-    def predict(self, X: ArrayLike) -> np.ndarray:
-        """Return the risk score, ``(n,)``: the logarithm of the hazard, up to a constant; ``X @ coef_`` if linear."""
-        return np.asarray(self._predictor(X))
+    def predict(self, X: ArrayLike, offset: ArrayLike | None = None) -> np.ndarray:
+        """Return the risk score, ``(n,)``: the logarithm of the hazard, up to a constant; ``X @ coef_`` if linear.
 
-    def score(self, X: ArrayLike, y: ArrayLike) -> float:
-        """Return the concordance of risk and survival; see :func:`concordance`."""
-        risk = self.predict(X)
+        ``offset`` is what is known of it for each new sample.
+        """
+        return shifted(np.asarray(self._predictor(X)), offset)
+
+    def score(
+        self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None, offset: ArrayLike | None = None
+    ) -> float:
+        """Return the concordance of risk, at ``offset``, and survival; see :func:`concordance`."""
+        risk = self.predict(X, offset)
         target = get_loss(self._loss_name()).target.read(y, len(risk))
         stratum = target["stratum"] if "stratum" in (target.dtype.names or ()) else None
-        return concordance(target["event"], target["time"], risk, stratum)
+        return concordance(target["event"], target["time"], risk, stratum, sample_weight)
 
 
 class Survival(SurvivalTarget, SparseLinear):

@@ -8,6 +8,7 @@ minimise     one alpha on its active inputs
 working_set  one alpha over all inputs, with its certificate
 starts       all gates at zero, or none
 path         grids of alpha
+products     what a path from gates at zero cannot see: products and squares that are left over
 
 NumPy in float64, no torch; docs/math.md, §9 has the mathematics.
 """

@@ -20,6 +20,7 @@ from spred.gated.penalty import NORM, NormPenalty
 class Design(Protocol):
     """A data matrix ``(n, p)``, centred and scaled: a few of its columns, and one pass over all."""
 
+    X: Any
     n: int
     p: int
     mean: np.ndarray
@@ -57,11 +58,14 @@ class Fitted:
         """Return the predictor ``(n, K)`` of new samples ``(n, p)``, dense or sparse; only columns in use are read."""
         return self._forward(X).eta
 
-    def mean_slopes(self, X: Any) -> np.ndarray:
-        """Return the average over samples of ∂η/∂x, ``(K, k + q)``, for ``inputs`` and then ``free_inputs``."""
+    def mean_slopes(self, X: Any, s: np.ndarray) -> np.ndarray:
+        """Return the average over samples, with weights ``s`` of sum 1, of ∂η/∂x, ``(K, k + q)``.
+
+        They are those of ``inputs`` and then of ``free_inputs``.
+        """
         q = len(self.free_inputs)
         slopes = input_slopes(self.network, sensitivities(self.network, self._forward(X))[0])
-        gated = slopes.mean(axis=0) @ self.network.first.T
+        gated = np.tensordot(s, slopes, axes=1) @ self.network.first.T
         straight = self.network.free[len(self.network.free) - q :].T
         found: np.ndarray = np.hstack([gated, straight]) / self.scales
         return found

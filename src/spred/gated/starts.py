@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from spred import _checks
-from spred._defaults import EPS, KKT_TOL, MAX_ITER, N_ALPHAS
+from spred._defaults import KKT_TOL, MAX_ITER, NETWORK_EPS, NETWORK_N_ALPHAS
 from spred.errors import InputError, did_you_mean
 from spred.gated.minimise import State, minimise
 from spred.gated.network import initial, input_slopes, sensitivities
@@ -39,6 +39,9 @@ POWER = 2
 
 LEAST = 1e-2
 """Slope of a group over the largest below which its weight grows no more: beyond, alphas would differ by too much."""
+
+ROUNDING = 16 * float(np.finfo(np.float64).eps)
+"""Relative error of a centred entry, and so of a gradient over the sum of its terms: a few of float64's."""
 
 NULL_TOL = 1e-10
 """Gradient at which the free coefficients of the null network are fitted, at an alpha of 1."""
@@ -64,8 +67,8 @@ class PathOptions:
     hidden: tuple[int, ...] = (50,)
     linear: bool = True
     start: str = "sparse"
-    n_alphas: int = N_ALPHAS
-    eps: float = EPS
+    n_alphas: int = NETWORK_N_ALPHAS
+    eps: float = NETWORK_EPS
     l1_ratio: float = 1.0
     kkt_tol: float = KKT_TOL
     max_iter: int = MAX_ITER
@@ -98,12 +101,23 @@ def null_state(problem: GatedProblem, options: PathOptions) -> State:
 
 
 def alpha_max(problem: GatedProblem, state: State) -> float:
-    """Return ``max_g ‖(∂L/∂θ, ∂L/∂W)_g‖/ω_g`` at the null network: the smallest αρ at which it is stationary."""
-    return float((inactive_gradients(problem, state)[0] / problem.weights).max(initial=0.0))
+    """Return ``max_g ‖(∂L/∂θ, ∂L/∂W)_g‖/ω_g`` at the null network: the smallest αρ at which it is stationary.
+
+    0 where those gradients are rounding: the inputs are constant, or there is nothing to explain.
+    """
+    sizes, R = inactive_gradients(problem, state)
+    design = problem.design
+    noise = ROUNDING * np.abs(R).sum() * problem.group_norms((1.0 + np.abs(design.mean) / design.scale)[:, None])
+    return float(np.where(sizes > noise, sizes / problem.weights, 0.0).max(initial=0.0))
 
 
 def dense_state(problem: GatedProblem, options: PathOptions, null: State) -> tuple[GatedProblem, State, float]:
-    """Return the problem with adaptive weights, the trained dense network, and the alpha that a path begins with."""
+    """Return the problem with adaptive weights, the trained dense network, and the alpha that a path begins with.
+
+    Where there is nothing to explain the network is the null one.
+    """
+    if explained_by_a_constant(problem):
+        return problem, null, options.eps
     rng = np.random.default_rng(None if options.seed is None else [options.seed, 1])
     inputs = problem.penalised
     first = rng.standard_normal((len(inputs), null.network.first.shape[1])) / np.sqrt(len(inputs))
@@ -120,12 +134,17 @@ def dense_state(problem: GatedProblem, options: PathOptions, null: State) -> tup
     return replace(problem, weights=weights), state, LOWEST * alpha
 
 
+def explained_by_a_constant(problem: GatedProblem) -> bool:
+    """Return whether all samples have the same target."""
+    return isinstance(problem.y, np.ndarray) and not problem.y.dtype.names and bool((problem.y == problem.y[0]).all())
+
+
 def used_slopes(problem: GatedProblem, state: State) -> np.ndarray:
-    """Return the root mean square over samples of the slope of η in each group, ``(G,)``; 0 for inactive ones."""
+    """Return the root mean square over weighted samples of the slope of η in each group, ``(G,)``; 0 if inactive."""
     if not state.inputs.size:
         return np.zeros(len(problem.weights))
     at = problem.forward(state.network, problem.design.columns(state.inputs))
     slopes = input_slopes(state.network, sensitivities(state.network, at)[0])
-    moments = np.tensordot(slopes, slopes, axes=((0, 1), (0, 1))) / len(slopes)
+    moments = np.tensordot(problem.s[:, None, None] * slopes, slopes, axes=((0, 1), (0, 1)))
     squares = np.sum(state.network.first @ moments * state.network.first, axis=1)
     return np.asarray(problem.groups_of(state.inputs).gather(np.maximum(squares, 0.0)) ** 0.5)
