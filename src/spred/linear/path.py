@@ -98,7 +98,7 @@ def solve(
     >>> sol.coef.round(6).tolist(), sol.status.value
     ([2.0, 0.0], 'converged')
     """
-    _checks.falling_alphas([alpha])
+    strength = _checks.one_alpha(alpha)
     problem = make_problem(
         X,
         y,
@@ -114,7 +114,7 @@ def solve(
         sample_weight=sample_weight,
         offset=offset,
     )
-    solution = solve_of(problem, float(alpha), Limits(tol, max_iter, time.perf_counter() + max_seconds))
+    solution = solve_of(problem, strength, Limits(tol, max_iter, time.perf_counter() + max_seconds))
     _warn_unless_converged([solution.status], [solution.gap])
     return solution
 
@@ -279,7 +279,7 @@ def alpha_max(
 def solve_of(problem: Problem, alpha: float, limits: Limits) -> Solution:
     """Return the solution of a :class:`Problem`; what :func:`solve` and the estimators call."""
     began = time.perf_counter()
-    _checks.falling_alphas([alpha])
+    alpha = _checks.one_alpha(alpha)
     with _threads_for(problem):
         work = reduced(problem)
     with _threads_for(work.problem):

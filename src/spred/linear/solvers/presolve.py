@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.linalg import solve_triangular
+from scipy.linalg import qr, solve_triangular
 from scipy.linalg.blas import dsyrk
 from scipy.linalg.lapack import dpotrf
 
@@ -35,11 +35,9 @@ SAFE = 4.0
 CONSTANT_TARGET, CONSTANT_COLUMN = 1e-14, 1e-13
 """Largest deviation, relative to the mean, at which a target or a column is constant and what is left is rounding."""
 
-PIVOTS = 1e-6
-"""Ratio of the smallest to the largest pivot from which a Cholesky factor keeps enough digits; else, eigenvectors."""
-
-NULL = 1e-14
-"""Eigenvalue, relative to the largest, up to which a direction is in the null space."""
+PIVOTS = 1e-3
+"""Ratio of the smallest to the largest pivot from which a Cholesky factor keeps enough digits: it loses twice those of
+the ratio. Below, reflections take twice as long."""
 
 TINY = 1e-300
 """Keeps a quotient of zeros finite."""
@@ -92,16 +90,11 @@ def _without_intercept_and_rows(problem: Problem) -> Reduced:
 
 def _fewer_rows(problem: Problem, intercept: np.ndarray) -> Reduced:
     y, s = problem.y, problem.s
-    gram = _gram(problem.design, s)
-    cross = problem.design.correlate(s * y)
-    sizes = np.sqrt(np.diagonal(gram))
+    gram, cross = _products(problem.design, s, y)
+    sizes = np.sqrt(np.maximum(np.diagonal(gram), 0.0))
     floor = CONSTANT_COLUMN * np.abs(problem.design.mean / problem.design.scale)
     sizes[sizes <= floor] = 0.0  # what is left of a constant column is rounding
-    unit = np.where(sizes > 0, 1.0 / np.maximum(sizes, TINY), 0.0)
-    gram *= unit[:, None]
-    gram *= unit
-    R, target = _root(gram, unit * cross)
-    R *= sizes
+    R, target = _triangle(problem, gram, cross, sizes)
     weight = np.full(len(R), 1.0 / len(R))
     factor = np.sqrt(len(R))
     smaller = replace(
@@ -113,8 +106,43 @@ def _fewer_rows(problem: Problem, intercept: np.ndarray) -> Reduced:
     return Reduced(smaller, 0.5 * float(s @ (y * y) - target @ target), intercept)
 
 
-def _gram(design: Design, s: np.ndarray) -> np.ndarray:
-    """Return the upper half of ``XᵀSX`` of the centred and scaled columns.
+def _triangle(
+    problem: Problem, gram: np.ndarray, cross: np.ndarray, sizes: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return ``R`` with ``RᵀR = XᵀSX`` and ``t`` with ``Rᵀt = XᵀSy``: p rows, or one of zeros without any column.
+
+    By Cholesky's method where the columns, brought to length 1, are far from dependent: ``gram`` has squared what they
+    differ by. Else by orthogonal transformations of the columns themselves, which keep it.
+    """
+    unit = np.where(sizes > 0, 1.0 / np.maximum(sizes, TINY), 0.0)
+    gram *= unit[:, None]
+    gram *= unit
+    used = np.flatnonzero(sizes)
+    if not used.size:
+        return np.zeros((1, len(sizes))), np.zeros(1)
+    R, info = dpotrf(gram if used.size == len(sizes) else gram[np.ix_(used, used)], lower=0, clean=1)
+    pivots = np.diagonal(R)
+    if info == 0 and pivots.min() > PIVOTS * pivots.max():
+        target = solve_triangular(R, (unit * cross)[used], trans="T")
+    else:
+        R, target = _by_reflections(problem, used, unit[used])
+    full = np.zeros((len(R), len(sizes)))
+    full[:, used] = R * sizes[used]
+    return full, target
+
+
+def _by_reflections(problem: Problem, used: np.ndarray, unit: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return R and t of the columns ``used``, times ``unit``, from blocks of rows one after another."""
+    roots, table = np.sqrt(problem.s), np.empty((0, len(used) + 1))
+    for start in range(0, problem.design.n, BLOCK):
+        part = slice(start, start + BLOCK)
+        rows = np.column_stack([problem.design.rows(part)[:, used] * unit, problem.y[part]]) * roots[part, None]
+        table = qr(np.vstack([table, rows]), mode="r", check_finite=False)[0][: len(used) + 1]
+    return table[: len(used), :-1], table[: len(used), -1]
+
+
+def _products(design: Design, s: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the upper half of ``XᵀSX`` of the centred and scaled columns, and ``XᵀSy``.
 
     Samples of equal weight need no copy of X: the means are taken out of the products, where that cancels no digits.
     Otherwise blocks of rows are centred first.
@@ -127,28 +155,18 @@ def _gram(design: Design, s: np.ndarray) -> np.ndarray:
             gram -= outer
             gram /= design.scale
             gram /= design.scale[:, None]
-            return gram
-    gram = np.zeros((design.p, design.p))
+            return gram, design.correlate(s * y)
+    gram, cross = np.zeros((design.p, design.p)), np.zeros(design.p)
     for start in range(0, design.n, BLOCK):
         part = slice(start, start + BLOCK)
-        rows = (X[part] - design.mean) / design.scale * np.sqrt(s[part])[:, None]
+        rows = design.rows(part)
+        cross += rows.T @ (s[part] * y[part])
+        rows *= np.sqrt(s[part])[:, None]
         gram += _squared(rows)
-    return gram
+    return gram, cross
 
 
 def _squared(X: np.ndarray) -> np.ndarray:
     """Return the upper half of ``XᵀX``, by SciPy's BLAS: NumPy's threads would spin on while SciPy's factorise it."""
     half: np.ndarray = dsyrk(1.0, X, trans=1) if X.flags.f_contiguous else dsyrk(1.0, X.T)
     return half
-
-
-def _root(gram: np.ndarray, cross: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return ``R`` with ``RᵀR = gram``, of which the upper half is read, and ``t`` with ``Rᵀt = cross``."""
-    R, info = dpotrf(gram, lower=0, clean=1)
-    pivots = np.diagonal(R)
-    if info == 0 and pivots.min() > PIVOTS * pivots.max():
-        return R, solve_triangular(R, cross, trans="T")
-    values, vectors = np.linalg.eigh(gram, UPLO="U")
-    kept = values > NULL * max(float(values[-1]), TINY)
-    root = np.sqrt(values[kept])
-    return root[:, None] * vectors[:, kept].T, (vectors[:, kept].T @ cross) / root
