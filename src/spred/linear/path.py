@@ -203,9 +203,11 @@ def path(
 def _warn_unless_converged(statuses: Sequence[Status], gaps: Sequence[float] | np.ndarray) -> None:
     short = [status for status in statuses if status is not Status.CONVERGED]
     if short:
+        rounded = all(status is Status.PRECISION for status in short)
+        more = "scale the columns and the target" if rounded else "raise max_iter or max_seconds"
         warnings.warn(
             f"{len(short)} of {len(statuses)} alphas {short[0].value}, the worst at a relative duality gap of "
-            f"{max(gaps):.1e}; raise max_iter or max_seconds, or ask for less with tol",
+            f"{max(gaps):.1e}; {more}, or ask for less with tol",
             errors.ConvergenceWarning,
             stacklevel=3,
         )

@@ -155,8 +155,8 @@ def converge(inner: Inner, limits: Limits, tolerances: Sequence[float]) -> tuple
         if certificate.gap <= limits.tol or late or spent or stage.tol < EXHAUSTED:
             break
         stages = [Stage(TIGHTENING * stage.tol)]
-    status = Status.CONVERGED if certificate.gap <= limits.tol else Status.TIME if late else Status.ITERATIONS
-    return certificate, status, n_iter
+    unfinished = Status.TIME if late else Status.ITERATIONS if spent else Status.PRECISION
+    return certificate, Status.CONVERGED if certificate.gap <= limits.tol else unfinished, n_iter
 
 
 def outcome_of(problem: Problem, state: State, certificate: Certificate, status: Status, n_iter: int) -> Outcome:

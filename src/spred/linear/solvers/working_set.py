@@ -72,7 +72,22 @@ class WorkingSet:
         """Return the Hessian of loss and ridge in the coordinates ``index``."""
         out = self._gram(index) if self.problem.loss.quadratic else self._weighted(index, curvature)
         out[np.diag_indices_from(out)] += self.ridge[index]
+        if self.problem.loss.multi and self.problem.basis is None:
+            self._fix_shifts(index, out)
         return out
+
+    def _fix_shifts(self, index: np.ndarray, out: np.ndarray) -> None:
+        """Hold one class of each free feature (and of the intercept) where it is, by more curvature there.
+
+        Softmax does not see a shift common to all classes, and here nothing penalises it: the Hessian is singular, and
+        a step of any size along it is as good as none. The loss has no slope there, so with one class held, the one of
+        the largest curvature, the same step is found without a shift.
+        """
+        free = np.flatnonzero(self.blocks.free[self.blocks.group[index]])
+        for column in np.unique(self.column_of[index[free]]):
+            at = free[self.column_of[index[free]] == column]
+            held = at[np.argmax(out[at, at])]
+            out[held, held] *= 2.0
 
     def _gram(self, index: np.ndarray) -> np.ndarray:
         used = self.column_of[index]  # features all: a squared loss comes here without its intercept
