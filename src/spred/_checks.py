@@ -74,7 +74,9 @@ def falling_alphas(given: ArrayLike) -> np.ndarray:
     grid = np.sort(grid)[::-1]
     good = np.isfinite(grid) & (grid > 0)
     if not good.all():
-        raise InputError(f"alpha is {grid[np.argmin(good)]}; give positive, finite numbers (alpha → 0 is an unpenalised model)")
+        raise InputError(
+            f"alpha is {grid[np.argmin(good)]}; give positive, finite numbers (alpha → 0 is an unpenalised model)"
+        )
     return grid
 
 

@@ -12,10 +12,10 @@ import spred
 from spred.core.partition import SINGLES, Axes, Labels
 from spred.core.penalties import Penalty, alpha_max
 from spred.errors import ConvergenceWarning, InputError
-from spred.linear.path import SOLVERS, solver_of
 from spred.linear.problem import make_problem
 from spred.linear.solvers.least_squares_groups import LeastSquaresGroups
 from spred.linear.solvers.newton import Newton
+from spred.linear.solvers.path_solver import SOLVERS, solver_of
 from spred.linear.solvers.presolve import reduced
 
 NAMES = sorted(PROBLEMS)

@@ -1,6 +1,6 @@
 """The exact engine for linear predictors: Newton on the support, working sets, paths, a certificate each.
 
-path        the public functions solve, path and alpha_max; the table of solvers
+path        the public functions solve, path and alpha_max
 results     Status, Solution, RegularizationPath: what comes out
 problem     input checked and made ready
 design      the data matrix, centred and scaled without a copy

@@ -69,7 +69,8 @@ class Design:
     ) -> None:
         self.sparse = bool(sparse.issparse(X))
         self.given: Any = sparse.csc_array(X) if self.sparse else _in_memory(np.asarray(X))
-        self.X, self.origin = self.given, np.zeros(X.shape[1])
+        self.X: Any = self.given
+        self.origin = np.zeros(X.shape[1])
         self.n, self.p = self.X.shape
         with np.errstate(over="ignore", invalid="ignore"):
             mean = self._product(s)

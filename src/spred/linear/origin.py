@@ -14,7 +14,7 @@ from scipy import sparse
 
 FAR, FAR_UNCENTRED, FAR_SPARSE = 1e4, 1e2, 30.0
 """Mean over standard deviation from which a column is moved: of dense ones that are centred when they are used (sums
-lose as many digits as it has), that are not (inner products lose twice as many), and of sparse ones (likewise).
+lose as many digits as it has), of those that are not (inner products lose twice as many), and of sparse ones (alike).
 
 Larger loses more digits, smaller copies more matrices.
 """
@@ -23,7 +23,7 @@ PROBES = 8
 """Rows in which a column far from zero is looked for first."""
 
 DEVIATION = 10.0
-"""Standard deviations up to which the probed rows of such a column lie from its mean; one that has more is not found."""
+"""Standard deviations up to which the probed rows of such a column lie from its mean; others are not found."""
 
 LARGEST = 1e300
 """Sum of squares up to which products of two columns stay in the range of float64."""
@@ -37,7 +37,7 @@ def has_tiny(X: Any) -> bool:
     """Whether columns whose variance is next to nothing vary all the same, by numbers too small to be squared."""
     if sparse.issparse(X):
         return bool((np.abs(X.data[X.data != 0]) < np.sqrt(SMALLEST)).any())
-    return bool((X != X[:1]).any())
+    return bool((X[:1] != X).any())
 
 
 def in_range(X: Any) -> bool:
@@ -48,7 +48,7 @@ def in_range(X: Any) -> bool:
     flat = data.reshape(-1, order="A") if data.flags.forc else data
     with np.errstate(over="ignore", under="ignore"):
         size = float(flat @ flat if flat.ndim == 1 else np.einsum("ij,ij->", flat, flat))
-    return SMALLEST <= size <= LARGEST or not flat.any()
+    return bool(SMALLEST <= size <= LARGEST or not flat.any())
 
 
 def near_zero(X: Any, s: np.ndarray, mean: np.ndarray, far: float) -> tuple[Any, np.ndarray, np.ndarray]:

@@ -288,7 +288,9 @@ def _compressed(X: Any) -> sparse.csc_array:
     try:
         matrix.check_format(full_check=True)  # compiled loops take what it says without a further look
     except ValueError as err:
-        raise InputError(f"X is a sparse matrix that contradicts itself ({err}); build it anew from its entries") from err
+        raise InputError(
+            f"X is a sparse matrix that contradicts itself ({err}); build it anew from its entries"
+        ) from err
     if not matrix.has_canonical_format:
         matrix = matrix.copy()
         matrix.sum_duplicates()

@@ -3,8 +3,8 @@
     repeat   minimise on the working set, evaluate what lies outside, add what violates the KKT conditions
     then     compute the certificate; where its gap is too large, tighten the tolerance on KKT and repeat
 
-What a solver does in between is its own; it keeps the protocol :class:`Solver`, and ``path`` picks the first one whose
-needs a problem meets. The records that go in and out, and the extrapolation along a path, are here too.
+What a solver does in between is its own; it keeps the protocol :class:`Solver`, and ``path_solver`` picks the first
+one whose needs a problem meets. The records that go in and out, and the extrapolation along a path, are here too.
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ from scipy.linalg.blas import dsyrk
 from scipy.linalg.lapack import dpotrf
 
 from spred.linear.design import Design
+from spred.linear.origin import FAR
 from spred.linear.problem import Problem
 from spred.linear.solvers.outer import Model
 from spred.linear.solvers.row_space import RowSpace, in_row_space
@@ -25,6 +26,16 @@ MOST_COLUMNS = 4000
 
 TALL = 2
 """Samples over features from which the triangle pays: its making costs a pass over X and p³/3."""
+
+AT_ONCE = 500
+"""Columns up to which the triangle is made before anything else: it costs some milliseconds.
+
+With more columns, a Lasso makes it once its steps have cost as much (``TRIANGLE``): a short path with a small support
+is over before. Larger pays for a triangle that is not used, smaller works with all rows for longer.
+"""
+
+TRIANGLE = 0.03
+"""Cost of a multiply-add of the product ``XᵀX`` over that of one in a step: BLAS makes it from cache, by blocks."""
 
 BLOCK = 4096
 """Rows that are centred and multiplied at once: a copy that stays small beside X."""
@@ -39,6 +50,9 @@ PIVOTS = 1e-3
 """Ratio of the smallest to the largest pivot from which a Cholesky factor keeps enough digits: it loses twice those of
 the ratio. Below, reflections take twice as long."""
 
+ROUNDING = 1e-15
+"""Relative error of a column of the triangle: some units of rounding (``tests/linear/test_precision.py``)."""
+
 TINY = 1e-300
 """Keeps a quotient of zeros finite."""
 
@@ -52,16 +66,29 @@ class Reduced:
         constant: to be added to its objective.
         intercept: to be added to its intercept, ``(K,)``.
         row_space: what its columns stand for, where they are not those that were asked.
+        sizes: ``(p,)``, lengths of the columns where rows were taken out, which rounds them: what coefficients of
+            opposite signs (columns nearly dependent) leave of a predictor has that much larger an error.
+        surplus: multiply-adds after which surplus rows are worth taking out (:func:`in_fewer_rows`); infinite where
+            there are none.
     """
 
     problem: Problem
     constant: float
     intercept: np.ndarray
     row_space: RowSpace | None = None
+    sizes: np.ndarray | None = None
+    surplus: float = np.inf
 
     def original(self, model: Model) -> Model:
         """Return a model of ``problem`` as one of the features that were asked."""
         return model if self.row_space is None else self.row_space.expanded(model)
+
+    def rounding(self, model: Model, data_term: float) -> float:
+        """Return by how much the objective of the problem that was asked may differ from that of ``problem``."""
+        if self.sizes is None:
+            return 0.0
+        terms = float(self.sizes[model.support] @ np.abs(model.v).sum(axis=1))
+        return ROUNDING * terms * float(np.sqrt(2.0 * max(data_term, 0.0)))
 
 
 def reduced(problem: Problem) -> Reduced:
@@ -74,7 +101,7 @@ def reduced(problem: Problem) -> Reduced:
 def _without_intercept_and_rows(problem: Problem) -> Reduced:
     nothing = np.zeros(problem.n_outputs)
     if not problem.loss.quadratic:
-        return Reduced(problem, 0.0, nothing)
+        return _target_near_zero(problem, nothing)
     if problem.fit_intercept:
         mean = float(problem.s @ problem.y)
         rest = problem.y - mean
@@ -82,13 +109,28 @@ def _without_intercept_and_rows(problem: Problem) -> Reduced:
             rest = np.zeros_like(rest)
         problem = replace(problem, y=rest, fit_intercept=False)
         nothing = nothing + mean
-    design = problem.design
+    design, whole = problem.design, Reduced(problem, 0.0, nothing)
     if design.sparse or design.n < TALL * design.p or design.p > MOST_COLUMNS:
+        return whole
+    if design.p > AT_ONCE and problem.groups.singles and problem.l1_ratio > 0:
+        return replace(whole, surplus=TRIANGLE * (design.n + design.p) * design.p**2)
+    return in_fewer_rows(whole)
+
+
+def _target_near_zero(problem: Problem, nothing: np.ndarray) -> Reduced:
+    """Take a target far from zero there, where the loss sees residuals alone: sums keep their digits."""
+    if not (problem.loss.of_residual and problem.fit_intercept):
         return Reduced(problem, 0.0, nothing)
-    return _fewer_rows(problem, nothing)
+    middle = float(np.median(problem.y))
+    rest = problem.y - middle
+    if abs(middle) <= FAR * np.abs(rest).mean():
+        return Reduced(problem, 0.0, nothing)
+    return Reduced(replace(problem, y=rest), 0.0, nothing + middle)
 
 
-def _fewer_rows(problem: Problem, intercept: np.ndarray) -> Reduced:
+def in_fewer_rows(whole: Reduced) -> Reduced:
+    """Return a problem of a squared loss without an intercept with as many rows as columns, or fewer."""
+    problem = whole.problem
     y, s = problem.y, problem.s
     gram, cross = _products(problem.design, s, y)
     sizes = np.sqrt(np.maximum(np.diagonal(gram), 0.0))
@@ -103,7 +145,7 @@ def _fewer_rows(problem: Problem, intercept: np.ndarray) -> Reduced:
         y=factor * target,
         s=weight,
     )
-    return Reduced(smaller, 0.5 * float(s @ (y * y) - target @ target), intercept)
+    return Reduced(smaller, 0.5 * float(s @ (y * y) - target @ target), whole.intercept, sizes=sizes)
 
 
 def _triangle(
