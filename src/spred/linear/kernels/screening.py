@@ -89,15 +89,25 @@ def update(screening, theta, level, known, grad):
 
 
 @compiled
+def unit(weight):
+    """Return in what a violation of a feature is measured: its weight where that is small, so that units of columns do
+    not matter where weights go along with them."""
+    return weight if 0.0 < weight < 1.0 else 1.0
+
+
+@compiled
 def exceeding(screening, features, least, level):
-    """Return which ``features`` have a score beyond ``least · weights``, and by how much it is beyond ``level``'s."""
+    """Return which ``features`` have a score beyond ``least · weights``, and by how much it is beyond ``level``'s.
+
+    That is in the feature's own unit.
+    """
     values, weights, positive = screening.values, screening.weights, screening.positive
     out, excess, found = np.empty(features.size, np.int64), np.empty(features.size), 0
     for a in range(features.size):
         j = features[a]
         size = score(values[j], positive[j])
         if size > least * weights[j]:
-            out[found], excess[found] = j, size - level * weights[j]
+            out[found], excess[found] = j, (size - level * weights[j]) / unit(weights[j])
             found += 1
     return out[:found], excess[:found]
 

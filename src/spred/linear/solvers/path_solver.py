@@ -13,7 +13,7 @@ from spred.linear.solvers.l1 import Compiled
 from spred.linear.solvers.least_squares_groups import LeastSquaresGroups
 from spred.linear.solvers.newton import Newton, null_state
 from spred.linear.solvers.outer import Limits, Model, Outcome, Solver, State, full_gradient
-from spred.linear.solvers.presolve import Reduced, in_fewer_rows, reduced
+from spred.linear.solvers.presolve import in_fewer_rows, reduced
 from spred.linear.solvers.separation import check_separation
 from spred.linear.threads import blas_threads
 

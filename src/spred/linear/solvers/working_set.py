@@ -39,6 +39,8 @@ class WorkingSet:
         bounded = np.zeros(len(at), dtype=bool)
         bounded[: len(coordinates)] = problem.positive[coordinates // k]
         self.blocks, self.ridge = penalty_of(problem, alpha, starts, weights, bounded)
+        # In what a group's violation is measured: its weight where that is small (see ``kernels.screening.unit``).
+        self.unit = np.where(weights > 0, np.minimum(weights, 1.0), 1.0)
 
     def take(self, v: np.ndarray, b: np.ndarray) -> np.ndarray:
         """Return the working coordinates of coefficients ``(p, K)`` and intercept ``(K,)``."""
