@@ -187,7 +187,7 @@ def _newton(
     steps, before, stalled = 0, np.inf, False
     while steps < max_steps:
         g = work.gradient(problem.as_matrix(loss.gradient(eta, y, s))) + work.ridge * x
-        residual = work.blocks.residuals(x, g) / work.unit
+        residual = work.blocks.residuals(x, g)
         worst = residual.max(initial=0.0)
         if worst <= tol or time.perf_counter() > deadline:
             break
@@ -238,12 +238,12 @@ def _model_step(
     tol: float,
 ) -> np.ndarray:
     """Return the step to the minimum of the quadratic model in the coordinates ``index``."""
-    here, unit = x[index], work.unit[work.blocks.group[index]]
+    here = x[index]
     c = hessian @ here - g[index]
-    tol = max(tol, ROUNDING * float(np.abs(c / unit).max(initial=0.0)))
+    tol = max(tol, ROUNDING * float(np.abs(c).max(initial=0.0)))
     blocks = work.blocks.of(active)
     if blocks.separable:
-        return np.asarray(minimise_l1(hessian, c, blocks.levels, here, tol=tol * unit, positive=blocks.positive) - here)
+        return np.asarray(minimise_l1(hessian, c, blocks.levels, here, tol=tol, positive=blocks.positive) - here)
     return np.asarray(minimise_groups(hessian, c, blocks, here, tol=tol) - here)
 
 

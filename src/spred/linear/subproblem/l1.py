@@ -29,7 +29,7 @@ def minimise_l1(
     lam: np.ndarray,
     v: np.ndarray,
     *,
-    tol: float | np.ndarray,
+    tol: float,
     positive: np.ndarray | None = None,
 ) -> np.ndarray:
     """Solve the problem in finitely many steps.
@@ -44,7 +44,7 @@ def minimise_l1(
         c: ``(k,)``.
         lam: ``(k,)``, 0 for free coordinates (those that are not ``positive``).
         v: start, ``(k,)``.
-        tol: largest KKT residual allowed, of all coordinates or of each.
+        tol: largest KKT residual allowed.
         positive: ``(k,)``, coordinates that must not be negative, nor are at the start; none by default.
     """
     v = v.copy()
