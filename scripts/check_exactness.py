@@ -77,7 +77,8 @@ def main() -> int:
             verdict = "WORSE" if is_worse else "LIES" if is_lie else found.status.value
             print(f"{problem}: {verdict}, excess {excess:.1e}, gap {certificate.gap:.1e}", flush=True)
     print(
-        f"{given.count} problems: {worse} worse by more than {WORSE:g}, {lies} certificates lie by more than {LIES:g}×, "
+        f"{given.count} problems: {worse} worse by more than {WORSE:g}, {lies} certificates lie by more than "
+        f"{LIES:g}×, "
         f"{short} not converged, {failed} without an answer of CVXPY"
     )
     return int(worse + lies > 0)

@@ -87,9 +87,9 @@ class Exact:
 
     def start(self, s: np.ndarray) -> np.ndarray:
         mean = s @ self.y.astype(BIG)
-        if self.loss == "huber":
-            return np.median(self.y).astype(BIG)
-        return {"squared": mean, "logistic": np.log(mean / (1 - mean)), "poisson": np.log(mean)}[self.loss]
+        if self.loss in ("squared", "huber"):
+            return mean if self.loss == "squared" else np.median(self.y).astype(BIG)
+        return np.log(mean) if self.loss == "poisson" else np.log(mean / (1 - mean))
 
     def value(self, eta: np.ndarray, s: np.ndarray) -> np.ndarray:
         y, r = self.y.astype(BIG), abs(self.y - eta)

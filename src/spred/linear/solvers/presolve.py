@@ -50,6 +50,9 @@ PIVOTS = 1e-3
 """Ratio of the smallest to the largest pivot from which a Cholesky factor keeps enough digits: it loses twice those of
 the ratio. Below, reflections take twice as long."""
 
+DEPENDENT = 1e-13
+"""Part of a column of length 1 that others do not explain, up to which it is rounding."""
+
 ROUNDING = 1e-15
 """Relative error of a column of the triangle: some units of rounding (``tests/linear/test_precision.py``)."""
 
@@ -180,7 +183,9 @@ def _by_reflections(problem: Problem, used: np.ndarray, unit: np.ndarray) -> tup
         part = slice(start, start + BLOCK)
         rows = np.column_stack([problem.design.rows(part)[:, used] * unit, problem.y[part]]) * roots[part, None]
         table = qr(np.vstack([table, rows]), mode="r", check_finite=False)[0][: len(used) + 1]
-    return table[: len(used), :-1], table[: len(used), -1]
+    R, at = table[: len(used), :-1], np.arange(len(used))
+    R[at, at] = np.where(np.abs(np.diagonal(R)) > DEPENDENT, np.diagonal(R), 0.0)
+    return R, table[: len(used), -1]
 
 
 def _products(design: Design, s: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
