@@ -20,7 +20,7 @@ sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "src")]
 
 from differential import Drawn, by_cvxpy, draw, objective  # noqa: E402
 
-import spred  # noqa: E402
+import spred.errors  # noqa: E402
 
 WORSE = 1e-7
 """Excess over CVXPY's objective, relative to it, that counts as worse."""
@@ -55,7 +55,7 @@ def main() -> int:
         for seed in seeds:
             print(f"    {seed}: {by_cvxpy(draw(seed)):.12g},", flush=True)
         return 0
-    worse = lies = short = failed = 0
+    worse = lies = short = failed = refused = 0
     for seed in seeds:
         problem = draw(seed)
         try:
@@ -64,7 +64,12 @@ def main() -> int:
             failed += 1
             print(f"{problem}: CVXPY fails ({type(err).__name__})", flush=True)
             continue
-        found = spred.solve(problem.given, problem.y, **problem.options)
+        try:
+            found = spred.solve(problem.given, problem.y, **problem.options)
+        except spred.errors.InputError as err:
+            refused += 1
+            print(f"{problem}: refused, {err}", flush=True)
+            continue
         ours, certificate = objective(problem, found.coef, found.intercept), found.certificate
         unit = null_objective(problem)
         excess = (ours - theirs) / unit
@@ -78,7 +83,7 @@ def main() -> int:
             print(f"{problem}: {verdict}, excess {excess:.1e}, gap {certificate.gap:.1e}", flush=True)
     print(
         f"{given.count} problems: {worse} worse by more than {WORSE:g}, {lies} certificates lie by more than "
-        f"{LIES:g}×, "
+        f"{LIES:g}×, {refused} refused, "
         f"{short} not converged, {failed} without an answer of CVXPY"
     )
     return int(worse + lies > 0)

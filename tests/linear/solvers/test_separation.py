@@ -10,6 +10,9 @@ import pytest
 
 import spred
 from spred.errors import ConvergenceWarning, InputError
+from spred.linear.problem import make_problem
+from spred.linear.solvers.outer import Limits
+from spred.linear.solvers.path_solver import PathSolver
 
 LOSSES = ("logistic", "poisson", "multinomial", "cox")
 
@@ -38,11 +41,13 @@ def given(loss: str, noise: float) -> dict:
 @pytest.mark.parametrize("loss", LOSSES)
 def test_separation_is_told_at_once(loss: str) -> None:
     began = time.perf_counter()
-    expected = pytest.warns(ConvergenceWarning, match="separate") if loss == "poisson" else pytest.raises(InputError)
-    with expected as caught:
-        spred.path(**given(loss, 0.0), n_alphas=3, max_seconds=20.0)
-    if loss != "poisson":
-        assert "separate the target completely" in str(caught.value)
+    problem = make_problem(**given(loss, 0.0))
+    if loss in ("logistic", "multinomial"):
+        with pytest.raises(InputError, match="separate the target completely"):
+            PathSolver(problem, Limits())
+    else:  # counts at the other level are left to explain; times in perfect order are nearer to it with each step
+        with pytest.warns(ConvergenceWarning, match="separate part of the target"):
+            PathSolver(problem, Limits())
     assert time.perf_counter() - began < 20.0
 
 

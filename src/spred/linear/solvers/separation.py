@@ -25,6 +25,10 @@ what is added to both, so that columns that repeat others count as no change.
 Newton's method ends at some 1e-13 where classes are separated. Larger accuses fits that are merely good.
 """
 
+UNSETTLED = 1e-4
+"""Slope that is left in a free coefficient, relative to the one at the start, above which it is still on its way: where
+Newton's steps give out before the curvature does, as for times in perfect order."""
+
 NOTHING = 1e-10
 """Objective, relative to that of the intercept alone, below which the free columns explain everything."""
 
@@ -42,13 +46,14 @@ def check_separation(problem: Problem, eta: np.ndarray) -> None:
     null = np.atleast_1d(np.asarray(loss.null(problem.y, problem.s), dtype=float)) if problem.fit_intercept else 0.0
     start = problem.as_target(np.zeros((problem.design.n, problem.n_outputs)) + null)
     before, after = (float(loss.value(at, problem.y, problem.s)) for at in (start, eta))
-    far = _least_curvature(problem, free, loss, start, eta) < FLAT
+    work = WorkingSet(problem, free, alpha=0.0)
+    far = _least_curvature(work, loss, start, eta) < FLAT
     if far and after <= NOTHING * before:
         raise InputError(
             "the unpenalised columns separate the target completely, so their coefficients grow without end and leave "
             "nothing to explain; penalise them, or drop some"
         )
-    if far:
+    if far or _slope(work, loss, eta) > UNSETTLED * _slope(work, loss, start):
         warnings.warn(
             "the unpenalised columns separate part of the target, so some of their coefficients have no finite best "
             "value; the objective is right, these coefficients mean nothing: penalise or merge such columns",
@@ -57,9 +62,15 @@ def check_separation(problem: Problem, eta: np.ndarray) -> None:
         )
 
 
-def _least_curvature(problem: Problem, free: np.ndarray, loss: Loss, start: np.ndarray, eta: np.ndarray) -> float:
+def _slope(work: WorkingSet, loss: Loss, eta: np.ndarray) -> float:
+    """Return the largest slope of the loss in a free coefficient."""
+    theta = work.problem.as_matrix(loss.gradient(eta, work.problem.y, work.problem.s))
+    return float(np.abs(work.gradient(theta)).max())
+
+
+def _least_curvature(work: WorkingSet, loss: Loss, start: np.ndarray, eta: np.ndarray) -> float:
     """Return the smallest curvature at ``eta`` over that at ``start``, along any direction of the free coefficients."""
-    work = WorkingSet(problem, free, alpha=0.0)
+    problem = work.problem
     index = np.arange(len(work.column_of))
     first, last = (work.hessian(index, loss.curvature(at, problem.y, problem.s)) for at in (start, eta))
     lengths = np.sqrt(np.diagonal(first))
