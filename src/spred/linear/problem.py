@@ -26,6 +26,9 @@ from spred.linear.target import read_offset, take_in_offset
 SMALLEST_SUM = 1e-290
 """Sum of sample weights from which they can be divided by it without losing digits."""
 
+LARGEST_INDEX = 2**31
+"""Entries and rows up to which the indices of a sparse matrix are 32 bits wide."""
+
 BLOCK = 1024
 """Columns that are checked at a time for numbers that are not finite: few calls, and little memory."""
 
@@ -294,6 +297,9 @@ def _compressed(X: Any) -> sparse.csc_array:
     if not matrix.has_canonical_format:
         matrix = matrix.copy()
         matrix.sum_duplicates()
+    if matrix.indices.dtype != np.int32 and max(matrix.nnz, matrix.shape[0]) < LARGEST_INDEX:
+        parts = matrix.data, matrix.indices.astype(np.int32), matrix.indptr.astype(np.int32)
+        matrix = sparse.csc_array(parts, shape=matrix.shape)  # loops are compiled for each type of index
     return matrix
 
 
