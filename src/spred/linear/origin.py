@@ -19,7 +19,10 @@ lose as many digits as it has), of those that are not (inner products lose twice
 Larger loses more digits, smaller copies more matrices.
 """
 
-PROBES = 8
+PIECE = 8192
+"""Entries of a sum of squares that are added up together: few enough that BLAS starts no threads for them."""
+
+PROBES = 4
 """Rows in which a column far from zero is looked for first."""
 
 DEVIATION = 10.0
@@ -47,7 +50,11 @@ def in_range(X: Any) -> bool:
         return True
     flat = data.reshape(-1, order="A") if data.flags.forc else data
     with np.errstate(over="ignore", under="ignore"):
-        size = float(flat @ flat if flat.ndim == 1 else np.einsum("ij,ij->", flat, flat))
+        if flat.ndim == 1:
+            parts = (flat[start : start + PIECE] for start in range(0, flat.size, PIECE))
+            size = sum(float(part @ part) for part in parts)
+        else:
+            size = float(np.einsum("ij,ij->", flat, flat))
     return bool(SMALLEST <= size <= LARGEST or not flat.any())
 
 
