@@ -10,6 +10,27 @@ from numpy.typing import ArrayLike
 from spred.errors import InputError
 
 
+def real_kind(array: np.ndarray, what: str) -> None:
+    """Raise an InputError where ``array`` holds complex numbers, dates or times: NumPy would cast them in silence."""
+    if array.dtype.kind == "c":
+        raise InputError(f"{what} holds complex numbers; give real ones")
+    dated = array.dtype.kind in "mM"
+    if dated or (array.dtype == object and any(isinstance(x, np.datetime64 | np.timedelta64) for x in array.flat)):
+        raise InputError(f"{what} holds dates or times; turn them into numbers of a unit you choose, or leave them out")
+
+
+def real(given: Any, what: str) -> np.ndarray:
+    """Return ``given`` as float64, whatever its shape; ``what`` names it where it holds no real numbers."""
+    try:
+        array = np.asarray(given)
+        real_kind(array, what)
+        return array.astype(np.float64)
+    except InputError:
+        raise
+    except (TypeError, ValueError) as err:
+        raise InputError(f"{what} cannot be read as numbers ({err})") from err
+
+
 def l1_ratio(given: Any, *, ridge: bool = False) -> float:
     """Return ρ, the L1 fraction of an elastic net, in (0, 1]; 0 too where a pure ``ridge`` will do."""
     if np.ndim(given):
@@ -38,43 +59,38 @@ def falling_grid(top: float, n_alphas: int, eps: float) -> np.ndarray:
     return np.geomspace(top, top * eps, n_alphas) if n_alphas > 1 else np.array([top])
 
 
+def one_alpha(given: Any) -> float:
+    """Return a single alpha, a positive, finite number."""
+    if given is None or np.ndim(given):
+        raise InputError(
+            f"alpha is {given!r}; give one positive number here (a path, or an estimator with CV, takes several)"
+        )
+    return float(falling_alphas(given)[0])
+
+
 def falling_alphas(given: ArrayLike) -> np.ndarray:
     """Return one alpha or several as a falling grid ``(A,)`` of positive, finite numbers."""
-    try:
-        grid = np.atleast_1d(np.asarray(given, dtype=np.float64))
-    except (TypeError, ValueError) as err:
-        raise InputError(f"alphas cannot be read as numbers ({err}); give positive, finite ones") from err
+    grid = np.atleast_1d(real(given, "alphas"))
     if grid.ndim != 1 or grid.size == 0:
         what = "empty" if grid.size == 0 else f"a table of shape {grid.shape}"
         raise InputError(f"alphas is {what}; give at least one positive number, and a list where there are several")
+    grid = np.sort(grid)[::-1]
     good = np.isfinite(grid) & (grid > 0)
     if not good.all():
-        bad = grid[np.argmin(good)]
-        raise InputError(f"alpha is {bad}; give positive, finite numbers (alpha → 0 is an unpenalised model)")
-    return np.sort(grid)[::-1]
-
-
-def one_alpha(given: object) -> float:
-    """Return the alpha of a model that has one, a positive, finite number."""
-    if isinstance(given, (str, bytes)) or given is None or np.ndim(given) != 0:  # type: ignore[arg-type]
         raise InputError(
-            f"alpha is {given!r}; give one positive number here (an estimator with CV chooses among several)"
+            f"alpha is {grid[np.argmin(good)]}; give positive, finite numbers (alpha → 0 is an unpenalised model)"
         )
-    return float(falling_alphas(given)[0])  # type: ignore[arg-type]
+    return grid
 
 
 def sample_weights(given: ArrayLike | None, n: int) -> np.ndarray:
-    """Return the weights of ``n`` samples, ``(n,)``, as they were given; ones for None, and a number is that of all."""
+    """Return the weights of ``n`` samples, ``(n,)``, as they were given; ones for None; one number is for all."""
     if given is None:
         return np.ones(n)
-    try:
-        weights = np.asarray(given, dtype=np.float64)
-    except (TypeError, ValueError) as err:
-        raise InputError(f"sample_weight cannot be read as numbers ({err}); give one number for each sample") from err
-    if weights.ndim == 0:
-        weights = np.full(n, float(weights))
+    weights = real(given, "sample_weight")
+    weights = np.full(n, float(weights)) if weights.ndim == 0 else weights
     if weights.shape != (n,):
         raise InputError(f"sample_weight has shape {weights.shape}, and X has {n} samples; give one weight for each")
-    if not (np.isfinite(weights).all() and (weights >= 0).all() and weights.sum() > 0):
+    if not (np.isfinite(weights).all() and (weights >= 0).all() and (weights > 0).any()):
         raise InputError("sample_weight must be finite, not negative, and not all zero")
     return weights

@@ -14,7 +14,7 @@ from oracles import Reference
 from problems import PROBLEMS, Problem
 from strategies import positive, sample, seeds, send
 
-from spred.core.certificate import Certificate, certify, free_newton_step
+from spred.core.certificate import Certificate, certify, free_newton_step, relative_gap
 from spred.core.losses import LOSSES, Loss
 from spred.core.partition import SINGLES, Axes, Labels, Partition
 from spred.core.penalties import Penalty, alpha_max
@@ -203,3 +203,31 @@ def test_without_a_penalty_the_kkt_residual_is_absolute() -> None:
     assert found.kkt == pytest.approx(1.0)
     assert found.gap == pytest.approx(1.0)
     assert bare(Penalty(0.0), y, X, y, None).gap <= 1e-14
+
+
+@pytest.mark.parametrize(
+    ("primal", "dual", "unit", "gap"),
+    [
+        (1.0, 0.5, 2.0, 0.25),
+        (1.0, 1.0 + 1e-15, 1.0, 1e-15),
+        (1.0, 1.0 + 1e-9, 1.0, np.inf),
+        (1e20, 1e20 + 1e12, 1e20, np.inf),
+        (0.0, 1e-13, 0.0, 1e-13),
+        (np.nan, 0.0, 1.0, np.inf),
+        (1.0, -np.inf, 1.0, np.inf),
+    ],
+)
+def test_a_dual_above_the_primal_by_more_than_rounding_bounds_nothing(
+    primal: float, dual: float, unit: float, gap: float
+) -> None:
+    assert relative_gap(primal, dual, unit) == pytest.approx(gap, rel=0.2)
+
+
+@pytest.mark.parametrize("loss", ["logistic", "poisson", "cox", "multinomial"])
+def test_a_projection_does_not_depend_on_the_units_of_free_columns(loss: str) -> None:
+    rng = np.random.default_rng(0)
+    free, unit = rng.standard_normal((12, 3)), np.array([1e-9, 1.0, 1e9])
+    eta, y, s = sample(LOSSES[loss], 0, n=12)
+    theta = LOSSES[loss].gradient(eta, y, s)
+    one, other = (free_newton_step(LOSSES[loss], theta, eta, y, s, Z) for Z in (free, free * unit))
+    np.testing.assert_allclose(other, one, atol=1e-9)

@@ -12,10 +12,10 @@ import spred
 from spred.core.partition import SINGLES, Axes, Labels
 from spred.core.penalties import Penalty, alpha_max
 from spred.errors import ConvergenceWarning, InputError
-from spred.linear.path import SOLVERS, solver_of
 from spred.linear.problem import make_problem
 from spred.linear.solvers.least_squares_groups import LeastSquaresGroups
 from spred.linear.solvers.newton import Newton
+from spred.linear.solvers.path_solver import SOLVERS, solver_of
 from spred.linear.solvers.presolve import reduced
 
 NAMES = sorted(PROBLEMS)
@@ -366,10 +366,12 @@ def test_free_columns_that_separate_the_classes_end_soon() -> None:
     classes, level = rng.integers(0, 3, 26), rng.integers(0, 7, 26)
     X = np.hstack([rng.normal(size=(26, 5)), (level[:, None] == np.arange(1, 7)).astype(float)])
     free = np.r_[np.ones(5), np.zeros(6)]
-    path = spred.path(X, classes, loss="multinomial", penalty_weights=free, n_alphas=5)
+    with pytest.warns(ConvergenceWarning, match="separate part of the target"):
+        path = spred.path(X, classes, loss="multinomial", penalty_weights=free, n_alphas=5)
     assert len(path.alphas) == 5
     assert path.kkts.max() < 1e-8
     # The infimum is at infinity: what is certified is how near to it the objective is.
-    further = spred.path(X, classes, loss="multinomial", penalty_weights=free, alphas=path.alphas, tol=1e-14)
+    with pytest.warns(ConvergenceWarning, match="separate part of the target"):
+        further = spred.path(X, classes, loss="multinomial", penalty_weights=free, alphas=path.alphas, tol=1e-14)
     assert path.gaps.max() <= 1e-9
     assert (path.objectives - further.objectives <= 1e-12).all()

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from spred import _checks
 from spred.core.risk_sets import risk_sets
 from spred.errors import InputError
 
@@ -53,7 +54,7 @@ def survival_target(event: ArrayLike, time: ArrayLike, stratum: ArrayLike | None
     >>> y["time"].tolist(), y.dtype.names
     ([3.5, 8.0], ('event', 'time'))
     """
-    fields = {"event": _events(np.asarray(event)), "time": np.asarray(time, dtype=np.float64)}
+    fields = {"event": _events(np.asarray(event)), "time": _checks.real(time, "time")}
     if stratum is not None:
         fields["stratum"] = np.unique(np.asarray(stratum), return_inverse=True)[1].reshape(-1)
     shapes = {field.shape for field in fields.values()}
@@ -68,9 +69,11 @@ def survival_target(event: ArrayLike, time: ArrayLike, stratum: ArrayLike | None
 def read_numbers(y: Any, n: int) -> np.ndarray:
     """Return ``y`` as ``(n,)`` finite numbers."""
     try:
-        target = np.asarray(y, dtype=np.float64)
-    except (TypeError, ValueError) as err:
-        raise InputError(f"y cannot be read as numbers ({err}); the estimators take class names") from err
+        target = _checks.real(y, "y")
+    except InputError as err:
+        if err.__cause__ is None:
+            raise
+        raise InputError(f"{err}; the estimators take class names") from err
     if target.ndim == 2 and target.shape[1] == 1:
         target = target[:, 0]
     if target.shape[:1] != (n,) or target.ndim != 1:

@@ -107,7 +107,7 @@ class SparseLinear(SparseEstimator):
         """
         problem = self._problem(X, target, weight)
         path = path_of(problem, n_alphas=n_alphas, eps=eps, limits=Limits(tol=SCORES_TOL))
-        eta = predictor(problem.design.X[:, path.features], path.values[-1], path.intercepts[-1])
+        eta = predictor(problem.design.given[:, path.features], path.values[-1], path.intercepts[-1])
         descent = -full_gradient(problem, eta if problem.basis is None else eta @ problem.basis)
         descent[problem.positive & (descent[:, 0] < 0)] = 0.0
         weights = problem.groups.weights[problem.groups.labels].reshape(descent.shape)[:, 0]

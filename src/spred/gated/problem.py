@@ -23,8 +23,11 @@ class Design(Protocol):
     X: Any
     n: int
     p: int
-    mean: np.ndarray
     scale: np.ndarray
+
+    @property
+    def location(self) -> np.ndarray:
+        """What is subtracted from each column, ``(p,)``."""
 
     def columns(self, features: np.ndarray) -> np.ndarray:
         """Return columns, ``(n, len(features))``."""
@@ -171,7 +174,7 @@ class GatedProblem:
     def fitted(self, network: Network, inputs: np.ndarray) -> Fitted:
         """Return ``network`` on its active ``inputs``, ready for data in their own units."""
         used = np.concatenate([inputs, self.free_inputs])
-        means, scales = self.design.mean[used], self.design.scale[used]
+        means, scales = self.design.location[used], self.design.scale[used]
         return Fitted(network, inputs, self.free_inputs, self.intercept, self.activation, means, scales)
 
     def group_norms(self, rows: np.ndarray) -> np.ndarray:

@@ -1,9 +1,10 @@
 """The exact engine for linear predictors: Newton on the support, working sets, paths, a certificate each.
 
-path        the public functions solve, path and alpha_max; the table of solvers
+path        the public functions solve, path and alpha_max
 results     Status, Solution, RegularizationPath: what comes out
 problem     input checked and made ready
 design      the data matrix, centred and scaled without a copy
+origin      columns far from zero moved there; numbers whose squares have no place
 target      what each loss takes as y, checked
 contrasts   classes in one coordinate less
 threads     how many BLAS threads a solver gets

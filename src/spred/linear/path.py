@@ -5,27 +5,19 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from spred import _checks, errors
 from spred._defaults import EPS, MAX_ITER, MAX_SECONDS, N_ALPHAS, TOL
-from spred.core.certificate import Certificate
 from spred.core.losses import Loss
 from spred.errors import InputError
 from spred.linear.problem import Problem, make_problem
 from spred.linear.results import RegularizationPath, Solution, Status
-from spred.linear.solvers.l1 import Compiled
-from spred.linear.solvers.least_squares_groups import LeastSquaresGroups
-from spred.linear.solvers.newton import Newton, null_state
-from spred.linear.solvers.outer import Limits, Model, Outcome, Solver
-from spred.linear.solvers.presolve import Reduced, reduced
-from spred.linear.threads import blas_threads
-
-SOLVERS: tuple[type[Solver], ...] = (Compiled, LeastSquaresGroups, Newton)
-"""The solvers, quickest first: the first one whose needs a problem meets takes it."""
+from spred.linear.solvers.outer import Limits, Model, Outcome
+from spred.linear.solvers.path_solver import PathSolver
+from spred.linear.solvers.presolve import Reduced
 
 SATURATED = 0.999
 """Fraction of the null objective explained at which an automatic grid ends: beyond, alphas cost time and fit noise."""
@@ -98,7 +90,7 @@ def solve(
     >>> sol.coef.round(6).tolist(), sol.status.value
     ([2.0, 0.0], 'converged')
     """
-    _checks.falling_alphas([alpha])
+    strength = _checks.one_alpha(alpha)
     problem = make_problem(
         X,
         y,
@@ -114,7 +106,7 @@ def solve(
         sample_weight=sample_weight,
         offset=offset,
     )
-    solution = solve_of(problem, float(alpha), Limits(tol, max_iter, time.perf_counter() + max_seconds))
+    solution = solve_of(problem, strength, Limits(tol, max_iter, time.perf_counter() + max_seconds))
     _warn_unless_converged([solution.status], [solution.gap])
     return solution
 
@@ -203,9 +195,11 @@ def path(
 def _warn_unless_converged(statuses: Sequence[Status], gaps: Sequence[float] | np.ndarray) -> None:
     short = [status for status in statuses if status is not Status.CONVERGED]
     if short:
+        rounded = all(status is Status.PRECISION for status in short)
+        more = "scale the columns and the target" if rounded else "raise max_iter or max_seconds"
         warnings.warn(
             f"{len(short)} of {len(statuses)} alphas {short[0].value}, the worst at a relative duality gap of "
-            f"{max(gaps):.1e}; raise max_iter or max_seconds, or ask for less with tol",
+            f"{max(gaps):.1e}; {more}, or ask for less with tol",
             errors.ConvergenceWarning,
             stacklevel=3,
         )
@@ -270,34 +264,27 @@ def alpha_max(
         sample_weight=sample_weight,
         offset=offset,
     )
-    with _threads_for(problem):
-        work = reduced(problem).problem
-    with _threads_for(work):
-        return null_state(work, Limits()).alpha
+    return PathSolver(problem, Limits()).top
 
 
 def solve_of(problem: Problem, alpha: float, limits: Limits) -> Solution:
     """Return the solution of a :class:`Problem`; what :func:`solve` and the estimators call."""
     began = time.perf_counter()
-    _checks.falling_alphas([alpha])
-    with _threads_for(problem):
-        work = reduced(problem)
-    with _threads_for(work.problem):
-        solver, top, _ = _begin(work, limits)
-        # Halving alpha on the way down keeps every Newton model close to the truth; a ridge has no top, and needs none.
-        halvings = int(np.ceil(np.log2(max(top / alpha, 1.0)))) if np.isfinite(top) else 0
-        rough = Limits(max(limits.tol, WAYPOINT_TOL), limits.max_iter, limits.deadline)
-        for waypoint in alpha * 2.0 ** np.arange(halvings - 1, 0, -1):
-            solver.advance(float(waypoint), rough)
-        outcome = solver.advance(alpha, limits)
-    found = work.original(outcome.model)
-    model = Model(found.support, *_original(problem, work, found.support, found.v, found.b))
+    alpha = _checks.one_alpha(alpha)
+    solver = PathSolver(problem, limits)
+    # Halving alpha on the way down keeps every Newton model close to the truth; a ridge has no top, and needs none.
+    halvings = int(np.ceil(np.log2(max(solver.top / alpha, 1.0)))) if np.isfinite(solver.top) else 0
+    rough = Limits(max(limits.tol, WAYPOINT_TOL), limits.max_iter, limits.deadline)
+    waypoints = (alpha * 2.0 ** np.arange(halvings - 1, 0, -1)).tolist()
+    *_, outcome = solver.along([*((float(waypoint), rough) for waypoint in waypoints), (alpha, limits)])
+    found = outcome.model
+    model = Model(found.support, *_original(problem, solver.work, found.support, found.v, found.b))
     coef = model.dense(problem.design.p).T
     return Solution(
         alpha=alpha,
         coef=coef if problem.loss.multi else coef[0],
         intercept=model.b if problem.loss.multi else float(model.b[0]),
-        certificate=_shifted(outcome.certificate, work.constant),
+        certificate=outcome.certificate,
         status=outcome.status,
         n_iter=outcome.n_iter,
         seconds=time.perf_counter() - began,
@@ -321,44 +308,14 @@ def path_of(
     explained: list[float] = []
     if alphas is None and problem.l1_ratio == 0.0:
         raise InputError("l1_ratio is 0, a ridge, which has no largest alpha to begin a grid with; give alphas")
-    with _threads_for(problem):
-        work = reduced(problem)
-    with _threads_for(work.problem):
-        solver, top, null_objective = _begin(work, limits)
-        grid = _checks.falling_grid(top, n_alphas, eps) if alphas is None else _checks.falling_alphas(alphas)
-        for alpha in grid:
-            outcome = solver.advance(float(alpha), limits)
-            outcomes.append(outcome)
-            explained.append(_explained(work, outcome, null_objective))
-            if alphas is None and explained[-1] > SATURATED:
-                break
-    return _stack(problem, work, grid[: len(outcomes)], outcomes, explained, time.perf_counter() - began)
-
-
-def solver_of(problem: Problem) -> type[Solver]:
-    """Return the first of :data:`SOLVERS` whose needs ``problem`` meets."""
-    return next(solver for solver in SOLVERS if solver.needs(problem) is None)
-
-
-def _begin(work: Reduced, limits: Limits) -> tuple[Solver, float, float]:
-    """Return a solver at the null model, the largest useful alpha, and the objective that is the unit of gaps."""
-    problem = work.problem
-    null = null_state(problem, limits)
-    null_objective = float(problem.loss.value(null.eta, problem.y, problem.s)) + work.constant
-    return solver_of(problem)(problem, null, null_objective), null.alpha, null_objective
-
-
-def _threads_for(problem: Problem) -> AbstractContextManager[object]:
-    return blas_threads(problem.design.n * problem.design.p)
-
-
-def _explained(work: Reduced, outcome: Outcome, null_objective: float) -> float:
-    return 1.0 - (outcome.data_term + work.constant) / null_objective if null_objective > 0 else 0.0
-
-
-def _shifted(certificate: Certificate, constant: float) -> Certificate:
-    """Certificate of the problem that was asked: its objectives differ by a constant, its gap does not."""
-    return Certificate(certificate.gap, certificate.kkt, certificate.primal + constant, certificate.dual + constant)
+    solver = PathSolver(problem, limits)
+    grid = _checks.falling_grid(solver.top, n_alphas, eps) if alphas is None else _checks.falling_alphas(alphas)
+    for outcome in solver.along([(float(alpha), limits) for alpha in grid]):
+        outcomes.append(outcome)
+        explained.append(1.0 - outcome.data_term / solver.null_objective if solver.null_objective > 0 else 0.0)
+        if alphas is None and explained[-1] > SATURATED:
+            break
+    return _stack(problem, solver.work, grid[: len(outcomes)], outcomes, explained, time.perf_counter() - began)
 
 
 def _original(
@@ -369,6 +326,8 @@ def _original(
     Softmax does not see a shift common to all classes: free coefficients are given mean zero over the classes.
     """
     v, b = problem.design.original_units(features, v, b + work.intercept)
+    if not problem.loss.intercept:
+        return v, np.zeros_like(b)
     if problem.basis is not None:  # contrasts sum to zero by themselves
         return v @ problem.basis.T, b @ problem.basis.T
     if problem.loss.multi:
@@ -386,7 +345,7 @@ def _stack(
     explained: Sequence[float],
     seconds: float,
 ) -> RegularizationPath:
-    models = [work.original(outcome.model) for outcome in outcomes]
+    models = [outcome.model for outcome in outcomes]
     features, column = np.unique(np.concatenate([model.support for model in models]), return_inverse=True)
     values = np.zeros((len(models), len(features), len(models[0].b)))
     row = np.repeat(np.arange(len(models)), [len(model.support) for model in models])
@@ -399,7 +358,7 @@ def _stack(
         values=values[:, 0] if single else values,
         n_features=problem.design.p,
         intercepts=intercepts[:, 0] if single else intercepts,
-        certificates=tuple(_shifted(outcome.certificate, work.constant) for outcome in outcomes),
+        certificates=tuple(outcome.certificate for outcome in outcomes),
         deviance_explained=np.array(explained),
         statuses=tuple(outcome.status for outcome in outcomes),
         n_nonzero=np.count_nonzero(values.any(axis=1), axis=-1),

@@ -23,6 +23,12 @@ from spred.linear.design import Design
 from spred.linear.subproblem.cholesky import GramCache
 from spred.linear.target import read_offset, take_in_offset
 
+SMALLEST_SUM = 1e-290
+"""Sum of sample weights from which they can be divided by it without losing digits."""
+
+LARGEST_INDEX = 2**31
+"""Entries and rows up to which the indices of a sparse matrix are 32 bits wide."""
+
 BLOCK = 1024
 """Columns that are checked at a time for numbers that are not finite: few calls, and little memory."""
 
@@ -210,10 +216,15 @@ def make_problem(X: object, y: object, **options: Any) -> Problem:
             loss, k = in_contrasts(loss, basis), k - 1
     l1_ratio, p = _checks.l1_ratio(asked.l1_ratio, ridge=True), matrix.shape[1]
     groups = _groups(p, k, asked.penalty_weights, asked.feature_groups, asked.row_sparse)
-    design = Design(matrix, s, center=fit_intercept, scale=asked.standardize)
-    if not design.finite:
+    free = np.unique(groups.members(np.flatnonzero(groups.weights == 0))[0] // k)
+    shifts = fit_intercept or not loss.intercept
+    design = Design(matrix, s, center=fit_intercept, scale=asked.standardize, free=free, shifts=shifts)
+    if not design.in_range:
         check_finite(matrix, names)
-        raise InputError("X has sums beyond the range of float64; divide its columns by their scale")
+        raise InputError(
+            "X has numbers whose squares are beyond the range of float64 (above 1e150, or a column below 1e-140); "
+            "divide its columns by their scale"
+        )
     return Problem(
         loss=loss,
         design=design,
@@ -233,7 +244,9 @@ def _samples(asked: ProblemOptions, matrix: Any, y: object) -> tuple[Loss, Any, 
     """Return loss, rows, target and weights (sum 1) of the samples whose weight is positive, the offset taken in."""
     loss, n = get_loss(asked.loss), matrix.shape[0]
     s = _checks.sample_weights(asked.sample_weight, n)
-    s = s / s.sum()
+    with np.errstate(over="ignore"):
+        total = s.sum()
+    s = s / total if SMALLEST_SUM < total < np.inf else s / s.max() / (s / s.max()).sum()
     target, offset = loss.target.read(y, n), read_offset(asked.offset, n)
     keep = s > 0
     if not keep.all():
@@ -244,16 +257,49 @@ def _samples(asked: ProblemOptions, matrix: Any, y: object) -> tuple[Loss, Any, 
 
 def read_matrix(X: Any) -> np.ndarray | sparse.csc_array:
     """Return ``X`` as numbers; float32 and float64 arrays, memory maps too, are left as they are."""
+    _no_dates(X)
     try:
-        matrix = sparse.csc_array(X, dtype=np.float64) if sparse.issparse(X) else np.asarray(X)
+        matrix = _compressed(X) if sparse.issparse(X) else np.asarray(X)
+        _checks.real_kind(matrix, "X")
         if matrix.dtype not in (np.float32, np.float64):
             matrix = matrix.astype(np.float64)
     except (TypeError, ValueError) as err:
+        if isinstance(err, InputError):
+            raise
         raise InputError(f"X cannot be read as numbers ({err}); encode text columns first") from err
     if matrix.ndim != 2:
         raise InputError(f"X has {matrix.ndim} dimension(s); give a table (n samples, p features)")
     if 0 in matrix.shape:
         raise InputError(f"X is empty, shape {matrix.shape}; give at least one sample and one feature")
+    return matrix
+
+
+def _no_dates(X: Any) -> None:
+    """Raise an InputError that names the first column of dates, times or periods of a data frame."""
+    for name, kind in zip(getattr(X, "columns", ()), getattr(X, "dtypes", ()), strict=False):
+        if getattr(kind, "kind", "") in "mM" or str(kind).startswith("period"):
+            raise InputError(
+                f"column {name!r} of X holds dates or times; turn it into numbers of a unit you choose, or drop it"
+            )
+
+
+def _compressed(X: Any) -> sparse.csc_array:
+    """Return a sparse matrix of any format in compressed columns, in order, its indices checked."""
+    if X.dtype.kind in "cmM":  # refused by the caller
+        return sparse.csc_array(X)
+    matrix = sparse.csc_array(X, dtype=np.float64)
+    try:
+        matrix.check_format(full_check=True)  # compiled loops take what it says without a further look
+    except ValueError as err:
+        raise InputError(
+            f"X is a sparse matrix that contradicts itself ({err}); build it anew from its entries"
+        ) from err
+    if not matrix.has_canonical_format:
+        matrix = matrix.copy()
+        matrix.sum_duplicates()
+    if matrix.indices.dtype != np.int32 and max(matrix.nnz, matrix.shape[0]) < LARGEST_INDEX:
+        parts = matrix.data, matrix.indices.astype(np.int32), matrix.indptr.astype(np.int32)
+        matrix = sparse.csc_array(parts, shape=matrix.shape)  # loops are compiled for each type of index
     return matrix
 
 
@@ -333,7 +379,7 @@ def _within(ratio: float, grouped: bool, loss: Loss) -> float:
 def _feature_weights(given: object, count: int, default: np.ndarray, what: str) -> np.ndarray:
     if given is None:
         return default.astype(np.float64)
-    weights = np.asarray(given, dtype=np.float64)
+    weights = _checks.real(given, "penalty_weights")
     if weights.shape != (count,):
         raise InputError(f"penalty_weights has shape {weights.shape}, and there are {count} {what}s; give one each")
     if not (np.isfinite(weights).all() and (weights >= 0).all()):

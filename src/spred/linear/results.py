@@ -22,11 +22,12 @@ if TYPE_CHECKING:
 
 
 class Status(Enum):
-    """Why the engine stopped."""
+    """Why the engine stopped; by rounding, where float64 has not the digits that ``tol`` asks for."""
 
     CONVERGED = "converged"
     ITERATIONS = "stopped by iterations"
     TIME = "stopped by time"
+    PRECISION = "stopped by rounding"
 
 
 @dataclass(frozen=True, eq=False)

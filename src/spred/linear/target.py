@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from spred import _checks
 from spred.core.losses import Loss, with_offset
 from spred.errors import InputError
 
@@ -22,7 +23,7 @@ def read_offset(offset: object, n: int) -> np.ndarray:
     """
     if offset is None:
         return np.zeros(n)
-    added = np.asarray(offset, dtype=np.float64)
+    added = _checks.real(offset, "offset")
     if added.shape != (n,):
         raise InputError(f"offset has shape {added.shape}, and X has {n} samples; give one number for each")
     if not np.isfinite(added).all():
@@ -30,8 +31,24 @@ def read_offset(offset: object, n: int) -> np.ndarray:
     return added
 
 
+LARGEST, SMALLEST = 1e150, 1e-140
+"""Range of a target whose residuals are squared, from its largest size down to its spread."""
+
+
+def check_range(target: np.ndarray) -> None:
+    """Raise an InputError where squares of the residuals of ``target`` have no place in float64."""
+    size, spread = np.abs(target).max(), np.ptp(target)
+    if not size <= LARGEST or 0 < spread < SMALLEST:
+        raise InputError(
+            f"y is of size {size:g} with a spread of {spread:g}, whose squares are beyond the range of float64; "
+            "divide it by its scale"
+        )
+
+
 def take_in_offset(loss: Loss, target: Any, offset: np.ndarray) -> tuple[Loss, Any]:
     """Return loss and encoded target with ``offset`` in one of them; both as they are where it is zero."""
-    if not offset.any():
-        return loss, target
-    return (loss, target - offset) if loss.of_residual and loss.takes_offset else (with_offset(loss, offset), target)
+    within = loss.of_residual and loss.takes_offset
+    if within:
+        target = target - offset
+        check_range(target)
+    return (loss, target) if within or not offset.any() else (with_offset(loss, offset), target)

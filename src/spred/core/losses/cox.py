@@ -27,6 +27,9 @@ from spred.core.targets import SURVIVAL, SURVIVAL_EFRON
 SLACK = 1e-12
 """How far rounding may push a dual point out of the conjugate's domain (weights sum to 1)."""
 
+LEAST = 1e-300
+"""Keeps a quotient finite where risks are next to nothing beside others of their stratum: times in perfect order."""
+
 MOST_STEPS, CONVERGED = 100, 1e-15
 """Newton steps at most, and the step at which it ends, for the fraction that tied events have: it converges
 quadratically from one side, in under ten steps, to the last digit; the conjugate's test against a numerical maximum
@@ -63,7 +66,7 @@ def cox_curvature(eta: Array, y: RiskSets, s: Array) -> Coupled:
     """Return the second derivative as a :class:`Coupled`."""
     xp = array_namespace(eta)
     terms = _terms(eta, y, s)
-    steep = terms.q / terms.inner**2
+    steep = terms.q / xp.clip(terms.inner**2, LEAST, None)
     powers = (xp.sum(steep, axis=1), xp.sum(terms.phi * steep, axis=1), xp.sum(terms.phi**2 * steep, axis=1))
     return Coupled(_explained(terms, y), y, terms.risk, powers)
 

@@ -9,7 +9,7 @@ from spred.linear.kernels.columns import column_dots, move_predictor
 from spred.linear.kernels.factor import build, synchronise
 from spred.linear.kernels.losses import SQUARED, centre, conjugate, loss_value, slopes
 from spred.linear.kernels.quadratic import minimise_model
-from spred.linear.kernels.screening import current_gradient, exceeding, score, update
+from spred.linear.kernels.screening import current_gradient, exceeding, score, unit, update
 from spred.linear.kernels.state import reserve, set_penalty
 from spred.linear.kernels.vectors import TINY, add, compiled, copy, dot, inlined, largest, total
 
@@ -211,10 +211,11 @@ def _evaluate(iterate, work, known, curvature):
 def _violations(iterate, work, gradient, residuals):
     """Fill in the ``gradient`` of loss and ridge and the KKT ``residuals`` in ``work``; return the largest of these."""
     x, g, ridge, lam, positive, violation = iterate.x, iterate.g, iterate.ridge, iterate.lam, iterate.positive, 0.0
+    weights = iterate.weights
     for a in range(work.size):
         j = work[a]
         gradient[j] = g[j] + ridge[j] * x[j]
-        residuals[a] = residual(x[j], gradient[j], lam[j], positive[j])
+        residuals[a] = residual(x[j], gradient[j], lam[j], positive[j]) / unit(weights[j])
         violation = max(violation, residuals[a])
     return violation
 

@@ -16,6 +16,13 @@ Larger evaluates more features; it must stay well above the rounding of a sum ov
 """
 
 
+LIGHT, HEAVY = 1.0 / 16.0, 64.0
+"""Range of weights in which violations are measured by alpha alone: square roots of groups' sizes lie in it.
+
+Beyond, a tolerance relative to alpha would be none for small weights, and not to be reached for large ones.
+"""
+
+
 FEW = 100
 """Features that may join a working set at once, if its support is not larger.
 
@@ -89,15 +96,27 @@ def update(screening, theta, level, known, grad):
 
 
 @compiled
+def unit(weight):
+    """Return in what a violation of a feature is measured: its weight where that is far from 1.
+
+    So units of columns do not matter where weights go along with them.
+    """
+    return weight if weight > HEAVY or 0.0 < weight < LIGHT else 1.0
+
+
+@compiled
 def exceeding(screening, features, least, level):
-    """Return which ``features`` have a score beyond ``least · weights``, and by how much it is beyond ``level``'s."""
+    """Return which ``features`` have a score beyond ``least · weights``, and by how much it is beyond ``level``'s.
+
+    That is in the feature's own unit.
+    """
     values, weights, positive = screening.values, screening.weights, screening.positive
     out, excess, found = np.empty(features.size, np.int64), np.empty(features.size), 0
     for a in range(features.size):
         j = features[a]
         size = score(values[j], positive[j])
         if size > least * weights[j]:
-            out[found], excess[found] = j, size - level * weights[j]
+            out[found], excess[found] = j, (size - level * weights[j]) / unit(weights[j])
             found += 1
     return out[:found], excess[:found]
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from spred.core.certificate import FLAT, Certificate, free_newton_step, is_admissible
+from spred.core.certificate import FLAT, Certificate, free_newton_step, is_admissible, relative_gap
 from spred.core.losses import compiled_form
 from spred.linear.kernels.columns import Columns
 from spred.linear.kernels.losses import CODES
@@ -147,9 +147,8 @@ class Compiled:
         """See ``outer.Inner``; features that the bounds rule out cannot change the certificate."""
         theta, features = self._projected() if self._more_free else (self.theta, self.here.evaluated)
         self.data_term, primal, dual = objectives(self.iterate, theta, self.work, features)
-        unit = self.null_objective if self.null_objective > 0 else 1.0
         kkt = max(self.here.violation, self.here.beyond) / self.alphas[-1]
-        return Certificate(max(primal - dual, 0.0) / unit, kkt, primal, dual)
+        return Certificate(relative_gap(primal, dual, self.null_objective), kkt, primal, dual)
 
     @property
     def _level(self) -> float:

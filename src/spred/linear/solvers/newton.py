@@ -40,8 +40,9 @@ from spred.linear.subproblem.groups import minimise_groups
 from spred.linear.subproblem.l1 import minimise_l1
 
 NULL_TOL, NULL_STEPS = 1e-14, 100
-"""KKT residual of the model with free coefficients alone, and steps to it: as exact as float64 allows, because the
-largest alpha and the unit of the gap are made from it."""
+"""KKT residual of the model with free coefficients alone, relative to the gradient without them (free columns are of
+unit size), and steps to it: as exact as float64 allows, because the largest alpha and the unit of the gap are made from
+it."""
 
 STALLED = 1e-9
 """Step, relative to the coefficients, below which the residual must fall for another step to be made."""
@@ -76,7 +77,8 @@ def null_state(problem: Problem, limits: Limits) -> State:
     free = np.flatnonzero(problem.groups.weights == 0)
     if free.size:
         work = WorkingSet(problem, free, alpha=0.0)
-        x, eta, _ = _newton(problem, work, work.take(v, b), eta, NULL_TOL, limits.deadline, NULL_STEPS)
+        size = float(np.abs(problem.loss.gradient(eta, problem.y, problem.s)).sum())
+        x, eta, _ = _newton(problem, work, work.take(v, b), eta, NULL_TOL * size, limits.deadline, NULL_STEPS)
         v, b = work.put(x)
     grad = full_gradient(problem, eta)
     return State(v, b, eta, grad, alpha=alpha_max(grad, problem.penalty(1.0)))

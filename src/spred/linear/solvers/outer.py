@@ -3,8 +3,8 @@
     repeat   minimise on the working set, evaluate what lies outside, add what violates the KKT conditions
     then     compute the certificate; where its gap is too large, tighten the tolerance on KKT and repeat
 
-What a solver does in between is its own; it keeps the protocol :class:`Solver`, and ``path`` picks the first one whose
-needs a problem meets. The records that go in and out, and the extrapolation along a path, are here too.
+What a solver does in between is its own; it keeps the protocol :class:`Solver`, and ``path_solver`` picks the first
+one whose needs a problem meets. The records that go in and out, and the extrapolation along a path, are here too.
 """
 
 from __future__ import annotations
@@ -155,8 +155,8 @@ def converge(inner: Inner, limits: Limits, tolerances: Sequence[float]) -> tuple
         if certificate.gap <= limits.tol or late or spent or stage.tol < EXHAUSTED:
             break
         stages = [Stage(TIGHTENING * stage.tol)]
-    status = Status.CONVERGED if certificate.gap <= limits.tol else Status.TIME if late else Status.ITERATIONS
-    return certificate, status, n_iter
+    unfinished = Status.TIME if late else Status.ITERATIONS if spent else Status.PRECISION
+    return certificate, Status.CONVERGED if certificate.gap <= limits.tol else unfinished, n_iter
 
 
 def outcome_of(problem: Problem, state: State, certificate: Certificate, status: Status, n_iter: int) -> Outcome:

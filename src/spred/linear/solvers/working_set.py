@@ -9,13 +9,16 @@ from __future__ import annotations
 import numpy as np
 
 from spred.core.risk_sets import Coupled
-from spred.linear.kernels.screening import FEW
+from spred.linear.kernels.screening import FEW, HEAVY, LIGHT
 from spred.linear.problem import Problem
 from spred.linear.subproblem.penalty import Blocks
 
 
 class WorkingSet:
-    """Columns, groups and penalty levels of the chosen ``groups`` of a problem at one alpha."""
+    """Columns, groups and penalty levels of the chosen ``groups`` of a problem at one alpha.
+
+    Where weights are far from 1, coefficients are taken in other units (:func:`units_of`).
+    """
 
     def __init__(self, problem: Problem, groups: np.ndarray, alpha: float) -> None:
         self.problem = problem
@@ -39,16 +42,28 @@ class WorkingSet:
         bounded = np.zeros(len(at), dtype=bool)
         bounded[: len(coordinates)] = problem.positive[coordinates // k]
         self.blocks, self.ridge = penalty_of(problem, alpha, starts, weights, bounded)
+        self.unit = units_of(weights)[self.blocks.group]
+        if (self.unit != 1.0).any():
+            self._change_units(units_of(weights))
+
+    def _change_units(self, unit: np.ndarray) -> None:
+        """Take coefficients times the ``unit`` of their group, columns over it: the levels of all are alike then."""
+        of_column = np.ones(self.columns.shape[1])
+        of_column[self.column_of] = self.unit
+        self.columns /= of_column
+        levels = self.blocks
+        self.blocks = Blocks(levels.starts, levels.lam / unit, levels.mu / unit, levels.positive)
+        self.ridge = self.ridge / self.unit**2
 
     def take(self, v: np.ndarray, b: np.ndarray) -> np.ndarray:
         """Return the working coordinates of coefficients ``(p, K)`` and intercept ``(K,)``."""
         own = v.reshape(-1)[self.coordinates]
-        return np.append(own, b) if self.problem.fit_intercept else own
+        return np.asarray(self.unit * (np.append(own, b) if self.problem.fit_intercept else own))
 
     def put(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return ``(v, b)`` whose working coordinates are ``x`` and all others zero."""
         k, p = self.problem.n_outputs, self.problem.design.p
-        m = len(self.coordinates)
+        m, x = len(self.coordinates), x / self.unit
         flat = np.zeros(p * k)
         flat[self.coordinates] = x[:m]
         return flat.reshape(p, k), x[m:] if self.problem.fit_intercept else np.zeros(k)
@@ -72,7 +87,22 @@ class WorkingSet:
         """Return the Hessian of loss and ridge in the coordinates ``index``."""
         out = self._gram(index) if self.problem.loss.quadratic else self._weighted(index, curvature)
         out[np.diag_indices_from(out)] += self.ridge[index]
+        if self.problem.loss.multi and self.problem.basis is None:
+            self._fix_shifts(index, out)
         return out
+
+    def _fix_shifts(self, index: np.ndarray, out: np.ndarray) -> None:
+        """Hold one class of each free feature (and of the intercept) where it is, by more curvature there.
+
+        Softmax does not see a shift common to all classes, and here nothing penalises it: the Hessian is singular, and
+        a step of any size along it is as good as none. The loss has no slope there, so with one class held, the one of
+        the largest curvature, the same step is found without a shift.
+        """
+        free = np.flatnonzero(self.blocks.free[self.blocks.group[index]])
+        for column in np.unique(self.column_of[index[free]]):
+            at = free[self.column_of[index[free]] == column]
+            held = at[np.argmax(out[at, at])]
+            out[held, held] *= 2.0
 
     def _gram(self, index: np.ndarray) -> np.ndarray:
         used = self.column_of[index]  # features all: a squared loss comes here without its intercept
@@ -95,6 +125,15 @@ class WorkingSet:
                 out[np.ix_(first, second)] = block
                 out[np.ix_(second, first)] = block.T
         return out
+
+
+def units_of(weights: np.ndarray) -> np.ndarray:
+    """Return a power of two near each weight that is far from 1, as where weights go along with the units of columns.
+
+    One rule with ``kernels.screening.unit``.
+    """
+    far = (weights > 0) & ((weights < LIGHT) | (weights > HEAVY))
+    return np.asarray(np.exp2(np.round(np.log2(np.where(far, weights, 1.0)))))
 
 
 def penalty_of(
