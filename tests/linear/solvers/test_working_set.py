@@ -61,6 +61,9 @@ def test_products_and_hessian_are_those_of_the_dense_matrix(name: str) -> None:
 
     numeric = np.stack([(slope(x + step * e) - slope(x - step * e)) / (2 * step) for e in np.eye(len(x))], axis=1)
     np.testing.assert_allclose(work.hessian(index, curvature), numeric, atol=1e-7)
+    if not problem.loss.quadratic:
+        factors = work.factored(index[::-1], curvature).part(slice(None), slice(None))
+        np.testing.assert_allclose(factors, numeric[::-1, ::-1], atol=2e-5 * np.abs(numeric).max())
 
 
 @pytest.mark.parametrize("name", CASES)
