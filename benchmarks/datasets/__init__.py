@@ -7,11 +7,12 @@ seeds.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 from datasets.data import Data
 from datasets.expression import allaml, golub, singh, tox171
-from datasets.simulated import ar_tall, ar_wide, grouped, survival
+from datasets.simulated import ar_tall, ar_wide, grouped, survival, types
 from datasets.text import text
 
 __all__ = ["DATASETS", "Data", "Row"]
@@ -40,6 +41,8 @@ DATASETS: dict[str, Row] = {
     "ar-tall": Row(ar_tall, BINARY, seed=1),
     "text": Row(text, BINARY, eps=0.05, seed=4),
     "tox171": Row(tox171, ("multinomial",)),
+    "types-10": Row(partial(types, n=1000, p=500, k=10), ("multinomial",), eps=0.08, seed=5),
+    "types-20": Row(partial(types, n=2000, p=1000, k=20), ("multinomial",), eps=0.08, seed=6),
     "survival": Row(survival, ("cox",), eps=0.05, seed=2),
     "groups": Row(grouped, ("group-lasso",), eps=0.1, seed=3),
 }

@@ -53,3 +53,12 @@ def grouped(seed: int, n: int = 1000, p: int = 10_000, size: int = 10) -> Data:
     coef[:: p // size // 20] = rng.standard_normal(coef[:: p // size // 20].shape)
     eta = X @ coef.reshape(-1)
     return Data(X, eta + eta.std() * rng.standard_normal(n), size)
+
+
+def types(seed: int, n: int, p: int, k: int, markers: int = 40) -> Data:
+    """n samples of k types, as many of each; a type shifts about a third of 40 marker features by its own amounts."""
+    rng = np.random.default_rng(seed)
+    y = np.arange(n) % k
+    shifts = np.zeros((k, p))
+    shifts[:, :markers] = rng.standard_normal((k, markers)) * (rng.random((k, markers)) < 0.3)
+    return Data(standardised(np.asfortranarray(rng.standard_normal((n, p)) + shifts[y])), y.astype(float))

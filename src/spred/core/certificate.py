@@ -14,6 +14,7 @@ from math import inf, isfinite
 
 from array_api_compat import array_namespace
 
+from spred.core.curvature import OutputCurvature
 from spred.core.losses import Loss
 from spred.core.partition import Array
 from spred.core.penalties import Penalty
@@ -143,7 +144,7 @@ def free_newton_step(loss: Loss, theta: Array, eta: Array, y: Array, s: Array, f
     lengths = xp.sqrt(xp.sum(free * free, axis=0))
     free = free / xp.where(lengths > 0, lengths, xp.ones_like(lengths))
     curvature = loss.curvature(eta, y, s)
-    if isinstance(curvature, Coupled) or curvature.ndim == 1:
+    if not isinstance(curvature, OutputCurvature):
         if isinstance(curvature, Coupled):
             weighted = curvature.times(free)
         else:
@@ -152,12 +153,10 @@ def free_newton_step(loss: Loss, theta: Array, eta: Array, y: Array, s: Array, f
         return weighted @ (xp.linalg.pinv(free.T @ weighted) @ -(free.T @ theta))
     # Softmax ignores a shift common to all classes, so the system is singular; the least step has none of it.
     q, k = free.shape[1], theta.shape[1]
-    blocks = xp.sum(
-        curvature[:, None, :, None, :] * free[:, :, None, None, None] * free[:, None, None, :, None], axis=0
-    )
-    right = xp.reshape(-(free.T @ theta), (q * k,))
-    step = xp.reshape(xp.linalg.pinv(xp.reshape(blocks, (q * k, q * k))) @ right, (q, k))
-    return xp.sum(curvature * (free @ step)[:, None, :], axis=2)
+    each = xp.arange(q * k)
+    blocks = curvature.form(free, each // k, each % k)
+    step = xp.reshape(xp.linalg.pinv(blocks) @ xp.reshape(-(free.T @ theta), (q * k,)), (q, k))
+    return curvature.times(free @ step)
 
 
 def is_admissible(theta: Array, free: Array | None, slack: float = ROUNDING) -> bool:

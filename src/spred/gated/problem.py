@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from spred.core.curvature import OutputCurvature
 from spred.core.losses import Loss
 from spred.core.partition import Labels, norms
 from spred.core.risk_sets import Coupled
@@ -159,14 +160,14 @@ class GatedProblem:
         curvature = self.loss.curvature(self._as_target(eta), self.y, self.s)
         if isinstance(curvature, Coupled):
             return curvature.times
-        if curvature.ndim == 1:
-            return lambda M: np.asarray(curvature[:, None] * M)
-        return lambda M: np.asarray((curvature @ M.reshape(*eta.shape, -1)).reshape(M.shape))
+        if isinstance(curvature, OutputCurvature):
+            return lambda M: np.asarray(curvature.times(M.reshape(*eta.shape, -1))).reshape(M.shape)
+        return lambda M: np.asarray(curvature[:, None] * M)
 
     def curved_gram(self, eta: np.ndarray, J: np.ndarray) -> np.ndarray:
         """Return ``JᵀΛJ`` for ``J (n·K, m)``; half the work where Λ is diagonal."""
         curvature = self.loss.curvature(self._as_target(eta), self.y, self.s)
-        if isinstance(curvature, Coupled) or curvature.ndim > 1:
+        if isinstance(curvature, Coupled | OutputCurvature):
             return np.asarray(J.T @ self.curvature_product(eta)(J))
         scaled = np.sqrt(curvature)[:, None] * J
         return np.asarray(scaled.T @ scaled)

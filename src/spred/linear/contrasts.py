@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from spred.core.curvature import OutputCurvature
 from spred.core.losses import Loss
 from spred.core.partition import Array
 
@@ -53,8 +54,9 @@ class _Rotated:
     def gradient(self, z: np.ndarray, y: np.ndarray, s: np.ndarray) -> Array:
         return self.loss.gradient(z @ self.basis.T, y, s) @ self.basis
 
-    def curvature(self, z: np.ndarray, y: np.ndarray, s: np.ndarray) -> Array:
-        return self.basis.T @ self.loss.curvature(z @ self.basis.T, y, s) @ self.basis
+    def curvature(self, z: np.ndarray, y: np.ndarray, s: np.ndarray) -> OutputCurvature:
+        there: OutputCurvature = self.loss.curvature(z @ self.basis.T, y, s)
+        return there.in_basis(self.basis)
 
     def conjugate(self, theta: np.ndarray, y: np.ndarray, s: np.ndarray) -> Array:
         return self.loss.conjugate(theta @ self.basis.T, y, s)

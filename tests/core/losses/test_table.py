@@ -11,6 +11,7 @@ import torch
 from hypothesis import given
 from strategies import WORLDS, sample, seeds, send
 
+from spred.core.curvature import OutputCurvature
 from spred.core.losses import LOSSES, Loss, compiled_form, get_loss, with_offset
 from spred.core.risk_sets import Coupled
 from spred.errors import InputError
@@ -53,6 +54,9 @@ def test_gradient_and_curvature_are_autograds(loss: Loss, seed: int) -> None:
                 curvature.form(send(world, columns)), columns.T @ hessian.numpy() @ columns, atol=1e-11
             )
             assert np.linalg.eigvalsh(np.diag(curvature.diagonal) - np.asarray(hessian)).min() >= -1e-12
+        elif isinstance(curvature, OutputCurvature):
+            eye = send(world, np.broadcast_to(np.eye(eta.shape[1]), own.shape).copy())
+            np.testing.assert_allclose(curvature.times(eye), own, atol=1e-12)
         else:
             np.testing.assert_allclose(curvature, own, atol=1e-12 + loss.stand_in)
 
@@ -104,7 +108,10 @@ def test_a_common_shift_changes_nothing_exactly_where_there_is_no_intercept(loss
 def test_curvature_tells_the_truth_about_being_quadratic(loss: Loss) -> None:
     eta, y, s = sample(loss, seed=0)
     here, there = loss.curvature(eta, y, s), loss.curvature(eta + np.arange(len(eta.T)), y, s)
-    here, there = (c.diagonal if isinstance(c, Coupled) else c for c in (here, there))
+    if isinstance(here, Coupled):
+        here, there = here.diagonal, there.diagonal
+    elif isinstance(here, OutputCurvature):
+        here, there = here.diagonal(), there.diagonal()
     assert np.allclose(here, there) == loss.quadratic
 
 
@@ -115,7 +122,10 @@ def test_certain_predictors_stay_finite(name: str) -> None:
     eta = 1e4 * np.sign(eta)
     with np.errstate(over="raise", invalid="raise", divide="raise"):
         curvature = loss.curvature(eta, y, s)
-        curvature = curvature.times(np.eye(len(eta))) if isinstance(curvature, Coupled) else curvature
+        if isinstance(curvature, Coupled):
+            curvature = curvature.times(np.eye(len(eta)))
+        elif isinstance(curvature, OutputCurvature):
+            curvature = curvature.times(np.ones_like(eta))
         parts = loss.value(eta, y, s), loss.gradient(eta, y, s), curvature, loss.mean(eta)
         dual = loss.conjugate(loss.gradient(eta, y, s), y, s)
     assert all(np.isfinite(part).all() for part in (*parts, dual))

@@ -81,3 +81,50 @@ def test_it_stops_by_steps_and_by_time_with_a_certificate() -> None:
     late = solver.advance(0.01 * top, Limits(1e-12, deadline=time.perf_counter() - 1.0))
     assert late.status is Status.TIME
     assert np.isfinite(late.certificate.gap)
+
+
+@pytest.mark.parametrize("name", ["multinomial-wide", "multinomial-tall"])
+def test_factors_and_matrices_end_at_the_same_minimum(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A matrix is the slow, plain way; products in single precision must not cost a digit of the answer."""
+
+    def objectives() -> np.ndarray:
+        solver, top = solver_of(problem_of(name, penalty_weights=np.r_[0.0, np.ones(PROBLEMS[name].X.shape[1] - 1)]))
+        outcomes = [solver.advance(float(alpha), Limits(tol=1e-10)) for alpha in np.geomspace(top, 0.05 * top, 8)]
+        assert all(outcome.certificate.gap <= 1e-10 for outcome in outcomes)
+        return np.array([outcome.certificate.primal for outcome in outcomes])
+
+    monkeypatch.setattr(newton, "SMALL_MATRIX", 0)
+    factors = objectives()
+    monkeypatch.setattr(newton, "SMALL_MATRIX", 10**9)
+    np.testing.assert_allclose(factors, objectives(), rtol=1e-10)
+
+
+def test_directions_that_single_precision_cannot_find_are_left_to_a_matrix(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Free columns that separate the classes have no curvature in the end."""
+    rng = np.random.default_rng(0)
+    classes, level = rng.integers(0, 3, 26), rng.integers(0, 7, 26)
+    X = np.hstack([rng.normal(size=(26, 5)), (level[:, None] == np.arange(1, 7)).astype(float)])
+    weights = np.r_[np.ones(5), np.zeros(6)]
+    problem = reduced(make_problem(X, classes, loss="multinomial", penalty_weights=weights)).problem
+    monkeypatch.setattr(newton, "SMALL_MATRIX", 0)
+    solver, top = solver_of(problem)
+    assert solver.advance(0.3 * top, Limits(tol=1e-9)).status is Status.CONVERGED
+
+
+@pytest.mark.parametrize("name", ["multinomial-tall", "logistic-tall", "cox-tall"])
+def test_a_certificate_needs_no_second_pass_over_the_data(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    groups = None if name.startswith("multi") else np.arange(PROBLEMS[name].X.shape[1]) // 2
+    solver, top = solver_of(problem_of(name, feature_groups=groups))
+    passes: list[int] = []
+    plain = type(solver.problem.design).correlate
+
+    def counted(design: object, theta: np.ndarray) -> np.ndarray:
+        passes.append(1)
+        return plain(design, theta)
+
+    monkeypatch.setattr(type(solver.problem.design), "correlate", counted)
+    rounds: list[int] = []
+    refine = Newton.refine
+    monkeypatch.setattr(Newton, "refine", lambda self, *given: rounds.append(1) or refine(self, *given))
+    assert solver.advance(0.3 * top, Limits()).status is Status.CONVERGED
+    assert len(passes) == len(rounds)

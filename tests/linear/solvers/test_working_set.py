@@ -65,6 +65,9 @@ def test_products_and_hessian_are_those_of_the_dense_matrix(name: str) -> None:
         held = np.flatnonzero(np.abs(np.diagonal(hessian - numeric)) > 1e-6)
         assert len(held) == 1
         hessian[held, held] /= 2.0
+    elif not problem.loss.quadratic:
+        factors = work.factored(index[::-1], curvature).part(slice(None), slice(None))
+        np.testing.assert_allclose(factors, numeric[::-1, ::-1], atol=2e-5 * np.abs(numeric).max())
     np.testing.assert_allclose(hessian, numeric, atol=1e-7)
 
 

@@ -1,12 +1,13 @@
-"""The two forms of a Hessian with groups: what they solve, against NumPy."""
+"""The forms of a Hessian with groups: what they solve, against NumPy."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
+from spred.core.curvature import OutputCurvature
 from spred.linear.subproblem.groups import solve_groups
-from spred.linear.subproblem.hessian import Dense, Factored, NormCurvature
+from spred.linear.subproblem.hessian import Curved, Dense, Factored, NormCurvature
 from spred.linear.subproblem.penalty import Blocks
 
 
@@ -103,3 +104,36 @@ def test_the_form_does_not_change_the_minimum(seed: int) -> None:
     np.testing.assert_allclose(r, matrix(H) @ one - c, atol=1e-12)
     assert blocks.residuals(one, r).max() <= tol
     np.testing.assert_allclose(one, other, atol=1e-6)
+
+
+def curved(seed: int, n: int, q: int, K: int) -> tuple[Curved, np.ndarray]:
+    """Rows of K coordinates each for q columns, under softmax; and the matrix."""
+    rng = np.random.default_rng(seed)
+    columns, p = rng.standard_normal((n, q)), rng.dirichlet(np.ones(K), size=n)
+    curvature = OutputCurvature(p / n, p / np.sqrt(n))
+    at, output, ridge = np.repeat(np.arange(q), K), np.tile(np.arange(K), q), np.full(q * K, 0.01)
+    single = curvature.astype(np.float32)
+    H = Curved(np.asfortranarray(columns, dtype=np.float32), at, output, single.times, single.diagonal(), ridge)
+    return H, curvature.form(columns, at, output) + np.diag(ridge)
+
+
+def test_products_in_single_precision_are_those_of_the_matrix_but_for_rounding() -> None:
+    H, full = curved(0, 30, 5, 4)
+    d, blocks, scale = np.random.default_rng(1).standard_normal(20), blocks_of(20, 4, 1.0), np.abs(full).max()
+    for size in (1.0, 1e-60, 1e60):
+        np.testing.assert_allclose(H.times(size * d), size * (full @ d), atol=1e-5 * size * scale)
+    assert not H.times(0.0 * d).any()
+    np.testing.assert_allclose(H.part(slice(None), slice(3, 6)), full[:, 3:6], atol=1e-5 * scale)
+    np.testing.assert_allclose(H.part(np.array([1, 7]), np.array([2])), full[[1, 7]][:, [2]], atol=1e-5 * scale)
+    expected = [np.diag(full)[part].max() for part in blocks.slices]
+    np.testing.assert_allclose(H.bounds(blocks), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("strength", [0.0, 1.0, 1e4])
+def test_conjugate_gradients_solve_with_softmax_between_the_factors(strength: float) -> None:
+    H, full = curved(2, 60, 8, 3)
+    blocks = blocks_of(24, 3, 1.0)
+    norms = norms_of(3, blocks, strength)
+    b = np.where(norms.inside, np.random.default_rng(4).standard_normal(24), 0.0)
+    expected = Dense(full).solve(blocks, norms, b, 0.0)
+    assert np.linalg.norm(H.solve(blocks, norms, b, 1e-5) - expected) <= 1e-3 * np.linalg.norm(expected)

@@ -37,3 +37,8 @@ def xlogx(p: Array) -> Array:
     xp = array_namespace(p)
     inside = p * xp.log(xp.where(p > 0, p, xp.ones_like(p)))
     return xp.where(p >= -BELOW_ZERO, inside, xp.full_like(p, float("inf")))
+
+
+def row_sums(x: Array) -> Array:
+    """Return ``Σ_k x_ik``, ``(n,)``; a product is several times quicker than NumPy's sum over a short axis."""
+    return x @ array_namespace(x).ones_like(x[0, :])

@@ -40,8 +40,8 @@ class Loss:
         gradient: in ``eta``, the shape of ``eta``.
         mean: the inverse link, from ``eta`` to the expected target (for Cox, to the relative risk).
         null: the linear predictor of the model with an intercept alone, a number or ``(K,)``.
-        curvature: second derivative of each sample, ``(n,)``, or ``(n, K, K)`` for K outputs, or a
-            :class:`~spred.core.risk_sets.Coupled` where samples interact.
+        curvature: second derivative of each sample, ``(n,)``, or an :class:`~spred.core.curvature.OutputCurvature` for
+            several outputs, or a :class:`~spred.core.risk_sets.Coupled` where samples interact.
         conjugate: of the weighted mean, at ``theta`` in the shape of ``eta``.
         target: how targets are checked and encoded.
         quadratic: whether the curvature is the same everywhere (one Newton step is then exact).

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from array_api_compat import array_namespace
 
+from spred.core.curvature import OutputCurvature
 from spred.core.losses.functions import identity
 from spred.core.losses.loss import Loss
 from spred.core.partition import Array
@@ -37,8 +38,9 @@ def _several_gradient(eta: Array, y: Array, s: Array) -> Array:
     return s[:, None] * (eta - y)
 
 
-def _several_curvature(eta: Array, y: Array, s: Array) -> Array:
-    return s[:, None, None] * array_namespace(eta).eye(eta.shape[1], dtype=eta.dtype)
+def _several_curvature(eta: Array, y: Array, s: Array) -> OutputCurvature:
+    xp = array_namespace(eta)
+    return OutputCurvature(s[:, None] * xp.ones_like(eta), xp.zeros_like(eta))
 
 
 def _several_conjugate(theta: Array, y: Array, s: Array) -> Array:

@@ -18,7 +18,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from spred.core.certificate import Certificate
+from spred.core.certificate import Certificate, is_admissible
 from spred.core.line_search import backtrack
 from spred.core.penalties import alpha_max
 from spred.linear.problem import Problem
@@ -30,13 +30,15 @@ from spred.linear.solvers.outer import (
     certificate_of,
     converge,
     first_tolerance,
+    free_columns,
     full_gradient,
     keep_signs,
     outcome_of,
     path_ratio,
 )
-from spred.linear.solvers.working_set import WorkingSet, strongest
-from spred.linear.subproblem.groups import minimise_groups
+from spred.linear.solvers.working_set import Curvature, WorkingSet, strongest
+from spred.linear.subproblem.cholesky import solve_damped
+from spred.linear.subproblem.groups import minimise_groups, solve_groups
 from spred.linear.subproblem.l1 import minimise_l1
 
 NULL_TOL, NULL_STEPS = 1e-14, 100
@@ -49,6 +51,19 @@ STALLED = 1e-9
 
 PROGRESS = 0.9
 """Ratio of residuals above which such a step counts as no progress; a Newton step that works is far below it."""
+
+SLOW = 3
+"""Steps in a row without progress after which the Hessian in factors, whose products are in single precision, gives way
+to a matrix: its directions are then no longer Newton's, as along free columns without curvature."""
+
+FREE_STEPS = 2
+"""Newton steps of the free coefficients before a pass over all data: quadratic convergence needs no third."""
+
+SMALL_MATRIX = 64
+"""Coordinates up to which a matrix takes no longer than the products of conjugate gradients."""
+
+LARGEST_MATRIX = 6000
+"""Coordinates up to which a Hessian may be a matrix: 288 MB."""
 
 FORCING = 0.05
 """KKT residual that a quadratic model may leave, relative to that of the loss: an inexact Newton method's forcing term.
@@ -118,6 +133,7 @@ class Newton:
         work = WorkingSet(problem, self.chosen, alpha)
         here = work.take(state.v, state.b)
         x, eta, steps = _newton(problem, work, here, state.eta, stage.tol * alpha, deadline, max_steps)
+        x, eta = _free_solved(problem, work, x, eta)
         v, b = work.put(x)
         self.state = State(v, b, eta, full_gradient(problem, eta), alpha, self.last)
         return steps
@@ -184,7 +200,7 @@ def _newton(
 ) -> tuple[np.ndarray, np.ndarray, int]:
     """Newton steps on the working set until every KKT residual is at most ``tol``; return ``x, eta, steps``."""
     loss, y, s = problem.loss, problem.y, problem.s
-    steps, before, stalled = 0, np.inf, False
+    steps, before, stalled, slow = 0, np.inf, False, 0
     while steps < max_steps:
         g = work.gradient(problem.as_matrix(loss.gradient(eta, y, s))) + work.ridge * x
         residual = work.blocks.residuals(x, g)
@@ -193,20 +209,46 @@ def _newton(
             break
         if stalled and worst > PROGRESS * before:
             break  # the objective is too flat for this arithmetic: free columns that separate the classes
+        slow = slow + 1 if worst > PROGRESS * before else slow if slow >= SLOW else 0
         steps, before = steps + 1, worst
         active = _active(work, x, residual, tol)
         index = np.flatnonzero(active[work.blocks.group])
-        hessian = work.hessian(index, np.empty(0) if loss.quadratic else loss.curvature(eta, y, s))
+        curvature = np.empty(0) if loss.quadratic else loss.curvature(eta, y, s)
         rough = 0.0 if loss.quadratic else FORCING * worst
-        d = _model_step(work, active, index, hessian, x, g, max(MODEL_TOL * tol, rough))
-        if not d.any():
-            break  # the residual left is rounding
+        in_factors = len(index) > (SMALL_MATRIX if slow < SLOW else LARGEST_MATRIX)
+        d = _model_step(work, active, index, curvature, x, g, max(MODEL_TOL * tol, rough), in_factors)
         stalled = bool(np.abs(d).max() <= STALLED * np.abs(x).max())
-        moved = _line_search(problem, work, x, eta, g, index, d)
-        if moved is None:
-            break
-        x, eta = moved
+        moved = _line_search(problem, work, x, eta, g, index, d) if d.any() else None
+        if moved is not None:
+            x, eta = moved
+        elif not in_factors or slow >= SLOW or work.blocks.separable:
+            break  # the residual left is rounding
+        else:
+            slow = SLOW
     return x, eta, steps
+
+
+def _free_solved(problem: Problem, work: WorkingSet, x: np.ndarray, eta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return ``x, eta`` with the free coefficients solved for to rounding, all others held.
+
+    A dual point is projected where their gradient is not zero, which takes a second pass over all data.
+    """
+    loss, y, s = problem.loss, problem.y, problem.s
+    index = np.flatnonzero(work.blocks.free[work.blocks.group])
+    if loss.quadratic or loss.stand_in or work.blocks.separable or not index.size:
+        return x, eta
+    free = free_columns(problem)
+    for _ in range(FREE_STEPS):
+        theta = problem.as_matrix(loss.gradient(eta, y, s))
+        if is_admissible(theta, free):
+            break
+        d = solve_damped(work.hessian(index, loss.curvature(eta, y, s)), -work.gradient(theta)[index])
+        moved = eta + problem.as_target(work.predictor(index, d))
+        if not np.isfinite(d).all() or loss.value(moved, y, s) > loss.value(eta, y, s):
+            break
+        x, eta = x.copy(), moved
+        x[index] += d
+    return x, eta
 
 
 def _active(work: WorkingSet, x: np.ndarray, residual: np.ndarray, tol: float) -> np.ndarray:
@@ -232,16 +274,19 @@ def _model_step(
     work: WorkingSet,
     active: np.ndarray,
     index: np.ndarray,
-    hessian: np.ndarray,
+    curvature: Curvature,
     x: np.ndarray,
     g: np.ndarray,
     tol: float,
+    in_factors: bool,
 ) -> np.ndarray:
     """Return the step to the minimum of the quadratic model in the coordinates ``index``."""
-    here = x[index]
+    here, blocks = x[index], work.blocks.of(active)
+    if in_factors and not (blocks.separable or work.problem.loss.quadratic):
+        return np.asarray(solve_groups(work.factored(index, curvature), blocks, here, g[index], tol=tol)[0] - here)
+    hessian = work.hessian(index, curvature)
     c = hessian @ here - g[index]
     tol = max(tol, ROUNDING * float(np.abs(c).max(initial=0.0)))
-    blocks = work.blocks.of(active)
     if blocks.separable:
         return np.asarray(minimise_l1(hessian, c, blocks.levels, here, tol=tol, positive=blocks.positive) - here)
     return np.asarray(minimise_groups(hessian, c, blocks, here, tol=tol) - here)

@@ -190,7 +190,7 @@ def certificate_of(problem: Problem, state: State, null_objective: float) -> Cer
         problem.s,
         correlate=lambda theta: _correlate(problem, theta),
         grad=state.grad,
-        free=_free_columns(problem),
+        free=free_columns(problem),
         null_objective=null_objective,
     )
 
@@ -204,7 +204,8 @@ def _correlate(problem: Problem, theta: np.ndarray) -> np.ndarray:
     return problem.design.correlate(problem.as_matrix(theta))
 
 
-def _free_columns(problem: Problem) -> np.ndarray | None:
+def free_columns(problem: Problem) -> np.ndarray | None:
+    """Return the columns of the unpenalised coefficients, ``(n, q)``, or None."""
     k = problem.n_outputs
     free_groups = np.flatnonzero(problem.groups.weights == 0)
     features = np.unique(problem.groups.members(free_groups)[0] // k) if free_groups.size else free_groups

@@ -6,12 +6,19 @@ intercept's, which belong to free groups and need no other treatment.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cached_property, partial
+
 import numpy as np
 
+from spred.core.curvature import OutputCurvature
 from spred.core.risk_sets import Coupled
 from spred.linear.kernels.screening import FEW, HEAVY, LIGHT
 from spred.linear.problem import Problem
+from spred.linear.subproblem.hessian import Curved
 from spred.linear.subproblem.penalty import Blocks
+
+Curvature = np.ndarray | OutputCurvature | Coupled
 
 
 class WorkingSet:
@@ -83,7 +90,27 @@ class WorkingSet:
         """Return Ω of the working coordinates."""
         return self.blocks.value(x) + 0.5 * float(self.ridge @ (x * x))
 
-    def hessian(self, index: np.ndarray, curvature: np.ndarray | Coupled) -> np.ndarray:
+    @cached_property
+    def single(self) -> np.ndarray:
+        """The columns in single precision."""
+        return self.columns.astype(np.float32)
+
+    def factored(self, index: np.ndarray, curvature: Curvature) -> Curved:
+        """Return the Hessian of loss and ridge in the coordinates ``index``, in factors."""
+        used, output = self.column_of[index], self.output_of[index]
+        columns, at = np.unique(used, return_inverse=True)
+        times: Callable[[np.ndarray], np.ndarray]
+        if isinstance(curvature, OutputCurvature):
+            single = curvature.astype(np.float32)
+            times, diagonal = single.times, single.diagonal()
+        elif isinstance(curvature, Coupled):
+            times, diagonal = curvature.times, curvature.diagonal[:, None]
+        else:
+            diagonal = np.maximum(curvature, 0.0)[:, None].astype(np.float32)
+            times = partial(np.multiply, diagonal)
+        return Curved(self.single[:, columns], at, output, times, diagonal, self.ridge[index])
+
+    def hessian(self, index: np.ndarray, curvature: Curvature) -> np.ndarray:
         """Return the Hessian of loss and ridge in the coordinates ``index``."""
         out = self._gram(index) if self.problem.loss.quadratic else self._weighted(index, curvature)
         out[np.diag_indices_from(out)] += self.ridge[index]
@@ -109,22 +136,15 @@ class WorkingSet:
         self.problem.gram.add(self.features[used], self.columns[:, used])
         return self.problem.gram.of(self.features[used])
 
-    def _weighted(self, index: np.ndarray, curvature: np.ndarray | Coupled) -> np.ndarray:
+    def _weighted(self, index: np.ndarray, curvature: Curvature) -> np.ndarray:
         used, output = self.column_of[index], self.output_of[index]
         if isinstance(curvature, Coupled):
             return np.asarray(curvature.form(self.columns[:, used]))
-        if curvature.ndim == 1:
-            columns = self.columns[:, used] * np.sqrt(np.maximum(curvature, 0.0))[:, None]
-            return np.asarray(columns.T @ columns)
-        out = np.empty((len(index), len(index)))
-        members = [np.flatnonzero(output == k) for k in range(curvature.shape[1])]
-        for a, first in enumerate(members):
-            for b, second in enumerate(members[: a + 1]):
-                weighted = self.columns[:, used[first]] * curvature[:, a, b][:, None]
-                block = weighted.T @ self.columns[:, used[second]]
-                out[np.ix_(first, second)] = block
-                out[np.ix_(second, first)] = block.T
-        return out
+        if isinstance(curvature, OutputCurvature):
+            columns, at = np.unique(used, return_inverse=True)
+            return np.asarray(curvature.form(self.columns[:, columns], at, output))
+        columns = self.columns[:, used] * np.sqrt(np.maximum(curvature, 0.0))[:, None]
+        return np.asarray(columns.T @ columns)
 
 
 def units_of(weights: np.ndarray) -> np.ndarray:

@@ -1,12 +1,14 @@
 """The Hessian of a quadratic with groups, in the form that is quickest to solve with.
 
-:class:`Dense` is a matrix, factorised. :class:`Factored` is ``AᵀA`` and a ridge, never multiplied out: conjugate
+:class:`Dense` is a matrix, factorised. :class:`Factored` is ``AᵀA`` and a ridge, never multiplied out, :class:`Curved`
+the same for any curvature between two factors: conjugate
 gradients take a few passes over ``A``, because a group's norm has curvature in all directions but one of each group,
 and so the system is well conditioned even with many more coordinates than samples.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
@@ -140,6 +142,86 @@ class Factored:
             MAX_CG,
         )
         return d if converged else _solve_dense(self, blocks, norms, b)
+
+
+class Curved:
+    """``Jᵀ Λ J + diag(ridge)`` where ``Λ`` is the curvature of any loss, and J puts coordinates on columns and outputs.
+
+    Products of two matrices, so several outputs cost little more than one; ``Λ`` itself is never written out.
+
+    Args:
+        columns: ``(n, q)``, float32 in Fortran order.
+        at: ``(k,)``, the column of each coordinate.
+        output: ``(k,)``, its output.
+        times: ``U ↦ ΛU`` for ``(n, K)``, in float32.
+        diagonal: ``(n, K)``, the diagonals of Λ or upper bounds.
+        ridge: ``(k,)``.
+    """
+
+    def __init__(
+        self,
+        columns: np.ndarray,
+        at: np.ndarray,
+        output: np.ndarray,
+        times: Callable[[np.ndarray], np.ndarray],
+        diagonal: np.ndarray,
+        ridge: np.ndarray,
+    ) -> None:
+        self.columns, self.at, self.output, self.weighted = columns, at, output, times
+        self.ridge, self.n_outputs = ridge, diagonal.shape[1]
+        own = np.asarray((columns * columns).T @ diagonal, dtype=np.float64)[at, output]
+        self.diagonal = np.maximum(own, FLAT * own.max(initial=TINY)) + ridge
+
+    def times(self, d: np.ndarray) -> np.ndarray:
+        """Return ``Hd``."""
+        top = float(np.abs(d).max(initial=0.0))  # single precision cannot hold very small numbers
+        if top == 0.0:
+            return np.zeros(len(d))
+        full = np.zeros((self.columns.shape[1], self.n_outputs), dtype=np.float32)
+        full[self.at, self.output] = d / top
+        product = self.columns.T @ self.weighted(self.columns @ full)
+        return np.asarray(top * product[self.at, self.output].astype(np.float64) + self.ridge * d)
+
+    def part(self, rows: Part, columns: Part) -> np.ndarray:
+        """Return a part of H, one product for each column."""
+        each = np.arange(len(self.ridge))[columns]
+        units = np.zeros((len(each), len(self.ridge)))
+        units[np.arange(len(each)), each] = 1.0
+        return np.stack([self.times(unit)[rows] for unit in units], axis=1)
+
+    def bounds(self, blocks: Blocks) -> np.ndarray:
+        """Return the largest diagonal entries of the groups' own blocks."""
+        return np.maximum(np.maximum.reduceat(self.diagonal, blocks.starts), TINY)
+
+    def solve(self, blocks: Blocks, norms: NormCurvature, b: np.ndarray, accuracy: float) -> np.ndarray:
+        """Solve by conjugate gradients; ``diagonal`` and the curvature of the norms are the preconditioner."""
+        inside, unit, strength, starts = norms.inside, norms.unit, norms.strength, blocks.starts
+        inverse = np.where(inside, 1.0 / (self.diagonal + strength), 0.0)
+        explained = np.add.reduceat(unit * unit * self.diagonal * inverse, starts)
+        correction = np.where(explained > 0, strength[starts] / np.maximum(explained, TINY), 0.0)
+
+        def preconditioned(x: np.ndarray) -> np.ndarray:
+            z = inverse * x
+            along = correction * np.add.reduceat(unit * z, starts)
+            return np.asarray(z + inverse * unit * along[blocks.group])
+
+        d, residual = np.zeros(len(b)), b
+        z = preconditioned(residual)
+        p, size = z, float(residual @ z)
+        target = accuracy * accuracy * size
+        for _ in range(MAX_CG):
+            if size <= target:
+                break
+            along = np.add.reduceat(unit * p, starts)[blocks.group]
+            change = np.where(inside, self.times(p) + strength * (p - unit * along), 0.0)
+            curvature = float(change @ p)
+            if not curvature > 0.0:
+                break
+            d, residual = d + size / curvature * p, residual - size / curvature * change
+            z = preconditioned(residual)
+            before, size = size, float(residual @ z)
+            p = z + size / before * p
+        return d
 
 
 def matvec(columns: np.ndarray, d: np.ndarray) -> np.ndarray:
