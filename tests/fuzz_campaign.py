@@ -123,6 +123,7 @@ def serve(pipe: Connection, report: str) -> None:
     silence = os.open(os.devnull, os.O_WRONLY)
     for stream in (1, 2):  # what libraries written in C print of damaged files
         os.dup2(silence, stream)
+    pipe.send("ready")
     while (given := pipe.recv()) is not None:
         run, folder = given
         pipe.send(outcome(run if callable(run) else READERS[run].run, Path(folder)))
@@ -142,6 +143,7 @@ class Worker:
         self.process = self.context.Process(target=serve, args=(other, str(self.report)), daemon=True)
         self.process.start()
         other.close()
+        self.pipe.recv()  # that it is ready; what it imports is not on its time
 
     def __call__(self, run: str | Callable[[Path], object], folder: Path) -> tuple[str, str]:
         """Return what came of reading an input with the reader of this name."""

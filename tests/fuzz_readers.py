@@ -215,7 +215,7 @@ def model_texts() -> dict[str, str]:
     from spred.genes.saved_model import NetworkWeights, as_json, model_of
 
     with TemporaryDirectory() as scratch:
-        table("a.csv")(Path(scratch))
+        apart(Path(scratch))
         study = run_study(read(Path(scratch, "a.csv"), target="class"), Settings(rule="min", n_alphas=4, folds=2))
     linear = model_of(study)
     k = len(linear.genes)
@@ -225,7 +225,7 @@ def model_texts() -> dict[str, str]:
         free=[[0.5]],
         first=[[1.0, 0.5, -0.5]] * k,
         biases=[[0.0, 0.1]],
-        upper=[[[1.0], [-1.0]]],
+        upper=[[[1.0, -1.0]]],
         means=[0.0] * k,
         scales=[1.0] * k,
         shift=[0.0],
@@ -241,9 +241,17 @@ def model_texts() -> dict[str, str]:
 def model(kind: str) -> Callable[[Path], None]:
     def make(folder: Path) -> None:
         (folder / "model.json").write_text(model_texts()[kind])
-        table("a.csv")(folder)
+        apart(folder)
 
     return make
+
+
+def apart(folder: Path) -> None:
+    """Write a table whose first two genes tell the classes apart."""
+    classes = np.arange(N)[:, None] % 2
+    moved = frame()
+    moved[GENES[:2]] += 6.0 * classes
+    moved.to_csv(folder / "a.csv", index=False)
 
 
 def apply_model(folder: Path) -> object:

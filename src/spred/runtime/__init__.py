@@ -5,4 +5,8 @@ atomic    files and folders that appear whole or not at all
 tasks     work in pieces, side by side, kept on the disk
 progress  a bar or plain lines
 extras    packages that only some work needs
+memory    how much of it there is
+limits    what a file may unpack to
+reading   what goes wrong with a file, as a sentence
+typed     whether plain data are of the types that a record declares
 """

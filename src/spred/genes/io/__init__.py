@@ -4,7 +4,8 @@ readers      a row for each suffix, and what a study asks of a file
 text         encodings, separators and decimal signs of text files
 tables       which way round a table stands, which columns are names, annotations and numbers
 geo          series matrices and DataSets of the Gene Expression Omnibus
-matrices     h5ad files and 10x folders
+matrices     h5ad files
+tenx         10x folders
 excel        workbooks
 parquet      parquet tables
 matlab       MATLAB files

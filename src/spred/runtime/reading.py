@@ -1,0 +1,55 @@
+"""What goes wrong while a file is opened and decoded, as one sentence; whoever knows the file's name adds it.
+
+:func:`decoded` stands around a whole reader and knows exceptions by their kinds, so that a mistake in spred stays what
+it is. :func:`from_library` stands right around the call of a library that can raise anything on a damaged file.
+"""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from spred.errors import FileError, SpredError
+
+
+@contextmanager
+def decoded() -> Iterator[None]:
+    """Turn what the system and Python's own decoders raise into a :class:`~spred.errors.FileError`.
+
+    >>> with decoded():
+    ...     b"caf\\xe9".decode("utf-8")
+    Traceback (most recent call last):
+    spred.errors.FileError: byte 3 is no utf-8 text; save the table as UTF-8
+    """
+    try:
+        yield
+    except gzip.BadGzipFile as err:
+        raise FileError("the name ends in .gz but the content is no gzip file, or it is damaged") from err
+    except (EOFError, zlib.error) as err:
+        raise FileError("the compressed file is cut short or damaged; copy or download it again") from err
+    except UnicodeDecodeError as err:
+        raise FileError(f"byte {err.start} is no {err.encoding} text; save the table as UTF-8") from err
+    except UnicodeError as err:  # UTF-16 without its first two bytes
+        raise FileError("the text is damaged, or of an encoding that it does not name; save it as UTF-8") from err
+    except PermissionError as err:
+        raise FileError("the file may not be read by you; change its permissions") from err
+    except OSError as err:
+        raise FileError(f"the file cannot be read: {err.strerror or err}") from err
+    except MemoryError as err:
+        raise FileError("there is not enough memory to read the file; free some, or read a part of it") from err
+
+
+@contextmanager
+def from_library(sentence: str) -> Iterator[None]:
+    """Turn whatever a library raises on a damaged file into a :class:`~spred.errors.FileError` with this sentence.
+
+    The exception stays as its cause. What spred raised, and a want of memory, pass.
+    """
+    try:
+        yield
+    except (SpredError, MemoryError):
+        raise
+    except Exception as err:
+        raise FileError(sentence) from err
