@@ -28,6 +28,9 @@ from spred.runtime.typed import misfit
 FORMAT = 1
 """Of model.json; a file of another format is refused."""
 
+LONGEST_VERSION = 20
+"""Characters of a version that a message shows."""
+
 Matrix = list[list[float]]
 
 
@@ -185,7 +188,8 @@ def parse(content: object) -> GeneModel:
     if not isinstance(content, dict) or content.get("made_by") != "spred" or "coef" not in content:
         raise FileError("this is no model of spred; give the model.json of a results folder")
     if content.get("format") != FORMAT:
-        raise FileError(f"format {content.get('format')!r} is not known here; use spred {content.get('version')}")
+        found, version = (str(content.get(key))[:LONGEST_VERSION] for key in ("format", "version"))
+        raise FileError(f"format {found} is not known here; use spred {version}")
     content = {"network": None, **content}
     wrong = misfit(GeneModel, content)
     if wrong is not None:

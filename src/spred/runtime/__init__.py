@@ -8,5 +8,6 @@ extras    packages that only some work needs
 memory    how much of it there is
 limits    what a file may unpack to
 reading   what goes wrong with a file, as a sentence
+isolated  a script that reads a file in a process of its own
 typed     whether plain data are of the types that a record declares
 """

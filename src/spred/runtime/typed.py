@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-import sys
+import math
 import types
 from collections.abc import Mapping
 from dataclasses import is_dataclass
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+LARGEST = 2**63
+"""Whole numbers below it are numbers of NumPy too."""
 
 
 def misfit(kind: type, content: Mapping[str, object], place: str = "") -> str | None:
@@ -54,7 +57,7 @@ def conforms(value: Any, hint: Any) -> bool:
         return isinstance(value, Mapping) and misfit(hint, value) is None
     if hint in (int, float):
         whole = isinstance(value, int if hint is int else int | float) and not isinstance(value, bool)
-        return whole and abs(value) <= sys.float_info.max
+        return whole and (abs(value) < LARGEST if isinstance(value, int) else math.isfinite(value))
     return value is None if hint is type(None) else isinstance(value, hint)
 
 

@@ -6,6 +6,7 @@ tables       which way round a table stands, which columns are names, annotation
 geo          series matrices and DataSets of the Gene Expression Omnibus
 matrices     h5ad files
 tenx         10x folders
+hdf5_probe   an HDF5 file read once in another process, which may crash
 excel        workbooks
 parquet      parquet tables
 matlab       MATLAB files

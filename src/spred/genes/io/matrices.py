@@ -19,9 +19,11 @@ import pandas as pd
 
 from spred.errors import FileError
 from spred.genes.data.expression import Table
+from spred.genes.io import hdf5_probe as probe
 from spred.genes.io.tables import Request, sample_names
 from spred.report.wording import count, some
 from spred.runtime.extras import extra
+from spred.runtime.isolated import refuse_crash
 from spred.runtime.limits import check_size
 from spred.runtime.reading import from_library
 
@@ -60,7 +62,7 @@ def check_parts(file: Any) -> None:
         there = sorted(file)
         for part in there:
             file[part]  # a damaged one raises
-        stored = attribute(file["X"], "encoding-type") if "X" in there else "null"
+        stored = str(attribute(file["X"], "encoding-type")) if "X" in there else "null"
         layers = sorted(file["layers"]) if "layers" in there else []
     if "matrix" in there and "X" not in there:
         raise FileError("this is Cell Ranger's HDF5 file; write it as h5ad: scanpy.read_10x_h5(…).write_h5ad(…)")
@@ -114,8 +116,9 @@ def write_record(file: Any, new: dict[str, np.ndarray]) -> None:
 
 @contextmanager
 def opened(path: Path, mode: str) -> Iterator[Any]:
-    """Open an HDF5 file that has no links to other files."""
+    """Open an HDF5 file that has no links to other files, and that the library can read without a crash."""
     h5py = extra("h5py")
+    refuse_crash(probe.__file__, path)
     with from_library("this is no HDF5 file, or it is damaged; write or copy it again"):
         file = h5py.File(path, mode)
     with file:
@@ -269,8 +272,9 @@ def matrix(item: Any) -> np.ndarray:
         return numbers(array(item), "X")
     from scipy import sparse
 
-    stored = attribute(item, "encoding-type") or f"{attribute(item, 'h5sparse_format')}_matrix"  # before anndata 0.7
-    kind = {"csr_matrix": sparse.csr_array, "csc_matrix": sparse.csc_array}.get(str(stored))
+    old = f"{attribute(item, 'h5sparse_format')}_matrix"  # before anndata 0.7
+    stored = str(attribute(item, "encoding-type", old))
+    kind = {"csr_matrix": sparse.csr_array, "csc_matrix": sparse.csc_array}.get(stored)
     if kind is None:
         raise FileError(f"X is stored as {stored!r}; save it dense, or as a csr or csc matrix")
     sizes = np.ravel(attribute(item, "shape", attribute(item, "h5sparse_shape", ())))
