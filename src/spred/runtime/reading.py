@@ -10,6 +10,7 @@ import gzip
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from spred.errors import FileError, SpredError
 
@@ -39,6 +40,24 @@ def decoded() -> Iterator[None]:
         raise FileError(f"the file cannot be read: {err.strerror or err}") from err
     except MemoryError as err:
         raise FileError("there is not enough memory to read the file; free some, or read a part of it") from err
+
+
+PAGES = (b"<!doctype html", b"<html")
+POINTER = b"version https://git-lfs"
+
+
+def check_no_page(path: Path) -> None:
+    """Refuse what often lies under the name of a file that was downloaded: a page of a web site, a pointer to a file.
+
+    Raises:
+        FileError: it is one.
+    """
+    with path.open("rb") as file:
+        start = file.read(200).lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if start.startswith(PAGES):
+        raise FileError("this is a page of a web site and not the file itself; download it again, and look at it first")
+    if start.startswith(POINTER):
+        raise FileError("this is a pointer of Git LFS and not the file itself; run git lfs pull")
 
 
 @contextmanager

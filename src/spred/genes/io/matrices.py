@@ -65,7 +65,9 @@ def check_parts(file: Any) -> None:
         stored = str(attribute(file["X"], "encoding-type")) if "X" in there else "null"
         layers = sorted(file["layers"]) if "layers" in there else []
     if "matrix" in there and "X" not in there:
-        raise FileError("this is Cell Ranger's HDF5 file; write it as h5ad: scanpy.read_10x_h5(…).write_h5ad(…)")
+        made = "a loom file" if "row_attrs" in there else "Cell Ranger's HDF5 file"
+        how = "read_loom" if "row_attrs" in there else "read_10x_h5"
+        raise FileError(f"this is {made}; write it as h5ad: scanpy.{how}(…).write_h5ad(…)")
     for part in ("obs", "var"):
         if part not in there:
             raise FileError(f"no {part!r} in this HDF5 file, so it is no h5ad file")

@@ -32,7 +32,7 @@ from spred.genes.io.text import in_some_encoding, open_text, read_labels, read_t
 from spred.report.wording import some
 from spred.runtime.extras import extra
 from spred.runtime.limits import check_size, check_unpacked
-from spred.runtime.reading import decoded
+from spred.runtime.reading import check_no_page, decoded
 
 
 def read(
@@ -167,6 +167,7 @@ def readable(path: Path) -> Iterator[None]:
             raise FileError(f"no such file{did_you_mean(path.name, near)}")
         if not path.is_dir():  # the parts of a 10x folder are checked one by one
             check_unpacked(path)
+            check_no_page(path)
         yield
 
 
