@@ -14,6 +14,7 @@ import argparse
 import faulthandler
 import multiprocessing
 import os
+import subprocess
 import sys
 import tempfile
 import traceback
@@ -112,7 +113,7 @@ def place_of(err: BaseException) -> str:
 # --- processes --------------------------------------------------------------------------------------------
 
 
-def serve(pipe: Connection, report: str) -> None:
+def serve(pipe: Connection, report: str, preloaded: bool) -> None:
     """Read inputs that come through a pipe until there are no more; a crash writes where it was to ``report``."""
     faulthandler.enable(open(report, "w"))  # noqa: SIM115 (open as long as the process)
     with suppress(ImportError):  # Windows has no such limits
@@ -123,10 +124,30 @@ def serve(pipe: Connection, report: str) -> None:
     silence = os.open(os.devnull, os.O_WRONLY)
     for stream in (1, 2):  # what libraries written in C print of damaged files
         os.dup2(silence, stream)
+    if hasattr(os, "fork") and preloaded:
+        from spred.genes.io import hdf5_probe
+        from spred.runtime import isolated
+
+        isolated._verdict = Probe(hdf5_probe.__file__)
     pipe.send("ready")
     while (given := pipe.recv()) is not None:
         run, folder = given
         pipe.send(outcome(run if callable(run) else READERS[run].run, Path(folder)))
+
+
+class Probe:
+    """Stands for ``isolated._verdict`` in the campaign: the same script, in a process that need not start each time."""
+
+    def __init__(self, script: str) -> None:
+        command = [sys.executable, str(Path(__file__).with_name("fuzz_probe.py")), script]
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def __call__(self, script: str, path: str, changed: int, size: int) -> str | None:
+        print(path, file=self.process.stdin, flush=True)
+        found = self.process.stdout.readline().strip()
+        if found not in ("ended", "crashed", "hung"):
+            raise RuntimeError(f"the probe of the campaign said {found!r}")
+        return None if found == "ended" else f"the library that reads it {found}"
 
 
 class Worker:
@@ -135,12 +156,12 @@ class Worker:
     def __init__(self, scratch: Path, *, preload: str = "fuzz_preload", hang: float = HANG) -> None:
         self.context = multiprocessing.get_context("forkserver" if hasattr(os, "fork") else "spawn")
         self.context.set_forkserver_preload([preload])
-        self.report, self.hang = scratch / "crash.txt", hang
+        self.report, self.hang, self.preloaded = scratch / "crash.txt", hang, preload == "fuzz_preload"
         self.process: Any = None
 
     def start(self) -> None:
         self.pipe, other = self.context.Pipe()
-        self.process = self.context.Process(target=serve, args=(other, str(self.report)), daemon=True)
+        self.process = self.context.Process(target=serve, args=(other, str(self.report), self.preloaded), daemon=True)
         self.process.start()
         other.close()
         self.pipe.recv()  # that it is ready; what it imports is not on its time

@@ -6,8 +6,11 @@ import pyarrow.parquet
 import scipy.io  # noqa: F401
 import torch
 
-import spred.compress
-import spred.genes  # noqa: F401
+import spred.compress.data.readers
+import spred.compress.export.shrunk
+import spred.compress.export.sparse
+import spred.compress.training.checkpoints
+import spred.genes.io.describe  # noqa: F401
 
 torch.set_num_threads(1)
 pyarrow.set_cpu_count(1)

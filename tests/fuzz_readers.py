@@ -411,7 +411,10 @@ def weights(name: str) -> Callable[[Path], None]:
 
 def load_weights(name: str) -> Callable[[Path], object]:
     def run(folder: Path) -> object:
-        from spred.compress.models.zoo import load_weights
+        try:
+            from spred.compress.models.weights import load_weights
+        except ImportError:
+            from spred.compress.models.zoo import load_weights
 
         return load_weights(plain_model(), folder / name)
 

@@ -85,3 +85,11 @@ def test_where_leaves_other_errors_and_good_work_alone() -> None:
 )
 def test_did_you_mean_names_the_nearest_or_nothing(name: str, hint: str) -> None:
     assert did_you_mean(name, ["Class", "sample", 7]) == hint
+
+
+def test_a_very_long_message_loses_its_middle() -> None:
+    with pytest.raises(InputError) as caught, where("a.csv"):
+        raise InputError("row 's4': '" + "x" * 200_000 + "' is not a number")
+    assert str(caught.value).startswith("a.csv: row 's4': 'xxx")
+    assert str(caught.value).endswith("xxx' is not a number")
+    assert len(str(caught.value)) < 1100

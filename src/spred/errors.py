@@ -14,6 +14,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from difflib import get_close_matches
 
+LONGEST_SENTENCE = 1000
+"""Characters of a message about a file."""
+
 
 class SpredError(Exception):
     """Root of every error that spred raises on purpose."""
@@ -62,7 +65,19 @@ def where(place: str) -> Iterator[None]:
     try:
         yield
     except SpredError as err:
-        raise type(err)(f"{place}: {err}") from err
+        raise type(err)(f"{place}: {shortened(str(err))}") from err
+
+
+def shortened(sentence: str) -> str:
+    """Return a sentence without its middle where that is very long: a cell of a damaged file may have any length.
+
+    >>> len(shortened("x" * 100_000))
+    1003
+    """
+    if len(sentence) <= LONGEST_SENTENCE:
+        return sentence
+    half = LONGEST_SENTENCE // 2
+    return f"{sentence[:half]} … {sentence[-half:]}"
 
 
 def did_you_mean(name: str, known: object) -> str:

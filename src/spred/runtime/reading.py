@@ -37,7 +37,8 @@ def decoded() -> Iterator[None]:
     except PermissionError as err:
         raise FileError("the file may not be read by you; change its permissions") from err
     except OSError as err:
-        raise FileError(f"the file cannot be read: {err.strerror or err}") from err
+        said = next(iter(str(err.strerror or err).splitlines()), type(err).__name__)
+        raise FileError(f"the file cannot be read: {said}") from err
     except MemoryError as err:
         raise FileError("there is not enough memory to read the file; free some, or read a part of it") from err
 
