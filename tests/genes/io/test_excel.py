@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from genes_files import assert_fails, assert_same
 
 from spred.errors import FileError
 from spred.genes import Expression, read
@@ -40,3 +41,27 @@ def test_a_broken_excel_file(tmp_path: Path) -> None:
     (tmp_path / "a.xlsx").write_text("hello")
     with pytest.raises(FileError, match="no Excel file"):
         read(tmp_path / "a.xlsx", target="class")
+
+
+def test_a_sheet_whose_last_cell_was_touched_is_read_at_once(
+    tmp_path: Path, frame: pd.DataFrame, expression: Expression
+) -> None:
+    openpyxl = pytest.importorskip("openpyxl")
+    frame.to_excel(tmp_path / "a.xlsx", index=False)
+    book = openpyxl.load_workbook(tmp_path / "a.xlsx")
+    book.active.cell(100_000, 16_384).font = openpyxl.styles.Font(bold=True)
+    book.save(tmp_path / "b.xlsx")
+    assert_same(read(tmp_path / "b.xlsx", target="class", group="patient"), expression)
+
+
+def test_a_sheet_of_more_cells_than_the_memory_holds_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    openpyxl = pytest.importorskip("openpyxl")
+    book = openpyxl.Workbook(write_only=True)
+    sheet = book.create_sheet()
+    for _ in range(40):
+        sheet.append([None] * 16_383 + [1])
+    book.save(tmp_path / "a.xlsx")
+    monkeypatch.setenv("SPRED_MEMORY_LIMIT", "4M")
+    assert_fails(tmp_path / "a.xlsx", "the sheet 'Sheet' would take .* of memory")
