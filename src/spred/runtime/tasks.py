@@ -9,6 +9,7 @@ from __future__ import annotations
 import shutil
 import signal
 import warnings
+import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -21,7 +22,6 @@ from typing import Any
 import numpy as np
 
 from spred import __version__
-from spred.errors import SpredWarning
 from spred.runtime.atomic import whole_file
 from spred.runtime.extras import extra
 
@@ -51,16 +51,12 @@ class Store:
         return Store(self.folder / f"{name}-{digest(*inputs)}")
 
     def load(self, index: int) -> Arrays | None:
-        """Return a finished piece, or None; one whose file is damaged is told, and counts as not finished."""
+        """Return a finished piece, or None; a file that was cut short counts as not finished."""
         try:
             # Opened here: of a damaged file np.load itself leaves the handle open.
             with self._path(index).open("rb") as file, np.load(file, allow_pickle=False) as found:
                 return {name: found[name] for name in found.files}
-        except FileNotFoundError:
-            return None
-        except Exception as err:  # NumPy and zipfile have many kinds for a damaged file
-            text = f"{self._path(index)}: a kept piece is damaged ({type(err).__name__}), so it is made again"
-            warnings.warn(text, SpredWarning, stacklevel=2)
+        except (FileNotFoundError, zipfile.BadZipFile, ValueError, EOFError):
             return None
 
     def keep(self, index: int, arrays: Mapping[str, np.ndarray]) -> None:
