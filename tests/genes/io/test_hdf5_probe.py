@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from time import process_time
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,15 @@ def test_everything_is_read_and_large_arrays_at_their_ends(tmp_path: Path, monke
     monkeypatch.setattr(h5py.Dataset, "__getitem__", lambda d, key: (asked.append((d.name, key)), real(d, key))[1])
     hdf5_probe.look(str(tmp_path / "a.h5ad"))
     assert asked == [("/X", 0), ("/X", -1), ("/obs/a", ()), ("/uns/b", ())]
+
+
+def test_an_array_of_terabytes_that_holds_nothing_is_left_to_the_reader(tmp_path: Path) -> None:
+    h5py = pytest.importorskip("h5py")
+    with h5py.File(tmp_path / "a.h5ad", "w") as file:
+        file.create_dataset("X", shape=(2**40, 2**20), dtype="f8", chunks=(1, 1))
+    began = process_time()
+    hdf5_probe.look(str(tmp_path / "a.h5ad"))
+    assert process_time() - began < 0.5
 
 
 @pytest.mark.parametrize("content", [b"", b"hello", b"\x89HDF\r\n\x1a\n" + b"\x00" * 90])

@@ -48,7 +48,7 @@ def look_at(item: Any) -> None:
     if not hasattr(item, "dtype"):
         return
     with suppress(Exception):
-        if item.is_virtual or item.external or item.shape is None:
+        if item.is_virtual or item.external or item.shape is None or not item.id.get_storage_size():
             return
         if prod(item.shape) * item.dtype.itemsize <= LARGE:
             item[()]
