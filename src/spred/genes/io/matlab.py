@@ -46,6 +46,7 @@ DAMAGED = "this is no MATLAB file, or it is damaged"
 
 def read_mat(path: Path, request: Request) -> Table:
     """Read a MATLAB file: the largest matrix is samples × genes, vectors as long are annotations."""
+    check_size(path.stat().st_size)
     found, skipped = variables(path.read_bytes())
     arrays = {name: value for name, value in found.items() if not name.startswith("__")}
     matrices = {k: v for k, v in arrays.items() if v.ndim == 2 and v.dtype.kind in "fiub" and min(v.shape) > 1}
