@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from spred.errors import FileError, InputError
-from spred.runtime.reading import check_no_page, decoded, from_library
+from spred.runtime.reading import OTHERS, check_no_page, check_text, decoded, from_library
 
 
 @pytest.mark.parametrize(
@@ -65,3 +65,15 @@ def test_what_a_download_gave_in_the_place_of_the_file(content: str, sentence: s
         check_no_page(tmp_path / "a.csv")
     (tmp_path / "a.csv").write_text("version,html\n1,2\n")
     check_no_page(tmp_path / "a.csv")
+
+
+def test_what_is_no_text_is_called_by_its_name(tmp_path: Path) -> None:
+    for first, what in OTHERS.items():
+        (tmp_path / "a.csv").write_bytes(first + b"\x00" * 9)
+        (tmp_path / "a.csv.gz").write_bytes(gzip.compress(first + b"\x00" * 9))
+        for name in ("a.csv", "a.csv.gz"):
+            with pytest.raises(FileError) as caught:
+                check_text(tmp_path / name)
+            assert str(caught.value) == f"this is no text but {what}; give it the name of what it is"
+    (tmp_path / "a.csv").write_text("PK,PAR1\n")
+    check_text(tmp_path / "a.csv")

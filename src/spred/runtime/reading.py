@@ -61,6 +61,30 @@ def check_no_page(path: Path) -> None:
         raise FileError("this is a pointer of Git LFS and not the file itself; run git lfs pull")
 
 
+OTHERS = {
+    b"PK\x03\x04": "a workbook (.xlsx) or another zip archive",
+    b"\xd0\xcf\x11\xe0": "an old workbook (.xls), to be saved as .xlsx",
+    b"\x89HDF": "an HDF5 file (.h5ad)",
+    b"PAR1": "a parquet table (.parquet)",
+    b"\x1f\x8b": "compressed (.gz)",
+    b"%PDF": "a PDF file",
+}
+"""Files that are no text, by their first bytes."""
+
+
+def check_text(path: Path) -> None:
+    """Refuse a file of another format under the name of a text file, compressed or not.
+
+    Raises:
+        FileError: it is one.
+    """
+    with gzip.open(path) if path.name.lower().endswith(".gz") else path.open("rb") as file:
+        start = file.read(4)
+    found = next((what for first, what in OTHERS.items() if start.startswith(first)), None)
+    if found is not None:
+        raise FileError(f"this is no text but {found}; give it the name of what it is")
+
+
 @contextmanager
 def from_library(sentence: str) -> Iterator[None]:
     """Turn whatever a library raises on a damaged file into a :class:`~spred.errors.FileError` with this sentence.

@@ -32,7 +32,7 @@ from spred.genes.io.text import in_some_encoding, open_text, read_labels, read_t
 from spred.report.wording import some
 from spred.runtime.extras import extra
 from spred.runtime.limits import check_size, check_unpacked
-from spred.runtime.reading import check_no_page, decoded
+from spred.runtime.reading import check_no_page, check_text, decoded
 
 
 def read(
@@ -149,6 +149,7 @@ def read_table(path: str | Path, request: Request) -> Table:
         if suffix not in TEXT:
             return READERS[suffix](path, request)
         check_size(path.stat().st_size)
+        check_text(path)
         table, note = in_some_encoding(path, lambda e: READERS[suffix](path, replace(request, encoding=e)))
         return replace(table, notes=[*table.notes, note]) if note else table
 
