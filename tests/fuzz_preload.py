@@ -5,6 +5,7 @@ import openpyxl  # noqa: F401
 import pyarrow.parquet
 import scipy.io  # noqa: F401
 import torch
+import torch._dynamo
 
 import spred.compress.data.readers
 import spred.compress.export.shrunk
