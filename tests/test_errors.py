@@ -92,3 +92,11 @@ def test_what_another_library_says_is_quoted_in_one_printable_line() -> None:
     assert errors.first_line(ValueError("\udcff")) == r"\udcff"
     assert errors.first_line(KeyError()) == "KeyError"
     assert len(errors.first_line(ValueError("x" * 10**6))) == errors.LONGEST_LINE + 1
+
+
+def test_a_very_long_message_loses_its_middle() -> None:
+    with pytest.raises(InputError) as caught, where("a.csv"):
+        raise InputError("row 's4': '" + "x" * 200_000 + "' is not a number")
+    assert str(caught.value).startswith("a.csv: row 's4': 'xxx")
+    assert str(caught.value).endswith("xxx' is not a number")
+    assert len(str(caught.value)) < 1100

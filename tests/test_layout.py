@@ -215,6 +215,7 @@ ACROSS: dict[str, str] = {
     "nn/test_training_loops.py": "loops that people write: Muon, autocast, loss scaling, compiled models, averages",
     "nn/test_user_code.py": "what a user's own model, loader or closure raises",
     "test_docs.py": "examples and links in README.md and docs/",
+    "test_fuzz.py": "damaged files for every reader and loader, and the campaign of scripts/fuzz",
     "test_layout.py": "the layout",
     "test_without_torch.py": "what runs where torch is not installed",
 }

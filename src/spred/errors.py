@@ -16,6 +16,8 @@ from difflib import get_close_matches
 
 LONGEST_LINE = 200
 """Characters of another library's message in a sentence: it may quote a damaged file."""
+LONGEST_SENTENCE = 1000
+"""Characters of a message about a file."""
 
 
 class SpredError(Exception):
@@ -73,7 +75,19 @@ def where(place: str) -> Iterator[None]:
     try:
         yield
     except SpredError as err:
-        raise type(err)(f"{place}: {err}") from err
+        raise type(err)(f"{place}: {shortened(str(err))}") from err
+
+
+def shortened(sentence: str) -> str:
+    """Return a sentence without its middle where that is very long: a cell of a damaged file may have any length.
+
+    >>> len(shortened("x" * 100_000))
+    1003
+    """
+    if len(sentence) <= LONGEST_SENTENCE:
+        return sentence
+    half = LONGEST_SENTENCE // 2
+    return f"{sentence[:half]} … {sentence[-half:]}"
 
 
 @contextmanager

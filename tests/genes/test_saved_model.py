@@ -38,3 +38,31 @@ def test_a_damaged_model_is_refused(study: Study) -> None:
         parse(as_json(model_of(study)) | {"genes": ["G0"]})
     with pytest.raises(FileError, match="the model is damaged"):
         parse(as_json(model_of(study)) | {"medians": None})
+
+
+@pytest.mark.parametrize(
+    ("changed", "sentence"),
+    [
+        ({"task": "classificatOon"}, "'task' is no "),
+        ({"intercept": [{}]}, "'intercept' is no "),
+        ({"mean": "x"}, "'mean' is no float"),
+        ({"genes": "G0"}, "'genes' is no "),
+        ({"medians": [float("nan")]}, "'medians' is no "),
+        ({"network": {"activation": 1}}, "'network.activation' is no str"),
+        ({"classes": ["a", "b", "c"]}, "its coefficients are not those of its classes"),
+        ({"classes": []}, "its classes are not those of its task"),
+        ({"covariates": [["age", []]]}, "its coefficients do not fit its covariates"),
+        ({"reference": [1.0]}, "its quantiles do not fit its genes"),
+        ({"reference": [1.0], "all_genes": ["none of them"]}, "its quantiles do not fit its genes"),
+    ],
+)
+def test_no_field_of_a_model_is_believed(changed: dict[str, object], sentence: str, study: Study) -> None:
+    with pytest.raises(FileError, match=f"the model is damaged \\({sentence}"):
+        parse(as_json(model_of(study)) | changed)
+
+
+def test_a_field_that_is_missing_is_named(study: Study) -> None:
+    content = as_json(model_of(study))
+    del content["medians"]
+    with pytest.raises(FileError, match="'medians' is missing"):
+        parse(content)

@@ -168,7 +168,7 @@ def predict(
         from spred.genes.report.text import application_text
         from spred.report.spreadsheet import to_csv
         from spred.report.wording import printable
-        from spred.runtime.atomic import write_text
+        from spred.runtime.files.atomic import write_text
 
         screen = Console(soft_wrap=True, stderr=out is None)
         found = apply_model(model, data, target=target, labels=labels, log2=log2, annotation=annotation)

@@ -107,7 +107,7 @@ def alpha_max(problem: GatedProblem, state: State) -> float:
     """
     sizes, R = inactive_gradients(problem, state)
     design = problem.design
-    noise = ROUNDING * np.abs(R).sum() * problem.group_norms((1.0 + np.abs(design.mean) / design.scale)[:, None])
+    noise = ROUNDING * np.abs(R).sum() * problem.group_norms((1.0 + np.abs(design.location) / design.scale)[:, None])
     return float(np.where(sizes > noise, sizes / problem.weights, 0.0).max(initial=0.0))
 
 

@@ -23,9 +23,13 @@ from spred.genes.data.expression import Found
 from spred.genes.study.folds import support
 from spred.genes.study.models import find_model
 from spred.genes.study.study import Study
+from spred.runtime.files.typed import misfit
 
 FORMAT = 1
 """Of model.json; a file of another format is refused."""
+
+LONGEST_VERSION = 20
+"""Characters of a version that a message shows."""
 
 Matrix = list[list[float]]
 
@@ -184,22 +188,50 @@ def parse(content: object) -> GeneModel:
     if not isinstance(content, dict) or content.get("made_by") != "spred" or "coef" not in content:
         raise FileError("this is no model of spred; give the model.json of a results folder")
     if content.get("format") != FORMAT:
-        raise FileError(f"format {content.get('format')!r} is not known here; use spred {content.get('version')}")
+        found, version = (str(content.get(key))[:LONGEST_VERSION] for key in ("format", "version"))
+        raise FileError(f"format {found} is not known here; use spred {version}")
+    content = {"network": None, **content}
+    wrong = misfit(GeneModel, content)
+    if wrong is not None:
+        raise damaged(wrong)
+    network = content["network"]
     try:
-        network = content.get("network")
         content = {**content, "network": None if network is None else NetworkWeights(**network)}
         model = GeneModel(**{name: content[name] for name in GeneModel.__dataclass_fields__})
-        model = replace(model, covariates=[(str(name), list(levels)) for name, levels in model.covariates])
-        coef = np.asarray(model.coef, dtype=np.float64)
-        rows, k = (len(model.intercept), len(model.genes))
-        fits = coef.shape == (rows, k) and len(model.medians) == k and np.isfinite(coef).all()
-        if fits:
-            predictor(model, np.zeros((0, k)), np.zeros((0, len(model.covariate_medians))))
-    except (KeyError, IndexError, TypeError, ValueError) as err:
-        raise FileError(f"the model is damaged ({err}); write it again with spred genes") from err
-    if not fits:
-        raise FileError("the model is damaged (its coefficients do not fit its genes); write it again with spred genes")
+        model = replace(model, covariates=[(name, list(levels)) for name, levels in model.covariates])
+        check_lengths(model)
+        eta = predictor(model, np.zeros((0, len(model.genes))), np.zeros((0, len(model.covariate_medians))))
+    except (TypeError, ValueError) as err:
+        raise damaged(str(err)) from err
+    if eta.shape[1] != len(model.intercept):
+        raise damaged("its outputs are not those of its classes")
     return model
+
+
+def damaged(what: str) -> FileError:
+    """Say that a model.json does not hold a model."""
+    return FileError(f"the model is damaged ({what}); write it again with spred genes")
+
+
+def check_lengths(model: GeneModel) -> None:
+    """Refuse a model whose lists do not fit each other.
+
+    Raises:
+        ValueError: a list has another length than what it belongs to.
+    """
+    many = len(model.classes) > 2
+    outputs = len(model.classes) if many else 1
+    columns = sum(max(len(levels) - 1, 1) for _, levels in model.covariates)
+    if (model.task == "classification") != (len(model.classes) > 1):
+        raise ValueError("its classes are not those of its task")
+    if len(model.intercept) != outputs or len(model.coef) != outputs or len(model.covariate_coef) != outputs:
+        raise ValueError("its coefficients are not those of its classes")
+    if any(len(row) != len(model.genes) for row in (*model.coef, model.medians)):
+        raise ValueError("its coefficients do not fit its genes")
+    if any(len(row) != columns for row in (*model.covariate_coef, model.covariate_medians)):
+        raise ValueError("its coefficients do not fit its covariates")
+    if bool(model.reference) != bool(model.all_genes) or (model.reference and not {*model.genes} <= {*model.all_genes}):
+        raise ValueError("its quantiles do not fit its genes")
 
 
 def predictor(model: GeneModel, genes: np.ndarray, covariates: np.ndarray) -> np.ndarray:
@@ -217,6 +249,8 @@ def network_predictor(weights: NetworkWeights, values: np.ndarray) -> np.ndarray
         ValueError, InputError: shapes do not fit each other, or an unknown activation.
     """
     get_activation(weights.activation)
+    if not weights.biases or not weights.upper:
+        raise ValueError("its network has no layers")
     width = len(weights.biases[0])
     k, n_outputs = len(weights.first), len(weights.upper[-1])
     n_free = len(weights.means) - k

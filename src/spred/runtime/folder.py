@@ -17,7 +17,7 @@ from typing import Any
 
 from spred import __version__
 from spred.errors import FileError, first_line
-from spred.runtime.atomic import whole_folder
+from spred.runtime.files.atomic import whole_folder
 
 RECORD = "run.json"
 
@@ -68,7 +68,7 @@ def results_folder(path: str | Path, run: Mapping[str, object]) -> Iterator[Path
     """Give an empty folder to write into; when the block ends it becomes ``path``, ``run`` its run.json.
 
     If the block raises, nothing is left and an earlier result stays as it was; see
-    :func:`~spred.runtime.atomic.whole_folder`.
+    :func:`~spred.runtime.files.atomic.whole_folder`.
 
     Raises:
         FileError: the folder holds something of another origin, or cannot be written.

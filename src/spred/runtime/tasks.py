@@ -24,9 +24,9 @@ import numpy as np
 
 from spred import __version__
 from spred.errors import FileError, SpredWarning, WorkerError, where
-from spred.runtime.arrays import read_arrays
-from spred.runtime.atomic import tidy, whole_file
 from spred.runtime.cluster import active_client, cluster, n_slots, on_cluster
+from spred.runtime.files.arrays import read_arrays
+from spred.runtime.files.atomic import tidy, whole_file
 from spred.runtime.lock import locked
 
 Arrays = dict[str, np.ndarray]

@@ -103,3 +103,27 @@ def test_damaged_workbooks_are_refused_or_read(tmp_path: Path, frame: pd.DataFra
         except InputError:
             refused += 1
     assert 10 < refused < 60
+
+
+def test_a_sheet_whose_last_cell_was_touched_is_read_at_once(
+    tmp_path: Path, frame: pd.DataFrame, expression: Expression
+) -> None:
+    openpyxl = pytest.importorskip("openpyxl")
+    frame.to_excel(tmp_path / "a.xlsx", index=False)
+    book = openpyxl.load_workbook(tmp_path / "a.xlsx")
+    book.active.cell(100_000, 16_384).font = openpyxl.styles.Font(bold=True)
+    book.save(tmp_path / "b.xlsx")
+    assert_same(read(tmp_path / "b.xlsx", target="class", group="patient"), expression)
+
+
+def test_a_sheet_of_more_cells_than_the_memory_holds_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    openpyxl = pytest.importorskip("openpyxl")
+    book = openpyxl.Workbook(write_only=True)
+    sheet = book.create_sheet()
+    for _ in range(40):
+        sheet.append([None] * 16_383 + [1])
+    book.save(tmp_path / "a.xlsx")
+    monkeypatch.setenv("SPRED_MEMORY_LIMIT", "4M")
+    assert_fails(tmp_path / "a.xlsx", "the sheet 'Sheet' would take .* of memory")

@@ -40,7 +40,13 @@ def test_a_missing_file_is_named(study: Study, tmp_path: Path) -> None:
         ("[]", "no model of spred"),
         ('{"made_by": "spred", "command": "genes"}', "no model of spred"),
         ('{"made_by": "spred", "version": "9", "format": 9, "coef": []}', "format 9 is not known here; use spred 9"),
+        (
+            '{"made_by": "spred", "version": "9", "format": "' + "x" * 5000 + '", "coef": []}',
+            "format x{20} is not known",
+        ),
         ('{"made_by": "spred", "format": 1, "coef": []}', "the model is damaged"),
+        ("[" * 100_000, "no model of spred"),
+        ('{"made_by": ' + "1" * 5000 + "}", "no model of spred"),
     ],
 )
 def test_other_files_are_refused(content: str, sentence: str, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import os
 import sys
 from pathlib import Path
 
@@ -132,6 +133,31 @@ def test_a_missing_file_names_the_nearest(csv_file: Path) -> None:
 
 def test_a_folder_is_no_file(tmp_path: Path) -> None:
     assert_fails(tmp_path, "this is a folder")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names here")
+def test_what_may_never_end_is_refused(tmp_path: Path, csv_file: Path) -> None:
+    os.mkfifo(tmp_path / "a.csv")
+    assert_fails(tmp_path / "a.csv", "a pipe or a device", target="class")
+    with pytest.raises(FileError, match="/dev/zero: this is no file but a pipe or a device"):
+        read(csv_file, labels="/dev/zero")
+
+
+@pytest.mark.parametrize("name", ["a.csv.gz", "a.csv", "a.xlsx", "a.parquet"])
+def test_what_unpacks_to_more_than_the_memory_is_refused(
+    name: str, tmp_path: Path, frame: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = {"xlsx": frame.to_excel, "parquet": frame.to_parquet}.get(name.partition(".")[2], frame.to_csv)
+    write(tmp_path / name, index=False)
+    read(tmp_path / name, target="class")
+    monkeypatch.setenv("SPRED_MEMORY_LIMIT", "4K")
+    assert_fails(tmp_path / name, r"SPRED_MEMORY_LIMIT=\d", target="class")
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.h5ad", "a.mat", "a.xlsx", "a.csv.gz"])
+def test_a_page_of_an_error_is_called_by_its_name(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text("<!DOCTYPE html>\n<html><body>404</body></html>")
+    assert_fails(tmp_path / name, "a page of a web site", target="class")
 
 
 def test_an_unknown_format_lists_the_known(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from spred.errors import FileError, InputError
-from spred.runtime.memory import available_memory
+from spred.runtime.files.memory import available_memory
 
 CHANNELS = (1, 3), (2, 4)
 """Numbers of channels of images, the usual ones first."""

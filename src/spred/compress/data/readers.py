@@ -20,9 +20,9 @@ from spred.compress.data.pictures import decode, is_hidden, pictures_in
 from spred.compress.data.pixels import as_bytes
 from spred.compress.recipe import DataSection
 from spred.errors import FileError, InputError, SpredError, did_you_mean, first_line, where
-from spred.runtime.arrays import array_names, read_arrays
 from spred.runtime.extras import extra
-from spred.runtime.memory import available_memory
+from spred.runtime.files.arrays import array_names, read_arrays
+from spred.runtime.files.memory import available_memory
 
 TABLE = "metadata.csv"
 DIGITS = "demo:digits"

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from spred.errors import FileError, first_line, where
 from spred.runtime.extras import extra
-from spred.runtime.memory import available_memory
+from spred.runtime.files.memory import available_memory
 
 
 def write_tensors(tensors: Mapping[str, Tensor], path: Path, metadata: Mapping[str, str] | None = None) -> None:

@@ -27,7 +27,7 @@ from torch import Tensor
 
 from spred.compress.export.safetensors import read_tensors, write_tensors
 from spred.errors import FileError, InputError, first_line, where
-from spred.runtime.memory import available_memory
+from spred.runtime.files.memory import available_memory
 
 FORMAT = "spred sparse 1"
 

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from spred.compress.models.own import users_function
 from spred.errors import InputError, first_line
-from spred.runtime.memory import available_memory
+from spred.runtime.files.memory import available_memory
 from spred.runtime.users_code import users_code
 
 MOST_LAYERS = 1000

@@ -19,7 +19,7 @@ from typing import Any
 import torch
 
 from spred.errors import FileError, first_line, where
-from spred.runtime.atomic import whole_file
+from spred.runtime.files.atomic import whole_file
 from spred.runtime.tasks import digest
 
 State = dict[str, Any]

@@ -5,7 +5,9 @@ text         encodings, separators and decimal signs of text files
 rows         the cells of every row, counted while pandas reads it
 tables       which way round a table stands, which columns are names, annotations and numbers
 geo          series matrices and DataSets of the Gene Expression Omnibus
-matrices     h5ad files and 10x folders
+matrices     h5ad files
+tenx         10x folders
+hdf5_probe   an HDF5 file read once in another process, which may crash
 excel        workbooks
 parquet      parquet tables
 matlab       MATLAB files

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from itertools import pairwise
@@ -18,6 +19,7 @@ from spred.genes.io.tables import Request, from_frame, written
 from spred.genes.io.text import CHECKED_ROWS
 from spred.report.wording import label, some
 from spred.runtime.extras import extra
+from spred.runtime.files.limits import check_size, memory_limit
 
 GAPS = (
     *("", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>"),
@@ -27,6 +29,9 @@ GAPS = (
 
 TITLE_CELLS, TABLE_CELLS = 1, 3
 """A row of one cell is a title where two rows of three or more follow each other below."""
+
+CELL = 8
+"""Bytes of an empty cell in a list of cells."""
 
 
 def read_excel(path: Path, request: Request) -> Table:
@@ -51,18 +56,18 @@ def read_sheets(path: Path) -> tuple[list[str], list[list[Any]]]:
     """Return the names of the sheets, and the rows of the first one that hold anything."""
     openpyxl = extra("openpyxl")
     try:
-        with warnings.catch_warnings():
+        with path.open("rb") as file, warnings.catch_warnings():  # openpyxl leaves a damaged file open
             warnings.simplefilter("ignore", UserWarning)  # of styles and checks of cells, which are not read
-            book = openpyxl.load_workbook(path, read_only=True, data_only=True)
+            book = openpyxl.load_workbook(file, read_only=True, data_only=True)
             with closing(book):
-                rows = [list(row) for row in book.worksheets[0].iter_rows(values_only=True)]
+                rows = [row for row in rows_of(book.worksheets[0]) if row]
                 first = book.worksheets[0].title
                 names = [first, *(name for name in book.sheetnames if name != first)]
-    except (MemoryError, PermissionError):
+    except (FileError, MemoryError, PermissionError):
         raise
     except Exception as err:  # damaged bytes end in errors of every kind: of zip, of XML, and of what openpyxl expects
         raise FileError("this is no Excel file (.xlsx), or it is damaged; save it again") from err
-    return names, [row for row in rows if any(cell is not None for cell in row)]
+    return names, rows
 
 
 def without_title(rows: list[list[Any]]) -> tuple[list[list[Any]], list[str]]:
@@ -74,3 +79,19 @@ def without_title(rows: list[list[Any]]) -> tuple[list[list[Any]], list[str]]:
         return rows, []
     title = [str(cell) for row in rows[:first] for cell in row if cell is not None]
     return rows[first:], [f"Left out above the header: {some(title)}."]
+
+
+def rows_of(sheet: Any) -> Iterator[list[Any]]:
+    """Give the rows of a sheet without the empty cells at their ends.
+
+    A format that was given to whole columns makes a sheet of 1,048,576 rows, and each would be as wide as the widest.
+    """
+    sheet.reset_dimensions()
+    limit = memory_limit()
+    width = n_rows = 0
+    for cells in sheet.iter_rows(values_only=True):
+        end = next((i for i in range(len(cells), 0, -1) if cells[i - 1] is not None), 0)
+        width, n_rows = max(width, end), n_rows + (end > 0)
+        if CELL * width * n_rows > limit:
+            check_size(CELL * width * n_rows, f"the sheet {sheet.title!r}")
+        yield list(cells[:end])

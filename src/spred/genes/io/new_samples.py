@@ -39,6 +39,8 @@ def load_model(path: str | Path) -> GeneModel:
             content = json.loads(path.read_text(encoding="utf-8"))
         except json.JSONDecodeError as err:
             raise FileError(f"line {err.lineno} is not JSON; give the model.json of a results folder") from err
+        except (ValueError, RecursionError) as err:  # a number of thousands of digits, lists in lists without an end
+            raise FileError(f"this is no model of spred ({str(err).partition(':')[0]}); give its model.json") from err
         return parse(content)
 
 

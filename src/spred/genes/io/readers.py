@@ -7,8 +7,6 @@ user's file.
 
 from __future__ import annotations
 
-import gzip
-import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -26,12 +24,15 @@ from spred.genes.io.annotation import read_annotation
 from spred.genes.io.excel import read_excel
 from spred.genes.io.geo import is_series, read_dataset, read_series
 from spred.genes.io.matlab import read_mat
-from spred.genes.io.matrices import is_tenx, read_h5ad, read_tenx
+from spred.genes.io.matrices import read_h5ad
 from spred.genes.io.parquet import read_parquet
 from spred.genes.io.tables import Request, from_frame
+from spred.genes.io.tenx import is_tenx, read_tenx
 from spred.genes.io.text import in_some_encoding, open_text, read_labels, read_text
 from spred.report.wording import some
 from spred.runtime.extras import extra
+from spred.runtime.files.limits import check_size, check_unpacked
+from spred.runtime.files.reading import check_no_page, check_text, decoded
 
 
 def read(
@@ -147,28 +148,28 @@ def read_table(path: str | Path, request: Request) -> Table:
             raise FileError(f"files ending in {suffix or 'nothing'!r} are not read; the formats are {known}")
         if suffix not in TEXT:
             return READERS[suffix](path, request)
+        check_size(path.stat().st_size)
+        check_text(path)
         table, note = in_some_encoding(path, lambda e: READERS[suffix](path, replace(request, encoding=e)))
         return replace(table, notes=[*table.notes, note]) if note else table
 
 
 @contextmanager
 def readable(path: Path) -> Iterator[None]:
-    """Turn what goes wrong while a file is opened and decoded into a sentence about that file."""
-    try:
+    """Turn what goes wrong while a file is opened, unpacked and decoded into a sentence about that file.
+
+    It is no pipe or device, which may never end, and it does not unpack to more than the memory.
+    """
+    with decoded():
         if path.is_dir() and not is_tenx(path):
             raise FileError("this is a folder, and no 10x matrix is in it; name a file in it")
         if not path.exists():
             near = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
             raise FileError(f"no such file{did_you_mean(path.name, near)}")
+        if not path.is_dir():  # the parts of a 10x folder are checked one by one
+            check_unpacked(path)
+            check_no_page(path)
         yield
-    except gzip.BadGzipFile as err:
-        raise FileError("the name ends in .gz but the content is no gzip file, or it is damaged") from err
-    except (EOFError, zlib.error) as err:
-        raise FileError("the compressed file is cut short or damaged; copy or download it again") from err
-    except UnicodeDecodeError as err:
-        raise FileError(f"byte {err.start} is no {err.encoding} text; save the table as UTF-8") from err
-    except PermissionError as err:
-        raise FileError("the file may not be read by you; change its permissions") from err
 
 
 def title(path: str | Path) -> str:

@@ -12,7 +12,7 @@ from typing import IO
 import numpy as np
 
 from spred.errors import FileError, SpredError, first_line
-from spred.runtime.memory import available_memory
+from spred.runtime.files.memory import available_memory
 
 SUFFIX = ".npy"
 

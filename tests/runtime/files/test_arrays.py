@@ -11,8 +11,8 @@ import pytest
 from mutations import outcomes
 
 from spred.errors import FileError
-from spred.runtime import arrays as module
-from spred.runtime.arrays import array_names, read_arrays
+from spred.runtime.files import arrays as module
+from spred.runtime.files.arrays import array_names, read_arrays
 
 
 def write(path: Path, **members: bytes) -> Path:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from spred.runtime import memory
+from spred.runtime.files import memory
 
 
 def test_a_container_has_less_than_the_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

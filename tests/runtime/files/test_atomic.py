@@ -16,8 +16,8 @@ from types import SimpleNamespace
 import pytest
 
 from spred.errors import FileError, ResourceError
-from spred.runtime import atomic
-from spred.runtime.atomic import tidy, unfinished, whole_file, whole_folder, write_text
+from spred.runtime.files import atomic
+from spred.runtime.files.atomic import tidy, unfinished, whole_file, whole_folder, write_text
 
 
 def names(path: Path) -> set[str]:
@@ -113,7 +113,7 @@ def fill_and_die(folder: Path, at: str) -> None:
     """Write a folder anew in another process that is killed as soon as ``at`` is called."""
     code = f"""
 import os, pathlib, signal, sys
-from spred.runtime.atomic import whole_folder
+from spred.runtime.files.atomic import whole_folder
 target = pathlib.Path(sys.argv[1])
 {at} = lambda *more, **options: os.kill(os.getpid(), signal.SIGKILL)
 with whole_folder(target) as work:
