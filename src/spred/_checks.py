@@ -61,7 +61,7 @@ def falling_grid(top: float, n_alphas: int, eps: float) -> np.ndarray:
 
 def one_alpha(given: Any) -> float:
     """Return a single alpha, a positive, finite number."""
-    if given is None or np.ndim(given):
+    if given is None or isinstance(given, str | bytes) or np.ndim(given):
         raise InputError(
             f"alpha is {given!r}; give one positive number here (a path, or an estimator with CV, takes several)"
         )

@@ -109,7 +109,8 @@ def test_logistic_is_never_worse_than_skglm() -> None:
     skglm = pytest.importorskip("skglm")
     problem = PROBLEMS["logistic-tall"]
     alpha = alpha_of(problem, Penalty(1.0), 0.1)
-    model = skglm.SparseLogisticRegression(alpha=alpha, tol=1e-10).fit(problem.X, problem.y)
+    columns = np.asfortranarray(problem.X)  # skglm warns of others
+    model = skglm.SparseLogisticRegression(alpha=alpha, tol=1e-10).fit(columns, problem.y)
     theirs = objective(problem, Penalty(alpha), model.coef_.ravel(), model.intercept_.ravel()[0])
     ours = spred.solve(problem.X, problem.y, loss="logistic", alpha=alpha)
     assert_optimal(problem, Penalty(alpha), ours, theirs)

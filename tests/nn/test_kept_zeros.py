@@ -177,3 +177,14 @@ def test_the_typical_norm_is_that_of_what_is_left():
     gate, full = first_split(value, 2, SINGLES, absent, 2.0, balanced=False)
     assert gate[:3].tolist() == full[:3].tolist() == [0.0] * 3
     assert float(gate[3] * full[3]) == 2.0
+
+
+def test_a_zero_that_chance_made_trains_without_a_word() -> None:
+    """A uniform start in single precision has one zero in 2²⁴ weights; warnings are errors here."""
+    weight = nn.Parameter(torch.full((1000, 1200), 0.1))
+    with torch.no_grad():
+        weight[0, 0] = 0.0
+    opt = SpredOptimizer(torch.optim.SGD([weight], lr=0.1), L1(weight, alpha=1e-6))
+    weight.sum().neg().backward()
+    opt.step()
+    assert weight[0, 0] != 0

@@ -2,8 +2,8 @@
 
 A zero of which all factors are zero is absorbing (docs/math.md, §3). The split for training does not make such
 factors by itself, because it must let a tensor of zeros leave zero, such as the second factor of a low-rank adapter.
-So exact zeros stay zero unless the whole tensor is zero. Where a group is zero as a whole, all its factors are;
-zeros among other weights of a group are held by a mask.
+So exact zeros stay zero, unless the whole tensor is zero or so few are that chance made them. Where a group is zero as
+a whole, all its factors are; zeros among other weights of a group are held by a mask.
 """
 
 from __future__ import annotations
@@ -20,10 +20,14 @@ from spred.nn.joined import Place
 from spred.nn.penalties import split_exactly, zero_groups_
 from spred.nn.sharding import count, typical_norm
 
+BY_CHANCE = 1e-6
+"""Fraction of a tensor that may be zero by chance: a uniform start in single precision has one zero in 2²⁴. Larger, and
+a mask of so few weights would be lost; smaller, and new models of millions of weights are told of zeros nobody made."""
+
 
 def zeros_to_keep(place: Place, partition: Partition) -> Tensor:
     """Return which weights of a value are zero and stay so (bool): those of tensors and groups that are partly zero."""
-    parts = [(tensor.detach() == 0) if count(tensor.detach()) else _nowhere(tensor) for tensor in place.tensors]
+    parts = [(tensor.detach() == 0) if _was_pruned(tensor.detach()) else _nowhere(tensor) for tensor in place.tensors]
     zeros = place.join(parts)
     if place.joined and any(count(tensor.detach()) for tensor in place.tensors):
         value = place.value()
@@ -80,6 +84,12 @@ def tell_of_zeros(n_zeros: int, n_weights: int) -> None:
             SpredWarning,
             stacklevel=4,
         )
+
+
+def _was_pruned(tensor: Tensor) -> bool:
+    """Return whether there are more zeros than chance makes, but not zeros alone."""
+    n_nonzero = count(tensor)
+    return n_nonzero > 0 and tensor.numel() - n_nonzero > BY_CHANCE * tensor.numel()
 
 
 def _nowhere(tensor: Tensor) -> Tensor:

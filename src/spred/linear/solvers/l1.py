@@ -237,5 +237,7 @@ def _distinct(parts: list[np.ndarray]) -> np.ndarray:
     if len(parts) == 1:
         return parts[0]
     every = np.sort(np.concatenate(parts))
+    if not every.size:
+        return every
     distinct: np.ndarray = every[np.append(True, every[1:] != every[:-1])]
     return distinct
