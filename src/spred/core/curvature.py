@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 from array_api_compat import array_namespace
@@ -28,18 +29,25 @@ class OutputCurvature:
 
     def times(self, u: Array) -> Array:
         """Return ``Λ_i u_i`` for ``u`` ``(n, L)``, or for m of them at once, ``(n, L, m)``."""
-        xp = array_namespace(u)
-        several = u.ndim == 3
-        own, shared = (self.own[..., None], self.shared[..., None]) if several else (self.own, self.shared)
+        if u.ndim == 3:
+            return self._times_several(u)
         if self.basis is not None:
-            u = xp.matmul(self.basis, u) if several else u @ self.basis.T
-        both = shared * u
-        # A product is several times quicker than NumPy's sum over a short axis.
-        total = xp.sum(both, axis=1, keepdims=True) if several else (both @ xp.ones_like(u[0, :]))[:, None]
-        out = own * u - shared * total
-        if self.basis is None:
-            return out
-        return xp.matmul(self.basis.T, out) if several else out @ self.basis
+            u = u @ self.basis.T
+        # A product with ones is several times quicker than NumPy's sum over a short axis.
+        out = self.own * u - self.shared * ((self.shared * u) @ self._ones)[:, None]
+        return out if self.basis is None else out @ self.basis
+
+    def _times_several(self, u: Array) -> Array:
+        xp = array_namespace(u)
+        own, shared = self.own[..., None], self.shared[..., None]
+        if self.basis is not None:
+            u = xp.matmul(self.basis, u)
+        out = own * u - shared * xp.sum(shared * u, axis=1, keepdims=True)
+        return out if self.basis is None else xp.matmul(self.basis.T, out)
+
+    @cached_property
+    def _ones(self) -> Array:
+        return array_namespace(self.shared).ones_like(self.shared[0, :])
 
     def diagonal(self) -> Array:
         """Return the diagonals of all ``Λ_i``, ``(n, L)``."""
@@ -59,12 +67,18 @@ class OutputCurvature:
         basis = xp.eye(self.own.shape[1], dtype=columns.dtype) if self.basis is None else self.basis
         less = columns[:, at] * (self.shared @ basis)[:, output]
         total = -(less.T @ less)
-        # Σ_i own_ik x_ia x_ib for all k at once, one column a after the other: (q, K, q)
-        grams = xp.stack([self.own.T @ (columns[:, a : a + 1] * columns) for a in range(columns.shape[1])])
-        for k in range(basis.shape[0]):
+        for k, gram in enumerate(self._grams(columns)):
             turned = basis[k, output]
-            total = total + grams[:, k, :][at, :][:, at] * turned[:, None] * turned[None, :]
+            total = total + gram[at, :][:, at] * turned[:, None] * turned[None, :]
         return total
+
+    def _grams(self, columns: Array) -> Array:
+        """Return ``Σ_i own_ik x_i x_iᵀ`` for every k, ``(K, q, q)``; by classes or by columns, whichever are fewer."""
+        xp, q, K = array_namespace(columns), columns.shape[1], self.own.shape[1]
+        if q >= K:
+            return xp.stack([columns.T @ (self.own[:, k : k + 1] * columns) for k in range(K)])
+        rows = [self.own.T @ (columns[:, a : a + 1] * columns) for a in range(q)]
+        return xp.stack(rows, axis=1)
 
     def astype(self, dtype: Any) -> OutputCurvature:
         """Return the same in another precision."""

@@ -93,9 +93,12 @@ def _candidates(X: Any, mean: np.ndarray, far: float) -> np.ndarray:
     n = X.shape[0]
     if sparse.issparse(X):
         return np.flatnonzero(2 * np.diff(X.indptr) > n)
-    probes = X[np.linspace(0, n - 1, min(PROBES, n)).astype(int)]
-    near = np.abs(probes - mean) <= DEVIATION / far * np.abs(mean)
-    return np.flatnonzero(near.all(axis=0))
+    first, *others = np.linspace(0, n - 1, min(PROBES, n)).astype(int)
+    width = DEVIATION / far * np.abs(mean)
+    left = np.flatnonzero(np.abs(X[first] - mean) <= width)  # few columns, as a rule none
+    for row in others:
+        left = left[np.abs(X[row, left] - mean[left]) <= width[left]]
+    return left
 
 
 def _replaced(X: Any, at: np.ndarray, columns: np.ndarray) -> Any:

@@ -59,8 +59,8 @@ to a matrix: its directions are then no longer Newton's, as along free columns w
 FREE_STEPS = 2
 """Newton steps of the free coefficients before a pass over all data: quadratic convergence needs no third."""
 
-SMALL_MATRIX = 64
-"""Coordinates up to which a matrix takes no longer than the products of conjugate gradients."""
+SMALL_MATRIX = 1e7
+"""Multiply-adds of a matrix and its factor up to which they take no longer than the products of conjugate gradients."""
 
 LARGEST_MATRIX = 6000
 """Coordinates up to which a Hessian may be a matrix: 288 MB."""
@@ -215,7 +215,8 @@ def _newton(
         index = np.flatnonzero(active[work.blocks.group])
         curvature = np.empty(0) if loss.quadratic else loss.curvature(eta, y, s)
         rough = 0.0 if loss.quadratic else FORCING * worst
-        in_factors = len(index) > (SMALL_MATRIX if slow < SLOW else LARGEST_MATRIX)
+        size = len(index)
+        in_factors = size > LARGEST_MATRIX or (slow < SLOW and size * size * (problem.design.n + size) > SMALL_MATRIX)
         d = _model_step(work, active, index, curvature, x, g, max(MODEL_TOL * tol, rough), in_factors)
         stalled = bool(np.abs(d).max() <= STALLED * np.abs(x).max())
         moved = _line_search(problem, work, x, eta, g, index, d) if d.any() else None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import replace
 
 from spred.core.certificate import Certificate
 from spred.linear.problem import Problem
@@ -71,13 +70,9 @@ class PathSolver:
         unit = self.null_objective if self.null_objective > 0 else 1.0
         gap = found.gap + work.rounding(outcome.model, data_term) / unit
         short = outcome.status is Status.CONVERGED and gap > limits.tol
-        return replace(
-            outcome,
-            model=work.original(outcome.model),
-            certificate=Certificate(gap, found.kkt, found.primal + work.constant, found.dual + work.constant),
-            status=Status.PRECISION if short else outcome.status,
-            data_term=data_term,
-        )
+        certificate = Certificate(gap, found.kkt, found.primal + work.constant, found.dual + work.constant)
+        status = Status.PRECISION if short else outcome.status
+        return Outcome(work.original(outcome.model), certificate, status, outcome.n_iter, data_term)
 
     def _lose_rows(self, model: Model, alpha: float) -> None:
         """Go on from ``model`` in fewer rows."""
