@@ -188,7 +188,6 @@ TESTED_ELSEWHERE: dict[str, str] = {
     "compress.results": "records without code; tests/compress/test_study.py fills them, report/ draws them",
     "core.losses.functions": "with every loss that uses them, in core/losses/test_table.py",
     "core.losses.logistic": "a row of the table, in core/losses/test_table.py",
-    "core.losses.multinomial": "a row of the table, in core/losses/test_table.py",
     "core.partition.singles": "with every partition, in core/partition/test_protocol.py",
     "genes.study.results": "records only; the tests of stability, baselines and permutations fill them",
 }

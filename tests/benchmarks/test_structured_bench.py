@@ -27,9 +27,11 @@ def test_each_method_has_one_row_with_its_multiply_adds_widths_and_times(
     work = bench.RECIPES[model]
     changed = {"data": {"train": data, "test": data}, "train": work["train"] | short | {"precision": "float32"}}
     monkeypatch.setitem(bench.RECIPES, model, work | changed)
-    bench.run(model, 0, METHODS)
-    bench.run(model, 0, METHODS[-1:])  # in the place of its first row
     methods = [name for name in METHODS if name != "torch-pruning" or name in bench.STRENGTHS[model]]
+    methods = methods if model == "resnet-20" else methods[:1]  # each method once is enough
+    bench.run(model, 0, methods)
+    if model == "resnet-20":
+        bench.run(model, 0, methods[-1:])  # in the place of its first row
     rows = compress.known(bench.FILE)["rows"]
     assert sorted(row["method"] for row in rows) == sorted(["dense", *methods])
     for row in rows:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
-
 import numpy as np
 import pytest
 from oracles import fista, null_gradient, objective
@@ -155,31 +153,6 @@ def test_it_goes_with_bounds_and_free_groups() -> None:
     assert (path.coefs[0, groups == 3] != 0).all()
     assert (path.coefs[0, groups == 3] < 0).any()
     assert path.coefs[:, groups != 3].min() == 0
-
-
-def test_it_is_never_worse_than_skglm() -> None:
-    pytest.importorskip("skglm")
-    from skglm.datafits import QuadraticGroup
-    from skglm.penalties import WeightedL1GroupL2
-    from skglm.solvers import GroupBCD
-    from skglm.utils.data import grp_converter
-
-    problem = PROBLEMS["squared-wide"]
-    groups = groups_of(problem)
-    penalty, p = penalty_for(problem, 0.1, 0.4), problem.X.shape[1]
-    indices, pointers = grp_converter([np.flatnonzero(groups == g).tolist() for g in range(p // 4)], p)
-    weights = np.asarray(penalty.weights)
-    theirs = WeightedL1GroupL2(penalty.alpha, 0.6 * weights, np.full(p, 0.4), pointers, indices)
-    X, y = problem.X - problem.X.mean(axis=0), problem.y - problem.y.mean()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # its tolerance is set out of reach
-        coef = GroupBCD(tol=1e-12, fit_intercept=False, max_epochs=10_000, ws_strategy="fixpoint").solve(
-            np.asfortranarray(X), y, QuadraticGroup(pointers, indices), theirs
-        )[0]
-    ours = spred.solve(X, y, alpha=penalty.alpha, feature_groups=groups, within_ratio=0.4, fit_intercept=False)
-    reached = 0.5 * np.mean((y - X @ coef) ** 2) + float(penalty.value(coef))
-    assert ours.certificate.primal <= reached * (1 + 1e-9)
-    np.testing.assert_allclose(ours.coef, coef, atol=1e-5)
 
 
 @pytest.mark.parametrize(

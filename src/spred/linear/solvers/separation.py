@@ -1,4 +1,4 @@
-"""Free columns without a best coefficient: what they separate is told before a path is walked.
+"""Free columns without a best coefficient: what they separate is told before a path is solved.
 
 Where unpenalised columns separate classes (counts of zero, times in perfect order), the loss falls for ever along a
 direction, and its curvature vanishes there. So the curvature at the model of the free coefficients is compared with
