@@ -17,6 +17,7 @@ from spred.core.targets import survival_target
 from spred.errors import InputError
 from spred.genes.data.covariates import encode
 from spred.genes.data.expression import Covariate, Table, number_repeats, refuse_infinite
+from spred.genes.data.numbers import as_numbers
 from spred.genes.data.preprocess import log2_intensity, needs_log2, quantile_normalized
 from spred.genes.data.probes import collapse_probes
 from spred.genes.data.survival import make_survival
@@ -209,7 +210,7 @@ def score_of(model: GeneModel, found: pd.DataFrame) -> float:
         target = survival_target(found["event"].to_numpy(), found["true"].to_numpy())
         return concordance(target, found["risk"].to_numpy())
     if model.task == "regression":
-        true = pd.to_numeric(found["true"], errors="coerce").to_numpy(dtype=np.float64)
+        true = as_numbers(found["true"]).to_numpy(dtype=np.float64)
         if np.isnan(true).any():
             raise InputError(f"sample {found['sample'].iloc[int(np.argmax(np.isnan(true)))]!r}: the truth is no number")
         return r2(true, found["predicted"].to_numpy(), model.mean)

@@ -1,5 +1,6 @@
 """The input of a study as records, and what is done to it before any model. No file formats here.
 
+numbers     cells of any kind as numbers
 expression  a table as a file holds it, and the one thing to predict from it
 covariates  columns that the model adjusts for
 survival    times and events; Kaplan–Meier curves and the log-rank test

@@ -15,6 +15,7 @@ import pandas as pd
 
 from spred.errors import InputError, did_you_mean
 from spred.genes.data.expression import Covariate
+from spred.genes.data.numbers import as_numbers
 from spred.report.wording import label, some
 
 MOST_LEVELS = 10
@@ -58,7 +59,7 @@ def choose_covariate(cells: pd.Series, kind: Kind | None = None) -> Covariate:
     levels = sorted(set(filled.map(label)))
     if len(levels) < 2:
         raise InputError(f"covariate {str(cells.name)!r} holds one value only, so there is nothing to adjust for")
-    strange = pd.to_numeric(filled, errors="coerce").isna()
+    strange = as_numbers(filled).isna()
     if kind == "number" and strange.any():
         sample = strange.idxmax()
         raise InputError(f"sample {sample!r}: covariate {str(cells.name)!r} is {filled[sample]!r}, no number")
@@ -85,7 +86,7 @@ def encode(covariates: Sequence[Covariate], table: pd.DataFrame) -> np.ndarray:
 def encode_one(covariate: Covariate, cells: pd.Series) -> np.ndarray:
     """Return the columns of one covariate, ``(n_samples, 1)`` or a column a level but the first."""
     if not covariate.levels:
-        numbers = pd.to_numeric(cells, errors="coerce")
+        numbers = as_numbers(cells)
         bad = numbers.isna() & cells.notna()
         if bad.any():
             raise InputError(

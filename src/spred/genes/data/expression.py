@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from spred.errors import InputError, did_you_mean
+from spred.genes.data.numbers import as_numbers
 from spred.genes.data.preprocess import needs_log2
 from spred.genes.data.survival import make_survival
 from spred.report.wording import count, label, some
@@ -292,7 +293,7 @@ def refuse_infinite(table: Table) -> None:
 
 def make_target(column: pd.Series, task: Task) -> tuple[Literal["classification", "regression"], np.ndarray]:
     """Return the task and the target as class names or numbers."""
-    numbers = pd.to_numeric(column, errors="coerce")
+    numbers = as_numbers(column)
     numeric = bool(numbers.notna().all())
     if task == "regression" or (task == "auto" and numeric and column.nunique() > MANY_NUMBERS):
         if not numeric:

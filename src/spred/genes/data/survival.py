@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from spred.errors import InputError
+from spred.genes.data.numbers import as_numbers
 
 EVENTS = {
     **dict.fromkeys(("1", "1.0", "true", "yes", "dead", "deceased", "died", "event", "relapse", "1:deceased"), True),
@@ -49,7 +50,7 @@ def make_survival(time: pd.Series, event: pd.Series) -> np.ndarray:
     """
     from spred.core.targets import survival_target
 
-    numbers = pd.to_numeric(time, errors="coerce")
+    numbers = as_numbers(time)
     bad = numbers.isna() | (numbers < 0)
     if bad.any():
         sample = bad.idxmax()

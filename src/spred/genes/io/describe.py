@@ -15,6 +15,7 @@ import pandas as pd
 from spred.errors import where
 from spred.genes.data.checks import find_duplicates
 from spred.genes.data.expression import MANY_NUMBERS
+from spred.genes.data.numbers import as_numbers
 from spred.genes.data.preprocess import needs_log2
 from spred.genes.io.readers import read_sheet, read_with_sheet, title
 from spred.genes.io.tables import Request
@@ -122,7 +123,7 @@ def describe(path: str | Path, *, labels: str | Path | None = None) -> Descripti
 def column(cells: pd.Series) -> Column:
     """Count the levels of a column; a column of many distinct numbers has a range too."""
     filled = cells.dropna()
-    numeric = pd.to_numeric(filled, errors="coerce")
+    numeric = as_numbers(filled)
     is_number = len(filled) > 0 and bool(numeric.notna().all()) and numeric.nunique() > MANY_NUMBERS
     return Column(
         name=str(cells.name),

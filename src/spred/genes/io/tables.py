@@ -13,6 +13,7 @@ import pandas as pd
 
 from spred.errors import InputError, did_you_mean
 from spred.genes.data.expression import Table
+from spred.genes.data.numbers import as_numbers
 from spred.report.spreadsheet import unguarded
 from spred.report.wording import count, label, some
 
@@ -218,7 +219,7 @@ def leading_counts(frame: pd.DataFrame, columns: list[int]) -> set[int]:
 
 def is_whole(column: pd.Series) -> bool:
     """Return whether all numbers of a column are whole."""
-    values = pd.to_numeric(column, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+    values = as_numbers(column).to_numpy(dtype=np.float64, na_value=np.nan)
     return bool(np.all((values == np.floor(values)) | np.isnan(values)))
 
 
@@ -278,7 +279,7 @@ def is_text(column: pd.Series) -> bool:
     if pd.api.types.is_numeric_dtype(column):
         return False
     filled = column.dropna()
-    return len(filled) > 0 and bool(pd.to_numeric(filled, errors="coerce").notna().mean() < TEXT_BELOW)
+    return len(filled) > 0 and bool(as_numbers(filled).notna().mean() < TEXT_BELOW)
 
 
 def numbers(frame: pd.DataFrame, which: Sequence[int], rows: Sequence[str], columns: Sequence[str]) -> np.ndarray:
@@ -301,7 +302,7 @@ def numbers(frame: pd.DataFrame, which: Sequence[int], rows: Sequence[str], colu
 
 def parsed(cells: pd.Series, rows: Sequence[str], column: str) -> pd.Series:
     """Return text as the numbers that it writes."""
-    found = pd.to_numeric(cells.astype(object), errors="coerce")
+    found = as_numbers(cells.astype(object))
     bad = (found.isna() & cells.notna()).to_numpy()
     if bad.any():
         row = int(np.flatnonzero(bad)[0])
