@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
@@ -23,6 +24,9 @@ RECORD = "run.json"
 
 OF_THE_SYSTEM = (".DS_Store", "Thumbs.db", "desktop.ini", ".directory")
 """Files of desktops, which go with the folder that they describe."""
+
+HALF = re.compile(rb"\\u[dD][89a-fA-F]")
+"""How JSON writes a character in two halves; one of them alone cannot be written anywhere."""
 
 LARGEST_JSON = 2**28
 """Bytes of a JSON file that is read, far above what spred writes. More, and another program's file can fill the memory;
@@ -149,9 +153,14 @@ def read_json(path: Path) -> Any:
     if len(content) > LARGEST_JSON:
         raise FileError(f"is longer than {LARGEST_JSON:,} bytes; spred writes no JSON of that length")
     try:
-        return json.loads(content.decode("utf-8"), parse_constant=_no_number, object_pairs_hook=_each_once)
+        found = json.loads(content.decode("utf-8"), parse_constant=_no_number, object_pairs_hook=_each_once)
+        if HALF.search(content):
+            json.dumps(found, ensure_ascii=False).encode("utf-8")
+        return found
     except FileError:
         raise
+    except UnicodeEncodeError as err:
+        raise FileError("holds a half of a character, which is no text") from err
     except json.JSONDecodeError as err:
         raise FileError(f"line {err.lineno} is not JSON") from err
     except UnicodeDecodeError as err:

@@ -47,6 +47,7 @@ def test_a_missing_file_is_named(study: Study, tmp_path: Path) -> None:
         ('{"made_by": "spred", "format": 1, "coef": []}', "the model is damaged"),
         ("[" * 100_000, "no model of spred"),
         ('{"made_by": ' + "1" * 5000 + "}", "no model of spred"),
+        ('{"made_by": "spred", "genes": ["\\ud800"]}', "no model of spred: it holds a half of a character"),
     ],
 )
 def test_other_files_are_refused(content: str, sentence: str, tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from spred.errors import FileError, where
@@ -10,6 +9,7 @@ from spred.genes.application import Application, predict_samples
 from spred.genes.io.readers import annotated, read_sheet, read_with_sheet, readable
 from spred.genes.io.tables import Request
 from spred.genes.saved_model import GeneModel, parse
+from spred.runtime.folder import read_json
 
 
 def load_model(path: str | Path) -> GeneModel:
@@ -36,11 +36,9 @@ def load_model(path: str | Path) -> GeneModel:
     path = path / "model.json" if path.is_dir() else path
     with where(str(path)), readable(path):
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-        except json.JSONDecodeError as err:
-            raise FileError(f"line {err.lineno} is not JSON; give the model.json of a results folder") from err
-        except (ValueError, RecursionError) as err:  # a number of thousands of digits, lists in lists without an end
-            raise FileError(f"this is no model of spred ({str(err).partition(':')[0]}); give its model.json") from err
+            content = read_json(path)
+        except FileError as err:
+            raise FileError(f"this is no model of spred: it {err}; give the model.json of a results folder") from err
         return parse(content)
 
 
