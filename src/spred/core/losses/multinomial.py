@@ -21,22 +21,20 @@ ON_SIMPLEX = 1e-9
 def _value(eta: Array, y: Array, s: Array) -> Array:
     xp = array_namespace(eta)
     top = _top(eta)
-    log_sum = xp.log(row_sums(xp.exp(eta - top))) + top[:, 0]
+    log_sum = xp.log(row_sums(xp.exp(eta - top[..., None]))) + top
     return xp.sum(s * (log_sum - row_sums(y * eta)))
 
 
 def _softmax(eta: Array) -> Array:
-    raised = array_namespace(eta).exp(eta - _top(eta))
+    raised = array_namespace(eta).exp(eta - _top(eta)[..., None])
     return raised / row_sums(raised)[:, None]
 
 
 def _top(eta: Array) -> Array:
-    """Return what is taken off each row before it is raised, ``(n, 1)``: its maximum, or that of all where it does."""
+    """Return what is taken off each row before it is raised: its maximum, ``(n,)``, or that of all where it does."""
     xp = array_namespace(eta)
     top = xp.max(eta)
-    if top - xp.min(eta) <= NARROW:
-        return xp.zeros_like(eta[:, :1]) + top
-    return xp.max(eta, axis=1, keepdims=True)
+    return top if top - xp.min(eta) <= NARROW else xp.max(eta, axis=1)
 
 
 def _gradient(eta: Array, y: Array, s: Array) -> Array:

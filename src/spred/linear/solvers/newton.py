@@ -59,6 +59,9 @@ to a matrix: its directions are then no longer Newton's, as along free columns w
 FREE_STEPS = 2
 """Newton steps of the free coefficients before a pass over all data: quadratic convergence needs no third."""
 
+CHEAP_PASS = 1e6
+"""Multiply-adds of a pass over all data below which it takes no longer than such a step."""
+
 SMALL_MATRIX = 1e7
 """Multiply-adds of a matrix and its factor up to which they take no longer than the products of conjugate gradients."""
 
@@ -236,7 +239,8 @@ def _free_solved(problem: Problem, work: WorkingSet, x: np.ndarray, eta: np.ndar
     """
     loss, y, s = problem.loss, problem.y, problem.s
     index = np.flatnonzero(work.blocks.free[work.blocks.group])
-    if loss.quadratic or loss.stand_in or work.blocks.separable or not index.size:
+    cheap = problem.design.n * problem.design.p * problem.n_outputs < CHEAP_PASS
+    if cheap or loss.quadratic or loss.stand_in or work.blocks.separable or not index.size:
         return x, eta
     free = free_columns(problem)
     for _ in range(FREE_STEPS):
