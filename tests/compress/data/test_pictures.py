@@ -96,9 +96,7 @@ def test_hidden_files_are_no_pictures(tmp_path: Path):
 
 
 def test_pictures_that_do_not_fit_into_memory_are_refused(monkeypatch: pytest.MonkeyPatch):
-    from spred.compress.data import pixels
-
-    monkeypatch.setattr(pixels, "available_memory", lambda: 5 * GREY.nbytes)
+    monkeypatch.setenv("SPRED_MEMORY_LIMIT", str(5 * GREY.nbytes // 2))
     file = encoded(Image.fromarray(GREY), "PNG").getvalue()
     with pytest.raises(InputError, match=r"do not fit into memory: 2 do; give data\.size"):
         decode([io.BytesIO(file) for _ in range(3)], None)

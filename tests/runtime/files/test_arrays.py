@@ -11,7 +11,6 @@ import pytest
 from mutations import outcomes
 
 from spred.errors import FileError
-from spred.runtime.files import arrays as module
 from spred.runtime.files.arrays import array_names, read_arrays
 
 
@@ -66,8 +65,8 @@ def test_a_header_that_lies_is_refused(content: bytes, message: str, tmp_path: P
 
 def test_more_than_the_memory_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     path = write(tmp_path / "a.npz", x=header((10**6,)) + bytes(10**6))
-    monkeypatch.setattr(module, "available_memory", lambda: 10**5)
-    with pytest.raises(FileError, match="1,000,128 bytes, and there are 100,000 bytes of memory"):
+    monkeypatch.setenv("SPRED_MEMORY_LIMIT", "100K")
+    with pytest.raises(FileError, match=r"the arrays would take 976\.7 KB of memory, and the limit is 100\.0 KB"):
         read_arrays(path)
 
 

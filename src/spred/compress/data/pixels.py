@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from spred.errors import FileError, InputError
-from spred.runtime.files.memory import available_memory
+from spred.runtime.files.limits import memory_limit
 
 CHANNELS = (1, 3), (2, 4)
 """Numbers of channels of images, the usual ones first."""
@@ -38,7 +38,7 @@ def stack(pictures: Iterable[np.ndarray]) -> np.ndarray:
 def within_memory(pictures: Iterable[np.ndarray]) -> list[np.ndarray]:
     """Return the pictures as a list, which leaves room for one copy of all of them."""
     listed: list[np.ndarray] = []
-    room = available_memory() // 2
+    room = memory_limit()
     for picture in pictures:
         room -= picture.nbytes
         if room < 0:

@@ -22,9 +22,11 @@ from spred.compress.recipe import DataSection
 from spred.errors import FileError, InputError, SpredError, did_you_mean, first_line, where
 from spred.runtime.extras import extra
 from spred.runtime.files.arrays import array_names, read_arrays
-from spred.runtime.files.memory import available_memory
+from spred.runtime.files.limits import check_size
 
 TABLE = "metadata.csv"
+CELLS = 4
+"""Bytes in memory for a byte of it, about: each cell becomes an object."""
 DIGITS = "demo:digits"
 IMAGES = ("image", "images", "img", "picture", "png", "jpg")
 LABELS = ("label", "labels", "class", "target", "fine_label")
@@ -84,9 +86,8 @@ def parquet(paths: list[Path], part: str, section: DataSection) -> Labelled:
     import pyarrow.parquet as pq
 
     try:
-        need = sum(pq.read_metadata(path).row_group(k).total_byte_size for path in paths for k in _groups(pq, path))
-        if need > available_memory():
-            raise FileError(f"would have {need:,} bytes, more than there is memory")
+        groups = (pq.read_metadata(path).row_group(k) for path in paths for k in _groups(pq, path))
+        check_size(sum(group.total_byte_size for group in groups), "the table")
         table = pa.concat_tables([pq.read_table(path) for path in paths])
     except FileError:
         raise
@@ -168,8 +169,7 @@ def _inside(folder: Path, name: str, line: int) -> Path:
 
 def _read_csv(path: Path) -> dict[str, list[str]]:
     """Return the columns of a table with commas; every row has as many cells as the header."""
-    if path.stat().st_size > available_memory() // 4:
-        raise FileError("does not fit into memory")
+    check_size(CELLS * path.stat().st_size, "the table")
     try:
         text = path.read_text(encoding="utf-8-sig")
         rows = [row for row in csv.reader(io.StringIO(text, newline=""), strict=True) if row]

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from spred.errors import FileError, first_line, where
 from spred.runtime.extras import extra
-from spred.runtime.files.memory import available_memory
+from spred.runtime.files.limits import check_size
 
 
 def write_tensors(tensors: Mapping[str, Tensor], path: Path, metadata: Mapping[str, str] | None = None) -> None:
@@ -38,9 +38,7 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         try:
             if not path.is_file():
                 raise FileError("cannot be read as safetensors: there is no such file")
-            size, memory = path.stat().st_size, available_memory()
-            if size > memory:
-                raise FileError(f"has {size:,} bytes, and there are {memory:,} bytes of memory")
+            check_size(path.stat().st_size)
             with safetensors.safe_open(str(path), "pt") as file:
                 metadata = file.metadata() or {}
                 return {key: file.get_tensor(key).clone() for key in file.keys()}, metadata  # noqa: SIM118 (no mapping)

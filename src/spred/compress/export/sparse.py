@@ -27,7 +27,7 @@ from torch import Tensor
 
 from spred.compress.export.safetensors import read_tensors, write_tensors
 from spred.errors import FileError, InputError, first_line, where
-from spred.runtime.files.memory import available_memory
+from spred.runtime.files.limits import check_size
 
 FORMAT = "spred sparse 1"
 
@@ -126,9 +126,7 @@ def load_sparse(path: str | Path) -> dict[str, Tensor]:
         if metadata.get("format") != FORMAT:
             raise FileError("this is no sparse file of spred; load it with safetensors.torch.load_file")
         rows = _rows(_part(tensors, "table", LARGEST_TABLE, exactly=False))
-        need = sum(row.size * DTYPES[row.dtype].itemsize for row in rows)
-        if need > available_memory():
-            raise FileError(f"its tensors would have {need:,} bytes, more than there is memory")
+        check_size(sum(row.size * DTYPES[row.dtype].itemsize for row in rows), "the whole model")
         places = np.frombuffer(_part(tensors, "places", sum(_length(row) for row in rows)), np.uint8)
         counts = dict.fromkeys((row.dtype for row in rows), 0)
         for row in rows:

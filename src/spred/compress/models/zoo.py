@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from spred.compress.models.own import users_function
 from spred.errors import InputError, first_line
-from spred.runtime.files.memory import available_memory
+from spred.runtime.files.limits import memory_limit
 from spred.runtime.users_code import users_code
 
 MOST_LAYERS = 1000
@@ -205,7 +205,7 @@ def _built_in(name: str, make: Callable[..., nn.Module], given: Mapping[str, Any
             need = sum(tensor.nbytes for tensor in make(**taken).parameters())
     except (RuntimeError, TypeError, OverflowError) as err:  # torch counts in 64 bits
         raise InputError(f"model {name!r} cannot be made of these sizes: {first_line(err)}") from err
-    if need > available_memory() and torch.get_default_device().type != "meta":
+    if need > memory_limit() and torch.get_default_device().type != "meta":
         raise InputError(
             f"model {name!r} would have {need:,} bytes of weights, more than there is memory; make it smaller"
         )

@@ -12,7 +12,7 @@ from typing import IO
 import numpy as np
 
 from spred.errors import FileError, SpredError, first_line
-from spred.runtime.files.memory import available_memory
+from spred.runtime.files.limits import check_size
 
 SUFFIX = ".npy"
 
@@ -49,9 +49,7 @@ def read_arrays(path: Path, names: Iterable[str] | None = None) -> dict[str, np.
         missing = [name for name in chosen if name not in members]
         if missing:
             raise FileError(f"has no array {missing[0]!r}; it has {list(members)}")
-        need, memory = sum(members[name].file_size for name in chosen), available_memory()
-        if need > memory:
-            raise FileError(f"its arrays would have {need:,} bytes, and there are {memory:,} bytes of memory")
+        check_size(sum(members[name].file_size for name in chosen), "the arrays")
         return {name: _read(archive, members[name], name) for name in chosen}
 
 
