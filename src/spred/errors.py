@@ -90,23 +90,6 @@ def shortened(sentence: str) -> str:
     return f"{sentence[:half]} … {sentence[-half:]}"
 
 
-@contextmanager
-def noted(place: str) -> Iterator[None]:
-    """Let what a user's own function raises pass as it is, with a line below it that says where it was called.
-
-    >>> with noted("in batch 3 of the loader"):
-    ...     raise KeyError("labels")
-    Traceback (most recent call last):
-    KeyError: 'labels'
-    in batch 3 of the loader
-    """
-    try:
-        yield
-    except Exception as err:
-        err.add_note(place)
-        raise
-
-
 def did_you_mean(name: str, known: object) -> str:
     """Return ``"; did you mean 'class'?"`` for the known name nearest to ``name``, or an empty string."""
     names = [str(k) for k in known]  # type: ignore[attr-defined]

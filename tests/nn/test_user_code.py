@@ -60,7 +60,7 @@ CALLS = {
         lambda: finalize(*setup(Broken(nn.Linear(6, 2))), [(X, Y)], MSE, threshold=0.0),
         "in batch 0 of the loader",
     ),
-    "the closure": (lambda: setup()[1].step(raise_own), "in the closure given to SpredOptimizer.step"),
+    "the closure": (lambda: setup()[1].step(raise_own), "in the closure given to step"),
     "shrink": (lambda: shrink(Broken(nn.Linear(6, 2)), X), "in the model, called with the example"),
     "MACs": (lambda: MACs(Broken(nn.Linear(6, 2)), X), "in the model, called with the example"),
     "a path": (lambda: next(alpha_path(*setup(), [0.1], raise_own)), "in train, at alpha 0.1"),

@@ -10,10 +10,11 @@ from typing import Any
 import torch
 from torch import nn
 
-from spred.errors import InputError, noted
+from spred.errors import InputError
 from spred.nn.finalize import FinalizeReport, finalize
 from spred.nn.model_weights import LossFn
 from spred.nn.optimizer.optimizer import SpredOptimizer
+from spred.runtime.users_code import users_code
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +83,7 @@ def alpha_path(
             penalty.alpha = ratio * alpha
         if isinstance(opt.base, torch.optim.LBFGS):
             opt.base.state.clear()  # its history is that of another function
-        with noted(f"in train, at alpha {alpha:g} of the path"):
+        with users_code(f"train, at alpha {alpha:g} of the path"):
             train()
         before = deepcopy((model.state_dict(), opt.state_dict()))
         report = finalize(model, opt, loader, loss_fn)

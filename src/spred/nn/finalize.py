@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from spred.core.partition import norms
-from spred.errors import InputError, SpredWarning, StateError, noted
+from spred.errors import InputError, SpredWarning, StateError
 from spred.nn.copies import Copy, copy_zeros_, counterparts
 from spred.nn.inspect import SHORT, table, too_short
 from spred.nn.model_weights import LossFn, View, batch_loss, batches, mean_gradients, views
@@ -30,6 +30,7 @@ from spred.nn.penalties import factor_dtype, zero_groups_
 from spred.nn.pruning.export import evaluating
 from spred.nn.sharding import count, whole
 from spred.nn.threshold import BINS, HIGH, LOW, at_zero, histogram, smallness
+from spred.runtime.users_code import users_code
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -294,7 +295,7 @@ def _epoch(model: nn.Module, masks: Masks, loader: Iterable[Any], loss_fn: LossF
             batch: object = batch, evaluated: list[tuple[float, int]] = evaluated, number: int = number
         ) -> float:
             opt.zero_grad()
-            with noted(f"in batch {number} of the refit"):
+            with users_code(f"batch {number} of the refit"):
                 loss, size = batch_loss(model, batch, loss_fn)
             torch.autograd.backward(loss)
             mask_gradients_(masks)

@@ -15,12 +15,13 @@ from torch.nn.utils import parametrize as torch_parametrize
 
 from spred.core.factorization import Factors
 from spred.core.penalties import Penalty
-from spred.errors import InputError, StateError, noted
+from spred.errors import InputError, StateError
 from spred.nn.optimizer.factored import Factored
 from spred.nn.optimizer.optimizer import SpredOptimizer
 from spred.nn.parametrize import factors_of, own_products
 from spred.nn.penalties import prunable_weights
 from spred.nn.pruning.export import evaluating
+from spred.runtime.users_code import users_code
 
 LossFn = Callable[..., Tensor]
 """A mean over the batch: ``loss_fn(model(inputs), targets)`` of pairs, ``loss_fn(model, batch)`` of any other batch."""
@@ -111,7 +112,7 @@ def mean_gradients(
     n_samples = 0
     with evaluating(model):
         for number, batch in batches(loader):
-            with noted(f"in batch {number} of the loader, with the model in evaluation mode"):
+            with users_code(f"batch {number} of the loader, with the model in evaluation mode"):
                 size, grads = _gradients(model, found, batch, loss_fn)
             n_samples += size
             for k, grad in enumerate(grads):
@@ -126,10 +127,10 @@ def mean_gradients(
 def batches(loader: Iterable[Any]) -> Iterator[tuple[int, Any]]:
     """Yield number and batch; what the loader raises says at which."""
     number = 0
-    with noted("in the loader, before its first batch"):
+    with users_code("the loader, before its first batch"):
         iterator = iter(loader)
     while True:
-        with noted(f"in the loader, at batch {number}"):
+        with users_code(f"the loader, at batch {number}"):
             batch = next(iterator, LAST)
         if batch is LAST:
             return

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from spred.core.factorization import quadratic_penalty
-from spred.errors import InputError, StateError, noted
+from spred.errors import InputError, StateError
 from spred.nn.optimizer import divergence
 from spred.nn.optimizer.density import DensityControl, density_control
 from spred.nn.optimizer.factored import Factored, factorise_all
@@ -40,6 +40,7 @@ from spred.nn.optimizer.wrapped.wrapping import check_base, factor_groups, tenso
 from spred.nn.penalties import L1, targets
 from spred.nn.pruning.macs import Cost
 from spred.nn.sharding import whole
+from spred.runtime.users_code import users_code
 
 LEAST_FRICTION = 1e-3
 """A guard: one minus the momentum is taken to be no less when step sizes are estimated."""
@@ -376,7 +377,7 @@ class SpredOptimizer(torch.optim.Optimizer):
 
     def _call(self, closure: Callable[[], Any]) -> Any:
         """Call a user's closure, who must see the model's own tensors."""
-        with torch.enable_grad(), self._option_groups().tensors(), noted("in the closure given to SpredOptimizer.step"):
+        with torch.enable_grad(), self._option_groups().tensors(), users_code("the closure given to step"):
             return closure()
 
     def _penalised(self, closure: Callable[[], Any]) -> Callable[[], Any]:

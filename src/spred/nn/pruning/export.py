@@ -10,7 +10,8 @@ import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
-from spred.errors import InputError, noted
+from spred.errors import InputError
+from spred.runtime.users_code import users_code
 
 WRAPPERS = (nn.parallel.DistributedDataParallel, nn.DataParallel, AveragedModel)
 """Modules that hold a model as ``module`` and compute what it computes."""
@@ -55,7 +56,7 @@ def exported(
         with evaluating(model):
             return torch.export.export(model, args, kwargs)
     except Exception as err:  # torch.export raises many kinds, and none of them is public
-        with noted("in the model, called with the example"), evaluating(model), torch.no_grad():
+        with users_code("the model, called with the example"), evaluating(model), torch.no_grad():
             model(*args, **(kwargs or {}))
         reason = str(err).strip().split("\n")[0]
         raise InputError(

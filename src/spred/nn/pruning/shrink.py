@@ -15,13 +15,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from spred.errors import InputError, StateError, noted
+from spred.errors import InputError, StateError
 from spred.nn.parametrize import products
 from spred.nn.pruning.branches import drop_branches
 from spred.nn.pruning.channels import CONVOLUTIONS, Constant, Layer, Weighted, largest_constant, removable
 from spred.nn.pruning.export import exported, unwrapped
 from spred.nn.pruning.graph import trace
 from spred.nn.pruning.heads import shrink_heads
+from spred.runtime.users_code import users_code
 
 TOLERANCE = 1e-5
 """Largest difference of outputs that is taken for rounding, as a part of the largest output (and of 1). Tighter, and
@@ -76,7 +77,7 @@ def shrink(model: nn.Module, example_input: Any, *, multiple: int = 1) -> nn.Mod
     args, kwargs = _call(example_input)
     small = deepcopy(model).eval()
     modes = {name: module.training for name, module in model.named_modules()}
-    with noted("in the model, called with the example"):
+    with users_code("the model, called with the example"):
         expected = deepcopy(small)(*args, **kwargs)
     small = shrink_heads(small, args, kwargs)
     program = _program(small, args, kwargs)
