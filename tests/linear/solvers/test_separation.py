@@ -62,3 +62,14 @@ def test_what_has_a_best_coefficient_is_left_in_peace_in_any_unit(loss: str, uni
         found = spred.path(**problem, n_alphas=3, eps=0.1)
     assert found.gaps.max() <= 1e-9
     np.testing.assert_allclose(found.objectives, plain.objectives, rtol=1e-9)
+
+
+@pytest.mark.parametrize("loss", ["logistic", "multinomial", "poisson"])
+@pytest.mark.parametrize("constant", [0.0, 7.0])
+def test_a_free_column_that_is_constant_separates_nothing(loss: str, constant: float) -> None:
+    """The corner of scikit-learn's digits is white in every picture; warnings are errors here."""
+    rng = np.random.default_rng(0)
+    X = np.column_stack([np.full(60, constant), rng.normal(size=(60, 5))])
+    y = np.arange(60) % (2 if loss == "logistic" else 3)
+    path = spred.path(X, y, loss=loss, penalty_weights=np.r_[0.0, np.ones(5)], n_alphas=4, eps=0.3)
+    assert path.converged

@@ -29,6 +29,9 @@ UNSETTLED = 1e-4
 """Slope that is left in a free coefficient, relative to the one at the start, above which it is still on its way: where
 Newton's steps give out before the curvature does, as for times in perfect order."""
 
+ROUNDING = 1e-12
+"""Relative error of a slope, with room: what is smaller may be the sum of numbers that cancel."""
+
 NOTHING = 1e-10
 """Objective, relative to that of the intercept alone, below which the free columns explain everything."""
 
@@ -53,7 +56,7 @@ def check_separation(problem: Problem, eta: np.ndarray) -> None:
             "the unpenalised columns separate the target completely, so their coefficients grow without end and leave "
             "nothing to explain; penalise them, or drop some"
         )
-    if far or _slope(work, loss, eta) > UNSETTLED * _slope(work, loss, start):
+    if far or _slope(work, loss, eta) > UNSETTLED * _slope(work, loss, start) + _rounding(work, loss, start):
         warnings.warn(
             "the unpenalised columns separate part of the target, so some of their coefficients have no finite best "
             "value; the objective is right, these coefficients mean nothing: penalise or merge such columns",
@@ -66,6 +69,12 @@ def _slope(work: WorkingSet, loss: Loss, eta: np.ndarray) -> float:
     """Return the largest slope of the loss in a free coefficient."""
     theta = work.problem.as_matrix(loss.gradient(eta, work.problem.y, work.problem.s))
     return float(np.abs(work.gradient(theta)).max())
+
+
+def _rounding(work: WorkingSet, loss: Loss, eta: np.ndarray) -> float:
+    """Return a slope that is nothing but rounding, as that of a free column that is constant."""
+    theta = work.problem.as_matrix(loss.gradient(eta, work.problem.y, work.problem.s))
+    return ROUNDING * float((np.abs(work.columns).T @ np.abs(theta)).max())
 
 
 def _least_curvature(work: WorkingSet, loss: Loss, start: np.ndarray, eta: np.ndarray) -> float:
