@@ -126,3 +126,12 @@ def test_a_variable_of_terabytes_is_refused(monkeypatch: pytest.MonkeyPatch, tmp
     assert_fails(tmp_path / "a.mat", r"a variable unpacks to more than 1\.0 MB")
     savemat(tmp_path / "b.mat", {"x": sparse.csc_array((10**9, 1000))})
     assert_fails(tmp_path / "b.mat", r"matrix 'x' would take .* TB of memory")
+
+
+def test_an_empty_array_of_impossible_axes_is_refused(tmp_path: Path) -> None:
+    savemat(tmp_path / "a.mat", {"x": np.zeros((0, 3, 5))})
+    content = (tmp_path / "a.mat").read_bytes()
+    place = content.index(struct.pack("<3i", 0, 3, 5))
+    huge = content[:place] + struct.pack("<3i", 0, 2**31 - 1, 2**31 - 1) + content[place + 12 :]
+    with pytest.raises(FileError, match="damaged"):
+        variables(huge)

@@ -35,6 +35,9 @@ ARRAYS = range(6, 16)
 
 LOGICAL, COMPLEX = 0x200, 0x800
 HEADER = 128
+MOST_AXES, LARGEST = 32, 2**48
+"""Axes and elements of an array at most; NumPy has no room for more, be they of an axis of length 0."""
+
 DEEPEST = 8
 """Cells inside of cells that are looked at; labels lie in the first."""
 
@@ -159,7 +162,9 @@ def matrix(content: bytes, order: str, depth: int = 0) -> tuple[str, np.ndarray 
         return name_of_other(parts, class_), None
     sizes = numbers(next(parts, (0, b"")), order)
     name = next(parts, (0, b""))[1].decode("latin-1")
-    if sizes.dtype.kind not in "iu" or sizes.ndim != 1 or len(sizes) < 2 or (sizes < 0).any():
+    if sizes.dtype.kind not in "iu" or sizes.ndim != 1 or not 2 <= len(sizes) <= MOST_AXES or (sizes < 0).any():
+        raise FileError(DAMAGED)
+    if prod(max(int(size), 1) for size in sizes) > LARGEST:  # with a 0 among them it would have no element
         raise FileError(DAMAGED)
     head = Head(class_, word, tuple(int(size) for size in sizes), name)
     if class_ == CELL:
