@@ -9,14 +9,28 @@ from numpy.typing import ArrayLike
 
 from spred.errors import InputError
 
+TIMES = ("m", "M")
+"""NumPy's kinds of times and time spans: as numbers they would count nanoseconds."""
+
+OF_TIME = ("datetime", "timedelta", "period", "date", "duration", "time")
+"""How the names of the types of times begin in pandas, pyarrow and polars."""
+
 
 def real_kind(array: np.ndarray, what: str) -> None:
     """Raise an InputError where ``array`` holds complex numbers, dates or times: NumPy would cast them in silence."""
     if array.dtype.kind == "c":
         raise InputError(f"{what} holds complex numbers; give real ones")
-    dated = array.dtype.kind in "mM"
+    dated = array.dtype.kind in TIMES
     if dated or (array.dtype == object and any(isinstance(x, np.datetime64 | np.timedelta64) for x in array.flat)):
         raise InputError(f"{what} holds dates or times; turn them into numbers of a unit you choose, or leave them out")
+
+
+def dated_column(X: Any) -> tuple[Any, Any] | None:
+    """Return name and type of the first column of times, dates or time spans of a data frame; None if it has none."""
+    for name, dtype in zip(getattr(X, "columns", ()), getattr(X, "dtypes", ()), strict=False):
+        if getattr(dtype, "kind", None) in TIMES or str(dtype).lower().startswith(OF_TIME):
+            return name, dtype
+    return None
 
 
 def real(given: Any, what: str) -> np.ndarray:

@@ -106,7 +106,7 @@ def test_a_folder_that_is_gone_is_told(tmp_path: Path, monkeypatch: pytest.Monke
     ("error", "text"),
     [
         (InputError("a column is missing"), "a column is missing"),
-        (OSError(13, "Permission denied", "/root/x"), "/root/x: Permission denied"),
+        (OSError(13, "Permission denied", "study/x"), "study/x: Permission denied"),
         (OSError("odd"), "odd"),
         (MemoryError(), "there is not enough memory"),
         (KeyError("x"), "a mistake in spred (KeyError: 'x')"),

@@ -96,16 +96,17 @@ def test_the_owner_that_is_written_decides_where_the_system_cannot(
 
 
 def test_a_container_of_this_machine_has_another_name(tmp_path: Path) -> None:
-    left(tmp_path, replace(Owner.me(), host="f00dbeef"))
+    path = left(tmp_path, replace(Owner.me(), host="f00dbeef"))
     with locked(tmp_path / "out"):
-        pass
+        assert json.loads(path.read_text()) == asdict(Owner.me())
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"process": 1}', "\x00" * 40])
 def test_a_lock_that_was_cut_short_has_no_owner(text: str, tmp_path: Path) -> None:
-    (tmp_path / ".out.lock").write_text(text)
+    path = tmp_path / ".out.lock"
+    path.write_text(text)
     with locked(tmp_path / "out"):
-        pass
+        assert json.loads(path.read_text())["process"] == os.getpid()
 
 
 def test_a_lock_that_is_deleted_as_it_is_opened_is_made_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ models and networks alike: how ``y`` is read, which loss it gets, and how the pr
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -169,9 +170,7 @@ class Regression(RegressorMixin):
         self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None, offset: ArrayLike | None = None
     ) -> float:
         """Return R² of the predictions at ``offset``, with the weights of the samples."""
-        predicted = self.predict(X, offset)
-        weight = None if sample_weight is None else _checks.sample_weights(sample_weight, len(predicted))
-        return float(r2_score(y, predicted, sample_weight=weight))
+        return _scored(r2_score, y, self.predict(X, offset), sample_weight)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -274,6 +273,12 @@ class Classification(ClassifierMixin):
         self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None, offset: ArrayLike | None = None
     ) -> float:
         """Return the accuracy of the predictions at ``offset``, with the weights of the samples."""
-        predicted = self.predict(X, offset)
-        weight = None if sample_weight is None else _checks.sample_weights(sample_weight, len(predicted))
-        return float(accuracy_score(y, predicted, sample_weight=weight))
+        return _scored(accuracy_score, y, self.predict(X, offset), sample_weight)
+
+
+def _scored(
+    metric: Callable[..., float], y: ArrayLike, predicted: np.ndarray, sample_weight: ArrayLike | None
+) -> float:
+    """Return a metric of predictions with the weights of the samples, checked as those of a fit."""
+    weight = None if sample_weight is None else _checks.sample_weights(sample_weight, len(predicted))
+    return float(metric(y, predicted, sample_weight=weight))

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import validate_data
 
+from spred._checks import TIMES, dated_column
 from spred.errors import InputError
 from spred.estimators.cross_validation import is_missing
 
@@ -15,17 +16,11 @@ UNUSED = "no_validation"
 
 FLOATS = [np.float64, np.float32]
 
-TIMES = ("m", "M")
-"""NumPy's kinds of times and time spans: as numbers they would count nanoseconds."""
-
 COMPLEX = "Complex data not supported: X or y has complex numbers; give real ones"
 """The first words are those that scikit-learn's tests ask for."""
 
 NO_NUMBER = ("could not convert", "float() argument", "must be real number", "Cannot cast")
 """How Python and NumPy begin what they say of a cell that is no number."""
-
-OF_TIME = ("datetime", "timedelta", "period", "date", "duration", "time")
-"""How the names of the types of times begin in pandas and polars."""
 
 
 class CellError(InputError, TypeError):
@@ -59,16 +54,11 @@ def _sentence(said: str) -> str:
 
 def refuse_times(X: Any) -> None:
     """Raise an InputError that names the first column of times, dates or time spans: they are no numbers."""
-    names, dtypes = getattr(X, "columns", None), getattr(X, "dtypes", None)
-    if names is None or dtypes is None:
-        if getattr(getattr(X, "dtype", None), "kind", None) in TIMES:
-            raise InputError("X holds times, which are no numbers; give differences from a date, in days say")
-        return
-    for name, dtype in zip(names, dtypes, strict=True):
-        if getattr(dtype, "kind", None) in TIMES or str(dtype).lower().startswith(OF_TIME):
-            raise InputError(
-                f"column {name!r} holds times ({dtype}), which are no numbers; drop it or give differences"
-            )
+    if getattr(getattr(X, "dtype", None), "kind", None) in TIMES:
+        raise InputError("X holds times, which are no numbers; give differences from a date, in days say")
+    if (dated := dated_column(X)) is not None:
+        name, dtype = dated
+        raise InputError(f"column {name!r} holds times ({dtype}), which are no numbers; drop it or give differences")
 
 
 def refuse_missing(y: Any) -> None:

@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
-from spred import _checks
 from spred.core.certificate import Certificate
 from spred.core.losses import Loss, get_loss
 from spred.estimators.alpha_search import (
@@ -154,7 +153,7 @@ class OneAlpha(SparseLinear):
         self._calibrate(target, known, weight)
         problem = self._problem(data, target, weight, known)
         limits = Limits(self.tol, self.max_iter, time.perf_counter() + self.max_seconds)
-        solution = solve_of(problem, _checks.one_alpha(self.alpha), limits)
+        solution = solve_of(problem, self.alpha, limits)
         self._keep(solution.coef, solution.intercept, solution.certificate)
         warn_unless_reached(Reached(np.array([solution.gap]), [solution.status]), GAP, "tol", self.tol)
         self.n_iter_ = max(solution.n_iter, 1)

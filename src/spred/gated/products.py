@@ -104,7 +104,7 @@ def statistics(A: np.ndarray, B: np.ndarray, r: np.ndarray, s: np.ndarray) -> np
     w = r * r
     mean = (A * s[:, None]).T @ B
     total = (A * r[:, None]).T @ B - mean * r.sum()
-    square = (A * A * w[:, None]).T @ (B * B) - mean * (2.0 * ((A * w[:, None]).T @ B) - mean * w.sum())
     scale = (A * A * w[:, None]).T @ (B * B)
+    square = scale - mean * (2.0 * ((A * w[:, None]).T @ B) - mean * w.sum())
     known = square > 1e-12 * scale  # the rest are products that do not vary
     return np.where(known, total / np.sqrt(np.where(known, square, 1.0)), 0.0)

@@ -257,7 +257,10 @@ def _samples(asked: ProblemOptions, matrix: Any, y: object) -> tuple[Loss, Any, 
 
 def read_matrix(X: Any) -> np.ndarray | sparse.csc_array:
     """Return ``X`` as numbers; float32 and float64 arrays, memory maps too, are left as they are."""
-    _no_dates(X)
+    if (dated := _checks.dated_column(X)) is not None:
+        raise InputError(
+            f"column {dated[0]!r} of X holds dates or times; turn it into numbers of a unit you choose, or drop it"
+        )
     try:
         matrix = _compressed(X) if sparse.issparse(X) else np.asarray(X)
         _checks.real_kind(matrix, "X")
@@ -272,15 +275,6 @@ def read_matrix(X: Any) -> np.ndarray | sparse.csc_array:
     if 0 in matrix.shape:
         raise InputError(f"X is empty, shape {matrix.shape}; give at least one sample and one feature")
     return matrix
-
-
-def _no_dates(X: Any) -> None:
-    """Raise an InputError that names the first column of dates, times or periods of a data frame."""
-    for name, kind in zip(getattr(X, "columns", ()), getattr(X, "dtypes", ()), strict=False):
-        if getattr(kind, "kind", "") in "mM" or str(kind).startswith("period"):
-            raise InputError(
-                f"column {name!r} of X holds dates or times; turn it into numbers of a unit you choose, or drop it"
-            )
 
 
 def _compressed(X: Any) -> sparse.csc_array:

@@ -25,8 +25,13 @@ BY_CHANCE = 1e-6
 a mask of so few weights would be lost; smaller, and new models of millions of weights are told of zeros nobody made."""
 
 
-def zeros_to_keep(place: Place, partition: Partition) -> Tensor:
-    """Return which weights of a value are zero and stay so (bool): those of tensors and groups that are partly zero."""
+def zeros_to_keep(place: Place, partition: Partition, *, keep: bool = True) -> Tensor:
+    """Return which weights of a value are zero and stay so (bool): those of tensors and groups that are partly zero.
+
+    None where the user trains them (``keep=False``).
+    """
+    if not keep:
+        return _nowhere(place.value())
     parts = [(tensor.detach() == 0) if _was_pruned(tensor.detach()) else _nowhere(tensor) for tensor in place.tensors]
     zeros = place.join(parts)
     if place.joined and any(count(tensor.detach()) for tensor in place.tensors):
@@ -39,6 +44,12 @@ def groups_within(mask: Tensor, partition: Partition) -> Tensor:
     """Return the groups that are in ``mask`` (bool) as a whole, bool in the gate shape."""
     outside: Tensor = partition.gather((~mask).to(torch.float32))
     return outside == 0
+
+
+def zeros_among_others(zeros: Tensor, partition: Partition) -> Tensor:
+    """Return those of ``zeros`` (bool) whose group is not zero as a whole: zero factors would not keep them."""
+    whole: Tensor = partition.spread(groups_within(zeros, partition), zeros)
+    return zeros & ~whole
 
 
 def scale_in_use(value: Tensor, partition: Partition, absent: Tensor) -> float:

@@ -17,7 +17,14 @@ from spred.core.factorization import merge, quadratic_penalty
 from spred.core.penalties import Penalty
 from spred.errors import InputError, StateError
 from spred.nn.joined import Place
-from spred.nn.kept_zeros import first_split, groups_within, scale_in_use, tell_of_zeros, zeros_to_keep
+from spred.nn.kept_zeros import (
+    first_split,
+    groups_within,
+    scale_in_use,
+    tell_of_zeros,
+    zeros_among_others,
+    zeros_to_keep,
+)
 from spred.nn.penalties import L1, Target, factor_dtype, targets
 from spred.nn.sharding import count
 
@@ -37,11 +44,10 @@ class Product(nn.Module):
         self.penalty = target.core()
         self.balanced = balanced
         self.dtype = target.place.dtype
-        zeros = zeros_to_keep(target.place, self.penalty.partition)
-        zeros = zeros if keep_zeros else torch.zeros_like(zeros)
+        zeros = zeros_to_keep(target.place, self.penalty.partition, keep=keep_zeros)
         self.keep_zeros = keep_zeros
         self.n_kept = count(zeros)
-        live = zeros & ~self.penalty.partition.spread(groups_within(zeros, self.penalty.partition), zeros)
+        live = zeros_among_others(zeros, self.penalty.partition)
         self.register_buffer("held", live if count(live) else None)
 
     def forward(self, *factors: Tensor) -> Tensor:
@@ -52,8 +58,7 @@ class Product(nn.Module):
     def right_inverse(self, value: Tensor) -> tuple[Tensor, ...]:
         """Return factors of ``value``."""
         precise, partition = value.detach().to(factor_dtype(value.dtype)), self.penalty.partition
-        zeros = zeros_to_keep(Place((precise,)), partition) if self.keep_zeros else torch.zeros_like(precise).bool()
-        absent = groups_within(zeros, partition)
+        absent = groups_within(zeros_to_keep(Place((precise,)), partition, keep=self.keep_zeros), partition)
         scale = scale_in_use(precise, partition, absent)
         return first_split(precise, self.penalty.depth, partition, absent, scale, balanced=self.balanced)
 

@@ -17,7 +17,7 @@ from typing import Any
 import numba
 from numba import njit
 
-from spred.errors import SpredWarning
+from spred.errors import SpredWarning, first_line
 from spred.runtime.places import temporary_place
 
 _SETTINGS: Any = numba.config
@@ -96,8 +96,8 @@ class Forgiving:
 
 
 def describe(error: Exception) -> str:
-    """Return the words of an error, in one line."""
-    return f"{type(error).__name__}: {error}".splitlines()[0]
+    """Return the kind and the words of an error, in one line."""
+    return f"{type(error).__name__}: {first_line(error)}"
 
 
 def note(text: str) -> None:

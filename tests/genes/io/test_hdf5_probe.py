@@ -39,10 +39,13 @@ def test_an_array_of_terabytes_that_holds_nothing_is_left_to_the_reader(tmp_path
 
 
 @pytest.mark.parametrize("content", [b"", b"hello", b"\x89HDF\r\n\x1a\n" + b"\x00" * 90])
-def test_it_ends_without_a_word_on_what_is_no_hdf5_file(content: bytes, tmp_path: Path) -> None:
+def test_it_ends_without_a_word_on_what_is_no_hdf5_file(
+    content: bytes, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     pytest.importorskip("h5py")
     (tmp_path / "a.h5ad").write_bytes(content)
     hdf5_probe.look(str(tmp_path / "a.h5ad"))
+    assert capfd.readouterr() == ("", "")
 
 
 def test_it_is_a_script_without_spred() -> None:

@@ -23,6 +23,18 @@ def through_a_file(state):
     return torch.load(buffer, weights_only=True)
 
 
+def steps(model, opt, schedule, n):
+    def closure():
+        opt.zero_grad()
+        loss = nn.functional.mse_loss(model(X), Y)
+        loss.backward()
+        return loss
+
+    for _ in range(n):
+        opt.step(closure)
+        schedule.step()
+
+
 @pytest.mark.parametrize("kind", [L1, GroupL1])
 @pytest.mark.parametrize(
     ("name", "options"),
@@ -42,28 +54,17 @@ def test_resume_is_bit_for_bit_and_needs_no_pickle(name, options, kind):
         )
         return model, opt, torch.optim.lr_scheduler.StepLR(opt, 3, gamma=0.5)
 
-    def run(model, opt, schedule, n_steps):
-        def closure():
-            opt.zero_grad()
-            loss = nn.functional.mse_loss(model(X), Y)
-            loss.backward()
-            return loss
-
-        for _ in range(n_steps):
-            opt.step(closure)
-            schedule.step()
-
     model, opt, schedule = make()
-    run(model, opt, schedule, 5)
+    steps(model, opt, schedule, 5)
     opt.penalties[0].alpha = 0.02
     saved = through_a_file([model.state_dict(), opt.state_dict(), schedule.state_dict()])
-    run(model, opt, schedule, 5)
+    steps(model, opt, schedule, 5)
 
     again, opt_again, schedule_again = make()
     for part, state in zip((again, opt_again, schedule_again), saved, strict=True):
         part.load_state_dict(state)
     assert opt_again.penalties[0].alpha == 0.02
-    run(again, opt_again, schedule_again, 5)
+    steps(again, opt_again, schedule_again, 5)
     for a, b in zip(model.parameters(), again.parameters(), strict=True):
         assert torch.equal(a, b)
     assert opt.decay_budget()[model[0].weight] == opt_again.decay_budget()[again[0].weight]
@@ -145,18 +146,6 @@ def saved_whole(pair):
     torch.save(pair, buffer)
     buffer.seek(0)
     return torch.load(buffer, weights_only=False)
-
-
-def steps(model, opt, schedule, n):
-    def closure():
-        opt.zero_grad()
-        loss = nn.functional.mse_loss(model(X), Y)
-        loss.backward()
-        return loss
-
-    for _ in range(n):
-        opt.step(closure)
-        schedule.step()
 
 
 @pytest.mark.parametrize("way", WAYS)

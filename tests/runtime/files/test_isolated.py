@@ -48,13 +48,20 @@ def test_an_exception_is_left_to_the_reader_and_a_file_is_looked_at_once(file: P
 def test_memory_is_limited(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("resource")
     monkeypatch.setenv("SPRED_MEMORY_LIMIT", "1M")
-    code = "import os\ntry:\n    bytearray(4 << 30)\nexcept MemoryError:\n    pass\nelse:\n    os.abort()"
+    limited = file.parent / "limited"
+    told = f"open({str(limited)!r}, 'w')"
+    code = f"import os\ntry:\n    bytearray(4 << 30)\nexcept MemoryError:\n    {told}\nelse:\n    os.abort()"
     isolated.refuse_crash(script(file.parent, code), file)
+    assert limited.exists()
 
 
 def test_where_no_process_can_start_nothing_is_refused(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: object, **__: object) -> None:
+    asked = []
+
+    def refuse(*arguments: object, **__: object) -> None:
+        asked.append(arguments)
         raise OSError("no more processes")
 
     monkeypatch.setattr(subprocess, "run", refuse)
     isolated.refuse_crash(script(file.parent, ""), file)
+    assert len(asked) == 1

@@ -203,7 +203,7 @@ def _newton(
 ) -> tuple[np.ndarray, np.ndarray, int]:
     """Newton steps on the working set until every KKT residual is at most ``tol``; return ``x, eta, steps``."""
     loss, y, s = problem.loss, problem.y, problem.s
-    steps, before, stalled, slow = 0, np.inf, False, 0
+    steps, before, stalled, slow, exact = 0, np.inf, False, 0, False
     while steps < max_steps:
         g = work.gradient(problem.as_matrix(loss.gradient(eta, y, s))) + work.ridge * x
         residual = work.blocks.residuals(x, g)
@@ -212,23 +212,24 @@ def _newton(
             break
         if stalled and worst > PROGRESS * before:
             break  # the objective is too flat for this arithmetic: free columns that separate the classes
-        slow = slow + 1 if worst > PROGRESS * before else slow if slow >= SLOW else 0
+        slow = slow + 1 if worst > PROGRESS * before else 0
+        exact = exact or slow >= SLOW
         steps, before = steps + 1, worst
         active = _active(work, x, residual, tol)
         index = np.flatnonzero(active[work.blocks.group])
         curvature = np.empty(0) if loss.quadratic else loss.curvature(eta, y, s)
         rough = 0.0 if loss.quadratic else FORCING * worst
         size = len(index)
-        in_factors = size > LARGEST_MATRIX or (slow < SLOW and size * size * (problem.design.n + size) > SMALL_MATRIX)
+        in_factors = size > LARGEST_MATRIX or (not exact and size * size * (problem.design.n + size) > SMALL_MATRIX)
         d = _model_step(work, active, index, curvature, x, g, max(MODEL_TOL * tol, rough), in_factors)
         stalled = bool(np.abs(d).max() <= STALLED * np.abs(x).max())
         moved = _line_search(problem, work, x, eta, g, index, d) if d.any() else None
         if moved is not None:
             x, eta = moved
-        elif not in_factors or slow >= SLOW or work.blocks.separable:
+        elif exact or not in_factors or work.blocks.separable:
             break  # the residual left is rounding
         else:
-            slow = SLOW
+            exact = True
     return x, eta, steps
 
 

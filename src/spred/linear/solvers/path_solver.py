@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager
 
 from spred.core.certificate import Certificate
 from spred.linear.problem import Problem
@@ -33,6 +33,7 @@ class PathSolver:
 
     Attributes:
         work: the problem that is solved.
+        null: the model of the free coefficients alone, where a path starts.
         top: the largest useful alpha.
         null_objective: of the problem that was asked, the unit of gaps.
     """
@@ -42,23 +43,22 @@ class PathSolver:
             self.work = reduced(problem)
         with _threads_for(self.work.problem):
             work = self.work.problem
-            null = null_state(work, limits)
-            check_separation(work, null.eta)
-            self.null_objective = float(work.loss.value(null.eta, work.y, work.s)) + self.work.constant
-            self.top, self.spent = null.alpha, 0.0
-            self.solver = solver_of(work)(work, null, self.null_objective)
+            self.null = null_state(work, limits)
+            check_separation(work, self.null.eta)
+            self.null_objective = float(work.loss.value(self.null.eta, work.y, work.s)) + self.work.constant
+            self.top, self.spent = self.null.alpha, 0.0
 
     def along(self, grid: Sequence[tuple[float, Limits]]) -> Iterator[Outcome]:
         """Return the solution at each alpha as one of the problem that was asked, in its features and objective."""
-        with ExitStack() as threads:
-            threads.enter_context(_threads_for(self.work.problem))
+        with _threads_for(self.work.problem):
+            solver = self._solver(self.null)
             for at, (alpha, limits) in enumerate(grid):
-                outcome = self.solver.advance(alpha, limits)
+                outcome = solver.advance(alpha, limits)
                 yield self._asked(outcome, limits)
                 k = len(outcome.model.support)
                 self.spent += PER_STEP * (outcome.n_iter + 1) * self.work.problem.design.n * k
                 if self.spent > self.work.surplus and at + 1 < len(grid):
-                    self._lose_rows(outcome.model, alpha)
+                    solver = self._solver(self._in_fewer_rows(outcome.model, alpha))
 
     def _asked(self, outcome: Outcome, limits: Limits) -> Outcome:
         """Return a solution of ``work`` as one of the problem that was asked: objectives differ by a constant.
@@ -74,14 +74,17 @@ class PathSolver:
         status = Status.PRECISION if short else outcome.status
         return Outcome(work.original(outcome.model), certificate, status, outcome.n_iter, data_term)
 
-    def _lose_rows(self, model: Model, alpha: float) -> None:
-        """Go on from ``model`` in fewer rows."""
+    def _solver(self, start: State) -> Solver:
+        """Return the solver of ``work``, at ``start``."""
+        return solver_of(self.work.problem)(self.work.problem, start, self.null_objective)
+
+    def _in_fewer_rows(self, model: Model, alpha: float) -> State:
+        """Go on in fewer rows: change ``work``, and return ``model`` as a state of it."""
         self.work = in_fewer_rows(self.work)
         problem = self.work.problem
         v = model.dense(problem.design.p)
         eta = problem.eta(v, model.b)
-        here = State(v, model.b, eta, full_gradient(problem, eta), alpha)
-        self.solver = solver_of(problem)(problem, here, self.null_objective)
+        return State(v, model.b, eta, full_gradient(problem, eta), alpha)
 
 
 def _threads_for(problem: Problem) -> AbstractContextManager[object]:

@@ -17,7 +17,14 @@ from spred.core.factorization import Factors, merge
 from spred.core.partition import SINGLES, Partition, norms
 from spred.errors import InputError
 from spred.nn.joined import Place
-from spred.nn.kept_zeros import first_split, groups_within, scale_in_use, tell_of_zeros, zeros_to_keep
+from spred.nn.kept_zeros import (
+    first_split,
+    groups_within,
+    scale_in_use,
+    tell_of_zeros,
+    zeros_among_others,
+    zeros_to_keep,
+)
 from spred.nn.optimizer.gradients import (
     Number,
     deep_gradients,
@@ -172,8 +179,7 @@ class Factored:
 
     def _to_hold(self, zeros: Tensor) -> Tensor | None:
         """Return what of these zeros has to be held; None if nothing."""
-        if not self.holds_zeros:
-            zeros = zeros & ~self.partition.spread(groups_within(zeros, self.partition), zeros)
+        zeros = zeros if self.holds_zeros else zeros_among_others(zeros, self.partition)
         return zeros if count(zeros) else None
 
     def after_write(self) -> None:
@@ -292,7 +298,7 @@ def factorise(
         holds: as :attr:`Factored.holds_zeros`.
     """
     value, partition = target.place.value().to(factor_dtype(target.place.dtype)), target.partition
-    zeros = zeros_to_keep(target.place, partition) if keep_zeros else torch.zeros_like(value, dtype=torch.bool)
+    zeros = zeros_to_keep(target.place, partition, keep=keep_zeros)
     absent = groups_within(zeros, partition)
     scale = scale_in_use(value, partition, absent)
     factors = first_split(value, target.penalty.depth, partition, absent, scale, balanced=balanced)
